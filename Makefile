@@ -1,0 +1,53 @@
+# Needs Python 3.11+ with its venv module, and package registries. Nothing else.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+KILLS  ?= 200
+
+.PHONY: all check demo up test oracles soak bench docs lock clean
+
+## check: format, lint, types, layers, fast tests
+check: $(VENV)/dev
+	$(BIN)/ruff format --check src tests bench tools
+	$(BIN)/ruff check src tests bench tools
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python tools/tidy.py
+	$(BIN)/pytest -n 2 tests/unit
+
+## demo: set everything up and run the main job
+demo: $(VENV)/run
+	$(BIN)/tally demo $(ARGS)
+
+## up: an empty, persistent ledger, served
+up: $(VENV)/run
+	$(BIN)/tally up $(ARGS)
+
+## test: everything that needs Python alone
+test: $(VENV)/dev
+	$(BIN)/ruff format --check src tests bench tools
+	$(BIN)/ruff check src tests bench tools
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python tools/tidy.py
+	$(BIN)/pytest -n 2 -m "not oracle and not soak"
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/run: $(BIN)/python requirements/run.txt pyproject.toml
+	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/run.txt
+	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/build.txt
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/dev: $(VENV)/run requirements/dev.txt
+	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@
+
+## lock: compile the hash-pinned requirements anew
+lock: $(VENV)/dev
+	sh tools/lock.sh
+
+clean:
+	rm -rf $(VENV) .oracles site dist

@@ -1,0 +1,157 @@
+"""Every exception this package raises on purpose, grouped by what the caller can do.
+
+TallystickError
+  InputError          the caller's bytes or arguments are wrong: correct them, do not retry
+    EncodingError     not decodable as the format it claims to be
+    LimitError        larger than what is accepted
+    VersionError      a format version this release does not know
+    NotFoundError     names something that is not here
+  MissingExtraError   an optional dependency is not installed
+  VerificationError   well-formed, but not to be believed: never retry
+    SignatureError    a signature does not match its key
+    ProofError        a Merkle proof does not lead to the root
+    CommitmentError   content does not match what was committed to
+    DamagedError      stored data contradicts itself or the checkpoint that was signed
+  IndeterminateError  nothing contradicts it, but something needed to believe it is missing
+  RefusedError        believed, but the registration policy says no
+  ConflictError       somebody else was faster, or holds the lock: read again, then retry
+  UnavailableError    a dependency is away, or the disk is full: wait, then retry
+
+A message says what was seen and what was expected. `advice` says what to do next.
+"""
+
+from typing import ClassVar
+
+
+class TallystickError(Exception):
+    """Base of all errors raised on purpose; catch it at the edge only."""
+
+    code: ClassVar[str] = "tallystick.error"
+    """Stable machine name, never reused; becomes the problem type over HTTP."""
+    exit_code: ClassVar[int] = 1
+    """What the command returns."""
+    http_status: ClassVar[int] = 500
+    """What the service answers."""
+
+    def __init__(self, message: str, *, advice: str | None = None) -> None:
+        """Keep the message and, where one is known, the next step for a person."""
+        super().__init__(message)
+        self.advice = advice
+
+
+class InputError(TallystickError):
+    """The caller's bytes or arguments are wrong."""
+
+    code = "input"
+    exit_code = 2
+    http_status = 400
+
+
+class EncodingError(InputError):
+    """Not decodable as the format it claims to be."""
+
+    code = "input.encoding"
+
+
+class LimitError(InputError):
+    """Larger than what is accepted."""
+
+    code = "input.limit"
+    http_status = 413
+
+
+class VersionError(InputError):
+    """A format version this release does not know."""
+
+    code = "input.version"
+
+
+class NotFoundError(InputError):
+    """Names something that is not here."""
+
+    code = "input.not-found"
+    http_status = 404
+
+
+class MissingExtraError(TallystickError):
+    """An optional dependency is not installed."""
+
+    code = "missing-extra"
+    exit_code = 2
+    http_status = 501
+
+
+class VerificationError(TallystickError):
+    """Well-formed, but not to be believed."""
+
+    code = "verification"
+    exit_code = 1
+    http_status = 422
+
+
+class SignatureError(VerificationError):
+    """A signature does not match its key."""
+
+    code = "verification.signature"
+
+
+class ProofError(VerificationError):
+    """A Merkle proof does not lead to the root."""
+
+    code = "verification.proof"
+
+
+class CommitmentError(VerificationError):
+    """Content does not match what was committed to."""
+
+    code = "verification.commitment"
+
+
+class DamagedError(VerificationError):
+    """Stored data contradicts itself, or the checkpoint that was signed over it."""
+
+    code = "verification.damaged"
+    http_status = 500
+
+
+class IndeterminateError(TallystickError):
+    """Nothing contradicts it, but something needed to believe it is missing."""
+
+    code = "indeterminate"
+    exit_code = 3
+    http_status = 424
+
+
+class RefusedError(TallystickError):
+    """Believed, but the registration policy says no.
+
+    Args:
+        message: What was refused, and by which rule.
+        reason: Stable name of the rule, such as `policy.type`; see `tallystick.ledger.admission`.
+        advice: What the issuer can do.
+    """
+
+    code = "refused"
+    exit_code = 5
+    http_status = 403
+
+    def __init__(self, message: str, *, reason: str, advice: str | None = None) -> None:
+        """Keep the name of the rule beside the message."""
+        super().__init__(message, advice=advice)
+        self.reason = reason
+
+
+class ConflictError(TallystickError):
+    """Somebody else was faster, or holds the lock."""
+
+    code = "conflict"
+    exit_code = 4
+    http_status = 409
+
+
+class UnavailableError(TallystickError):
+    """A dependency is away, or the disk is full."""
+
+    code = "unavailable"
+    exit_code = 4
+    http_status = 503

@@ -1,0 +1,83 @@
+"""Who holds a private key signs through this protocol: a file, a keyring, a hardware module."""
+
+from typing import Final, Protocol
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from tallystick.errors import EncodingError
+from tallystick.statement.keys import ALGORITHMS, KeyKind, PublicKey
+
+SECRET_BYTES: Final = 32
+
+
+class Signer(Protocol):
+    """Signs as one issuer; the private key stays where it is."""
+
+    @property
+    def public(self) -> PublicKey:
+        """The key that verifies."""
+        ...
+
+    def sign(self, message: bytes) -> bytes:
+        """Return 64 bytes.
+
+        Raises:
+            UnavailableError: The key cannot be reached now.
+        """
+        ...
+
+
+class SoftwareSigner:
+    """A private key in this process's memory; whoever reads that memory can sign as it."""
+
+    __slots__ = ("_ecdsa", "_eddsa", "_public", "_secret")
+
+    def __init__(self, kind: KeyKind, secret: bytes) -> None:
+        """Take a 32-byte secret: the Ed25519 seed, or the P-256 scalar, big-endian."""
+        if len(secret) != SECRET_BYTES:
+            raise EncodingError(f"a private key must have {SECRET_BYTES} bytes, got {len(secret)}")
+        self._secret = secret
+        self._eddsa = self._ecdsa = None
+        if kind is KeyKind.ED25519:
+            self._eddsa = Ed25519PrivateKey.from_private_bytes(secret)
+            raw = self._eddsa.public_key().public_bytes_raw()
+        else:
+            self._ecdsa = ec.derive_private_key(int.from_bytes(secret), ec.SECP256R1())
+            raw = self._ecdsa.public_key().public_bytes(
+                Encoding.X962, PublicFormat.UncompressedPoint
+            )
+        self._public = PublicKey(kind, raw)
+
+    @property
+    def public(self) -> PublicKey:
+        """The key that verifies."""
+        return self._public
+
+    @property
+    def algorithm(self) -> int:
+        """COSE number of the algorithm this key signs with."""
+        return int(ALGORITHMS[self._public.kind][0])
+
+    def unsafe_secret(self) -> bytes:
+        """Return the private key, to write it into an encrypted key file and nowhere else."""
+        return self._secret
+
+    def sign(self, message: bytes) -> bytes:
+        """Return 64 bytes."""
+        if self._eddsa is not None:
+            return self._eddsa.sign(message)
+        assert self._ecdsa is not None  # noqa: S101 - one of the two is set
+        r, s = decode_dss_signature(self._ecdsa.sign(message, ec.ECDSA(hashes.SHA256())))
+        return r.to_bytes(32) + s.to_bytes(32)
+
+
+def generate(kind: KeyKind = KeyKind.ED25519) -> SoftwareSigner:
+    """Make a new private key from the system's generator."""
+    if kind is KeyKind.ED25519:
+        return SoftwareSigner(kind, Ed25519PrivateKey.generate().private_bytes_raw())
+    number = ec.generate_private_key(ec.SECP256R1()).private_numbers().private_value
+    return SoftwareSigner(kind, number.to_bytes(SECRET_BYTES))

@@ -1,0 +1,46 @@
+"""Base64 in its canonical form only: one text per value."""
+
+import base64
+import binascii
+
+from tallystick.errors import EncodingError
+
+
+def encode(data: bytes) -> str:
+    """Encode with padding, as notes and checkpoints do."""
+    return base64.b64encode(data).decode()
+
+
+def decode(text: str, what: str) -> bytes:
+    """Decode text that `encode` would write.
+
+    Raises:
+        EncodingError: Another alphabet, missing padding, or spare bits that are not zero.
+    """
+    try:
+        data = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise EncodingError(f"{what} is not base64") from error
+    if encode(data) != text:
+        raise EncodingError(f"{what} is not canonical base64")
+    return data
+
+
+def encode_url(data: bytes) -> str:
+    """Encode for URLs and JSON members, without padding."""
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def decode_url(text: str, what: str) -> bytes:
+    """Decode text that `encode_url` would write.
+
+    Raises:
+        EncodingError: Another alphabet, padding, or spare bits that are not zero.
+    """
+    try:
+        data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise EncodingError(f"{what} is not base64url") from error
+    if encode_url(data) != text:
+        raise EncodingError(f"{what} is not canonical base64url without padding")
+    return data

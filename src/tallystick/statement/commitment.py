@@ -1,0 +1,134 @@
+"""Salted commitments: what a statement says about content without showing it.
+
+Content is a map of named fields. Each field is committed to with a salt of its own, so that one
+can be opened alone; the statement's payload commits to the map of all field digests. Salts lie
+inside the hashed preimage, beside the content: whoever destroys the one destroys the other.
+
+Source:
+    RFC 9995 (hash envelope); docs/reference/formats.md.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, Final
+
+from tallystick.errors import CommitmentError, EncodingError
+from tallystick.statement import dcbor
+
+SALT_BYTES: Final = 32
+FIELD_TAG: Final = "tallystick/field/1"
+CONTENT_TAG: Final = "tallystick/content/1"
+FIELDS_MAX: Final = 256
+NAME_MAX: Final = 128
+"""Longest field name, in characters."""
+
+Entropy = Callable[[int], bytes]
+"""Returns that many bytes from the system's generator; tests hand in another one."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenField:
+    """A field that is shown: whoever has it can recompute its digest.
+
+    Attributes:
+        salt: 32 bytes, used for this field only.
+        value: Anything that has a deterministic CBOR form; text keys only.
+    """
+
+    salt: bytes
+    value: Any
+
+    def digest(self, name: str) -> bytes:
+        """Return the commitment to this field under `name`."""
+        return sha256(dcbor.encode([FIELD_TAG, self.salt, name, self.value])).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Preimage:
+    """What a hash envelope commits to, with every field open.
+
+    Attributes:
+        salt: 32 bytes, of the whole.
+        fields: Open fields by name.
+    """
+
+    salt: bytes
+    fields: Mapping[str, OpenField]
+
+    def commitment(self) -> bytes:
+        """Return the statement's payload."""
+        return payload_commitment(self.salt, field_digests(self.fields))
+
+    def values(self) -> dict[str, Any]:
+        """Return the plain values by field name."""
+        return {name: field.value for name, field in self.fields.items()}
+
+    def disclose(self, names: Collection[str] | None = None) -> "Disclosure":
+        """Open only the fields in `names` (all by default); of the others, keep the digests."""
+        shown = {n: f for n, f in self.fields.items() if names is None or n in names}
+        return Disclosure(self.salt, field_digests(self.fields), shown)
+
+
+@dataclass(frozen=True, slots=True)
+class Disclosure:
+    """Content in part: the digests of all fields, and some fields open.
+
+    Attributes:
+        salt: 32 bytes, of the whole.
+        digests: Commitments to all fields, by name.
+        shown: Open fields, by name.
+    """
+
+    salt: bytes
+    digests: Mapping[str, bytes]
+    shown: Mapping[str, OpenField]
+
+
+def commit(values: Mapping[str, Any], entropy: Entropy) -> Preimage:
+    """Salt every field freshly.
+
+    Raises:
+        EncodingError: Too many fields, a name that is empty or too long, or a value without a
+            deterministic CBOR form.
+    """
+    if not 0 < len(values) <= FIELDS_MAX:
+        raise EncodingError(f"content must have 1..{FIELDS_MAX} fields, got {len(values)}")
+    for name in values:
+        if not 0 < len(name) <= NAME_MAX:
+            raise EncodingError(f"a field name must have 1..{NAME_MAX} letters, got {name!r:.60}")
+    salts = entropy(SALT_BYTES * (len(values) + 1))
+    fields = {
+        name: OpenField(salts[at : at + SALT_BYTES], value)
+        for at, (name, value) in zip(
+            range(SALT_BYTES, len(salts), SALT_BYTES), values.items(), strict=True
+        )
+    }
+    return Preimage(salts[:SALT_BYTES], fields)
+
+
+def field_digests(fields: Mapping[str, OpenField]) -> dict[str, bytes]:
+    """Return the digest of each open field."""
+    return {name: field.digest(name) for name, field in fields.items()}
+
+
+def payload_commitment(salt: bytes, digests: Mapping[str, bytes]) -> bytes:
+    """Return the payload that commits to a map of field digests."""
+    return sha256(dcbor.encode([CONTENT_TAG, salt, dict(digests)])).digest()
+
+
+def verify_disclosure(disclosure: Disclosure, payload: bytes) -> dict[str, Any]:
+    """Return the shown values, if they are what the statement committed to.
+
+    Whose statement it is, and that it is registered, is not checked here.
+
+    Raises:
+        CommitmentError: The field digests are not the committed ones, or a shown field does not
+            match its digest; the message names the field.
+    """
+    if payload_commitment(disclosure.salt, disclosure.digests) != payload:
+        raise CommitmentError("the field digests do not match the statement's commitment")
+    for name, field in disclosure.shown.items():
+        if disclosure.digests.get(name) != field.digest(name):
+            raise CommitmentError(f"field {name!r} does not match its commitment")
+    return {name: field.value for name, field in disclosure.shown.items()}

@@ -1,0 +1,269 @@
+"""The protected header of a signed statement: who says it, about what, in which order.
+
+Everything in it is public and stays after erasure. `parse_header` reads; it believes nothing.
+
+Source:
+    RFC 9943 (CWT claims, kid), RFC 9995 (hash envelope), docs/reference/formats.md for the
+    private labels.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from tallystick.errors import EncodingError
+from tallystick.statement import dcbor
+from tallystick.statement.labels import (
+    FIELDS_MEDIA_TYPE,
+    SHA_256,
+    Alg,
+    Claim,
+    Label,
+    Relation,
+    media_type,
+)
+
+HASH_BYTES: Final = 32
+TEXT_MAX: Final = 2048
+"""Longest issuer, subject or media type, in characters."""
+EMITTER_BYTES: Final = 16
+LINKS_MAX: Final = 256
+"""Most statements that one statement may point to, per relation."""
+UINT_MAX: Final = 2**63 - 1
+
+_ALGORITHMS: Final = frozenset(Alg)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sequence:
+    """Place of a statement in what one emitter wrote, so that gaps can be proven.
+
+    Attributes:
+        emitter: 16 random bytes that name the process that wrote it.
+        epoch: Counts the starts of that process.
+        seq: Counts its statements, from zero in each epoch.
+        prev: Id of the statement before; None for the first of an epoch.
+    """
+
+    emitter: bytes
+    epoch: int
+    seq: int
+    prev: bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """A protected header, parsed and not yet believed.
+
+    Attributes:
+        algorithm: COSE number of the signature algorithm.
+        key_id: RFC 9679 thumbprint, as bytes.
+        issuer: Who signs, a DID for our own statements.
+        subject: What the statement is about; random for people.
+        issued_at: The issuer's claim, seconds since 1970; None where it makes none.
+        type: Statement type, such as `inference`; None for statements of other products.
+        typ: Media type of the statement, if it has one.
+        content_type: Media type of the preimage, or of the inline payload.
+        hashed: The payload is the SHA-256 of a preimage that is kept elsewhere.
+        location: Hint where the preimage is, if any.
+        sequence: Place among the emitter's statements, if it numbers them.
+        links: Ids of other statements, by relation.
+        model: SHA-256 of the model that was used, if one was.
+        assurance: How strongly the originator is known, if there is one.
+    """
+
+    algorithm: int
+    key_id: bytes
+    issuer: str
+    subject: str
+    issued_at: int | None
+    type: str | None
+    typ: str | None = None
+    content_type: str | None = None
+    hashed: bool = True
+    location: str | None = None
+    sequence: Sequence | None = None
+    links: Mapping[str, tuple[bytes, ...]] = field(default_factory=dict)
+    model: bytes | None = None
+    assurance: str | None = None
+
+
+def encode_header(header: Header) -> bytes:
+    """Encode a header of ours deterministically."""
+    claims: dict[int, Any] = {Claim.ISS: header.issuer, Claim.SUB: header.subject}
+    if header.issued_at is not None:
+        claims[Claim.IAT] = header.issued_at
+    members: dict[int, Any] = {
+        Label.ALG: header.algorithm,
+        Label.KID: header.key_id,
+        Label.CWT_CLAIMS: claims,
+        Label.TYP: header.typ or (media_type(header.type) if header.type else None),
+        Label.CONTENT_TYPE: None if header.hashed else header.content_type,
+        Label.PAYLOAD_HASH_ALG: SHA_256 if header.hashed else None,
+        Label.PREIMAGE_CONTENT_TYPE: _preimage_type(header),
+        Label.PAYLOAD_LOCATION: header.location,
+        Label.TYPE: header.type,
+        Label.LINKS: {name: list(ids) for name, ids in header.links.items()} or None,
+        Label.MODEL: header.model,
+        Label.ASSURANCE: header.assurance,
+    }
+    if header.sequence is not None:
+        members |= {
+            Label.EMITTER: header.sequence.emitter,
+            Label.EPOCH: header.sequence.epoch,
+            Label.SEQ: header.sequence.seq,
+            Label.PREV: header.sequence.prev,
+        }
+    return dcbor.encode({int(k): _plain(v) for k, v in members.items() if v is not None})
+
+
+def parse_header(protected: bytes) -> Header:
+    """Parse a protected header.
+
+    Who the issuer is, and whether anything here is true, is not checked. Labels that are not
+    known are left alone: the bytes are kept verbatim, and what is signed is the bytes.
+
+    Raises:
+        EncodingError: A member is missing, has the wrong type, or contradicts another one; or the
+            header demands an extension that is not understood.
+    """
+    members = dcbor.decode(protected, "protected header")
+    if not isinstance(members, dict):
+        raise EncodingError("protected header must be a map")
+    for label in (Label.CRIT, Label.VDS):
+        if label in members:
+            raise EncodingError(f"a statement must not have header {label} ({label.name.lower()})")
+    get = _Reader(members)
+    claims = get.required(Label.CWT_CLAIMS, dict)
+    claim = _Reader(claims)
+    algorithm = get.required(Label.ALG, int)
+    if algorithm not in _ALGORITHMS:
+        names = ", ".join(f"{alg.value}" for alg in Alg)
+        raise EncodingError(f"signature algorithm must be one of {names}, got {algorithm}")
+    header = Header(
+        algorithm=algorithm,
+        key_id=get.required(Label.KID, bytes),
+        issuer=claim.required(Claim.ISS, str),
+        subject=claim.required(Claim.SUB, str),
+        issued_at=claim.unsigned(Claim.IAT),
+        type=get.optional(Label.TYPE, str),
+        typ=_media(members.get(Label.TYP)),
+        content_type=_content_type(get),
+        hashed=_hashed(get),
+        location=get.optional(Label.PAYLOAD_LOCATION, str),
+        sequence=_sequence(get),
+        links=_links(get.optional(Label.LINKS, dict)),
+        model=get.digest(Label.MODEL),
+        assurance=get.optional(Label.ASSURANCE, str),
+    )
+    if header.type is not None and header.typ != media_type(header.type):
+        raise EncodingError(f"typ must be {media_type(header.type)!r}, got {header.typ!r}")
+    return header
+
+
+class _Reader:
+    """Typed access to a decoded map; every wrong type is an EncodingError."""
+
+    __slots__ = ("members",)
+
+    def __init__(self, members: dict[Any, Any]) -> None:
+        self.members = members
+
+    def optional(self, label: int, kind: type) -> Any:
+        value = self.members.get(label)
+        if value is None:
+            return None
+        if type(value) is not kind:
+            raise EncodingError(f"header {label} must be {kind.__name__}, got {value!r:.60}")
+        if isinstance(value, str | bytes) and not 0 < len(value) <= TEXT_MAX:
+            raise EncodingError(
+                f"header {label} must have 1..{TEXT_MAX} letters or bytes, got {len(value)}"
+            )
+        return value
+
+    def required(self, label: int, kind: type) -> Any:
+        value = self.optional(label, kind)
+        if value is None:
+            raise EncodingError(f"header {label} is missing")
+        return value
+
+    def unsigned(self, label: int) -> int | None:
+        value: int | None = self.optional(label, int)
+        if value is not None and not 0 <= value <= UINT_MAX:
+            raise EncodingError(f"header {label} must be in 0..2**63-1, got {value}")
+        return value
+
+    def digest(self, label: int) -> bytes | None:
+        value: bytes | None = self.optional(label, bytes)
+        if value is not None and len(value) != HASH_BYTES:
+            raise EncodingError(f"header {label} must have {HASH_BYTES} bytes, got {len(value)}")
+        return value
+
+
+def _preimage_type(header: Header) -> str | None:
+    return (header.content_type or FIELDS_MEDIA_TYPE) if header.hashed else None
+
+
+def _plain(value: Any) -> Any:
+    """Turn enum members into what they stand for."""
+    if isinstance(value, dict):
+        return {_plain(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, Relation | str):
+        return str(value)
+    return int(value) if isinstance(value, int) else value
+
+
+def _media(value: object) -> str | None:
+    """Read `typ`: text, or the number of a registered CoAP content format (RFC 9596)."""
+    if value is None:
+        return None
+    if isinstance(value, str) and 0 < len(value) <= TEXT_MAX:
+        return value
+    if type(value) is int:
+        return f"coap:{value}"
+    raise EncodingError(f"header {Label.TYP} must be text or a number, got {value!r:.60}")
+
+
+def _hashed(get: _Reader) -> bool:
+    algorithm = get.optional(Label.PAYLOAD_HASH_ALG, int)
+    if algorithm is None:
+        return False
+    if algorithm != SHA_256:
+        raise EncodingError(f"payload hash must be SHA-256 ({SHA_256}), got {algorithm}")
+    if Label.CONTENT_TYPE in get.members:
+        raise EncodingError("a hash envelope must not have header 3 (content type)")
+    return True
+
+
+def _content_type(get: _Reader) -> str | None:
+    hashed = Label.PAYLOAD_HASH_ALG in get.members
+    label = Label.PREIMAGE_CONTENT_TYPE if hashed else Label.CONTENT_TYPE
+    return _media(get.members.get(label))
+
+
+def _sequence(get: _Reader) -> Sequence | None:
+    emitter = get.optional(Label.EMITTER, bytes)
+    epoch, seq = get.unsigned(Label.EPOCH), get.unsigned(Label.SEQ)
+    prev = get.digest(Label.PREV)
+    if emitter is None and epoch is None and seq is None and prev is None:
+        return None
+    if emitter is None or epoch is None or seq is None or len(emitter) != EMITTER_BYTES:
+        raise EncodingError(f"emitter ({EMITTER_BYTES} bytes), epoch and seq stand together")
+    if (prev is None) != (seq == 0):
+        raise EncodingError(f"prev must be absent at seq 0 and present after it, seq is {seq}")
+    return Sequence(emitter=emitter, epoch=epoch, seq=seq, prev=prev)
+
+
+def _links(value: dict[Any, Any] | None) -> dict[str, tuple[bytes, ...]]:
+    links: dict[str, tuple[bytes, ...]] = {}
+    for relation, targets in (value or {}).items():
+        if not isinstance(relation, str) or not isinstance(targets, list):
+            raise EncodingError("links must map a relation to an array of statement ids")
+        if not 0 < len(targets) <= LINKS_MAX:
+            raise EncodingError(
+                f"{relation!r:.40} must link 1..{LINKS_MAX} statements, got {len(targets)}"
+            )
+        if not all(isinstance(t, bytes) and len(t) == HASH_BYTES for t in targets):
+            raise EncodingError(f"a link must be a {HASH_BYTES}-byte statement id")
+        links[relation] = tuple(targets)
+    return links
