@@ -32,6 +32,15 @@ test: $(VENV)/dev
 	$(BIN)/python tools/tidy.py
 	$(BIN)/pytest -n 2 -m "not oracle and not soak"
 
+## oracles: install foreign verifiers, and ask them
+oracles: $(VENV)/dev
+	sh tests/oracles/setup.sh
+	TALLYSTICK_ORACLES=required $(BIN)/pytest -n 2 -m oracle
+
+## soak: long fault and kill loops
+soak: $(VENV)/dev
+	TALLYSTICK_KILLS=$(KILLS) $(BIN)/pytest -m soak
+
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 

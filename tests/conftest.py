@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+pytest_plugins = ["tests.oracles.tally"]
+
 ROOT = Path(__file__).resolve().parent.parent
 
 

@@ -1,5 +1,6 @@
 """RFC 9162 Merkle trees, pure: hashes, the growing edge, proofs and tiles. No I/O, no keys."""
 
+from tallystick.merkle.edge import Edge
 from tallystick.merkle.frontier import Frontier, fold_right, subtree_sizes
 from tallystick.merkle.hashing import (
     EMPTY_ROOT,
@@ -21,9 +22,9 @@ from tallystick.merkle.tile import (
     TILE_HEIGHT,
     TILE_WIDTH,
     Tile,
+    TileNodes,
     edge_tiles,
-    expand_tile,
-    hash_in_tile,
+    halfway_hashes,
     tile_of_subtree,
     tile_width,
 )
@@ -33,13 +34,14 @@ __all__ = [
     "HASH_BYTES",
     "TILE_HEIGHT",
     "TILE_WIDTH",
+    "Edge",
     "Frontier",
     "Tile",
+    "TileNodes",
     "consistency_ranges",
     "edge_tiles",
-    "expand_tile",
     "fold_right",
-    "hash_in_tile",
+    "halfway_hashes",
     "inclusion_ranges",
     "leaf_hash",
     "node_hash",

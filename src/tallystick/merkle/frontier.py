@@ -43,15 +43,6 @@ class Frontier:
         roots.append(leaf)
         self.size += 1
 
-    def append_perfect(self, root: bytes, leaves: int) -> None:
-        """Add the root of a perfect subtree of 2**k leaves; `size` must be a multiple of that."""
-        roots, carry = self.roots, self.size // leaves
-        while carry & 1:
-            root = node_hash(roots.pop(), root)
-            carry >>= 1
-        roots.append(root)
-        self.size += leaves
-
     def extend(self, leaves: Iterable[bytes]) -> None:
         """Add many leaf hashes."""
         for leaf in leaves:

@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 from tallystick.errors import InputError, ProofError
 from tallystick.merkle import (
     EMPTY_ROOT,
+    Edge,
     Frontier,
+    Tile,
+    TileNodes,
     consistency_ranges,
     edge_tiles,
-    expand_tile,
-    hash_in_tile,
+    halfway_hashes,
     inclusion_ranges,
     leaf_hash,
     node_hash,
@@ -58,15 +60,31 @@ def test_every_way_to_the_root_agrees_with_the_definition(size: int) -> None:
     assert sum(subtree_sizes(size)) == frontier.size == size
 
 
-def test_a_frontier_takes_whole_subtrees() -> None:
-    frontier = Frontier()
-    frontier.extend(LEAVES[:512])
-    copy = frontier.copy()
-    frontier.append_perfect(by_definition(LEAVES[512:768]), 256)
-    frontier.append_perfect(by_definition(LEAVES[768:1024]), 256)
+@given(st.lists(st.integers(1, 600), min_size=1, max_size=6))
+def test_an_edge_gives_the_same_tiles_and_root_however_leaves_arrive(steps: list[int]) -> None:
+    edge, done, size = Edge(), [], 0
+    for step in steps:
+        size = min(size + step, len(LEAVES))
+        done += edge.extend(b"".join(LEAVES[edge.size : size]))
+        assert edge.root() == by_definition(LEAVES[:size])
+        again = Edge.load(size, edge.partial())
+        assert (again.root(), again.partial()) == (edge.root(), edge.partial())
+        edge = again
 
-    assert frontier.root() == by_definition(LEAVES[:1024])
-    assert copy.root() == by_definition(LEAVES[:512])
+    assert {t.number: h for t, h in done if t.level == 0} == {
+        n: b"".join(LEAVES[n * 256 : (n + 1) * 256]) for n in range(size // 256)
+    }
+    assert [t.width for t in edge_tiles(size)] == [len(h) // 32 for h in edge.partial().values()]
+
+
+def test_an_edge_fills_tiles_of_upper_levels() -> None:
+    edge, leaf = Edge(), LEAVES[0]
+    done = edge.extend(leaf * 65_536)
+    top = by_definition([leaf] * 256)
+
+    assert [(t, h) for t, h in done if t.level == 1] == [(Tile(1, 0), top * 256)]
+    assert edge.partial() == {2: by_definition([top] * 256)}
+    assert Edge.load(65_536, edge.partial()).extend(leaf) == []
 
 
 @given(st.integers(1, 300).flatmap(lambda n: st.tuples(st.integers(0, n - 1), st.just(n))))
@@ -138,15 +156,18 @@ def test_tiles_are_those_of_the_specification() -> None:
     assert tile_width(0, 274, 70_000) == 0
 
 
-def test_a_tile_holds_the_roots_of_all_its_subtrees() -> None:
-    tile = b"".join(LEAVES[256:456])
-    levels = expand_tile(tile)
+@pytest.mark.parametrize("width", [1, 15, 16, 17, 200, 255, 256])
+@pytest.mark.parametrize("given_halfway", [False, True])
+def test_a_tile_holds_the_roots_of_all_its_subtrees(width: int, given_halfway: bool) -> None:
+    tile = b"".join(LEAVES[256 : 256 + width])
+    nodes = TileNodes(tile, halfway_hashes(tile) if given_halfway else None)
     for height in range(8):
-        for number in range(256 >> height, 456 >> height):
+        for number in range(256 >> height, 512 >> height):
             level, tile_number, inner, at = tile_of_subtree(height, number)
             first = number << height
-            expected = by_definition(LEAVES[first : first + (1 << height)])
+            complete = first + (1 << height) <= 256 + width
+            expected = by_definition(LEAVES[first : first + (1 << height)]) if complete else b""
             assert (level, tile_number) == (0, 1)
-            assert hash_in_tile(levels, inner, at) == expected
+            assert nodes.node(inner, at) == expected
     assert tile_of_subtree(8, 5) == (1, 0, 0, 5)
     assert tile_of_subtree(11, 40) == (1, 1, 3, 8)

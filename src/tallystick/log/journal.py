@@ -1,0 +1,169 @@
+"""The journal: what makes an acknowledgement durable before any tile is written.
+
+A few files of fixed size, filled with zeros once and then overwritten again and again, so that
+one `fdatasync` per batch is all that is paid. A frame holds one batch:
+
+    body length (4) | entries (4) | index of the first (8) | digest (32) | body
+
+The body has the form of an entry bundle. Each digest covers the one before it, and the first one
+a random seed in the segment's header: neither an older frame in a recycled segment, nor bytes
+inside an entry, can be taken for a frame. Replay ends at the first frame that is not whole.
+
+Trust: whoever can change the journal can lose entries that are not in tiles yet; the last signed
+checkpoint, kept apart, tells.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from threading import Lock
+from typing import Final
+
+from tallystick.errors import EncodingError, LimitError
+from tallystick.log.bundle import encode_bundle, parse_bundle
+from tallystick.log.disk import BlockFile, Disk
+
+SEGMENT_BYTES: Final = 8 << 20
+SEGMENTS_MAX: Final = 8
+"""More than this many segments are never used: the journal is bounded at 64 MiB."""
+
+_MAGIC: Final = b"TALLYJN1"
+_FRAME_HEAD: Final = 4 + 4 + 8 + 32
+_SEGMENT_HEAD: Final = 8 + 8 + 8 + 32 + 32
+_BODY_AT: Final = 4096
+FRAME_BYTES_MAX: Final = SEGMENT_BYTES - _BODY_AT - _FRAME_HEAD
+"""Longest batch, as an entry bundle."""
+
+
+@dataclass(slots=True)
+class _Segment:
+    """One file. `last` is the index after its last entry, for recycling."""
+
+    file: BlockFile
+    serial: int = 0
+    first: int = 0
+    last: int = 0
+    end: int = 0
+    chain: bytes = b""
+
+
+class Journal:
+    """`append` belongs to one thread; replayed once, when the log is opened."""
+
+    def __init__(
+        self,
+        disk: Disk,
+        folder: Path,
+        entropy: Callable[[int], bytes],
+        segment_bytes: int = SEGMENT_BYTES,
+    ) -> None:
+        """Open all segments and find where the newest ends."""
+        self._disk, self._folder, self._entropy = disk, folder, entropy
+        self._segment_bytes = segment_bytes
+        self._lock = Lock()  # which segments are free: the integrator recycles, the appender takes
+        self._segments = [self._open(name) for name in disk.names(folder) if name.isdigit()]
+        for segment in self._segments:
+            self._read_head(segment)
+        self._current = max(self._segments, key=lambda s: s.serial, default=None)
+        self._serial = self._current.serial if self._current else 0
+
+    def replay(self, index: int) -> Iterator[list[bytes]]:
+        """Yield the batches from `index` on, in order, and prepare to append after them.
+
+        The first batch is cut if `index` lies inside it. What is not whole was never acknowledged
+        and is left out; whether all that was acknowledged is there, the caller checks against the
+        signed checkpoint.
+        """
+        for segment in sorted((s for s in self._segments if s.serial), key=lambda s: s.serial):
+            if segment.first > index:
+                break
+            for first, entries in self._frames(segment):
+                if first <= index < first + len(entries):
+                    yield entries[index - first :]
+                    index = first + len(entries)
+
+    def append(self, index: int, entries: Sequence[bytes]) -> None:
+        """Write one batch durably.
+
+        Args:
+            index: Of the first entry.
+            entries: The batch, at most `FRAME_BYTES_MAX` as a bundle.
+
+        Raises:
+            LimitError: The batch is too large.
+            BlockingIOError: Every segment still holds entries that are not recycled.
+        """
+        body = encode_bundle(entries)
+        if _FRAME_HEAD + len(body) > self._segment_bytes - _BODY_AT:
+            raise LimitError(f"batch has {len(body)} bytes, more than a journal segment holds")
+        segment = self._current
+        if segment is None or segment.end + _FRAME_HEAD + len(body) > self._segment_bytes:
+            with self._lock:
+                segment = self._begin(index)
+        head = len(body).to_bytes(4) + len(entries).to_bytes(4) + index.to_bytes(8)
+        chain = sha256(segment.chain + head + body).digest()
+        segment.file.pwrite(head + chain + body, segment.end)
+        segment.file.datasync()
+        segment.chain = chain
+        segment.end += _FRAME_HEAD + len(body)
+        segment.last = index + len(entries)
+
+    def recycle(self, index: int) -> None:
+        """Allow segments to be overwritten whose entries are all below `index`."""
+        with self._lock:
+            for segment in self._segments:
+                if segment is not self._current and segment.last <= index:
+                    segment.serial = 0
+
+    def close(self) -> None:
+        """Give all files back."""
+        for segment in self._segments:
+            segment.file.close()
+
+    def _begin(self, index: int) -> _Segment:
+        """Take a free segment, or make one, and write its header."""
+        segment = next((s for s in self._segments if not s.serial), None)
+        if segment is None:
+            if len(self._segments) >= SEGMENTS_MAX:
+                raise BlockingIOError("all journal segments are in use")
+            segment = self._open(str(len(self._segments)))
+            self._segments.append(segment)
+        self._serial += 1
+        seed = self._entropy(32)
+        head = _MAGIC + self._serial.to_bytes(8) + index.to_bytes(8) + seed
+        segment.file.pwrite(head + sha256(head).digest(), 0)
+        segment.serial, segment.first, segment.last = self._serial, index, index
+        segment.end, segment.chain = _BODY_AT, seed
+        self._current = segment
+        return segment
+
+    def _open(self, name: str) -> _Segment:
+        return _Segment(self._disk.block_file(self._folder / name, self._segment_bytes))
+
+    def _read_head(self, segment: _Segment) -> None:
+        data = segment.file.pread(_SEGMENT_HEAD, 0)
+        head = data[:-32]
+        if head.startswith(_MAGIC) and sha256(head).digest() == data[-32:]:
+            segment.serial = int.from_bytes(head[8:16])
+            segment.first = segment.last = int.from_bytes(head[16:24])
+            segment.end, segment.chain = _BODY_AT, head[24:]
+
+    def _frames(self, segment: _Segment) -> Iterator[tuple[int, list[bytes]]]:
+        """Yield the whole frames of a segment, leaving its end after the last of them."""
+        while True:
+            head = segment.file.pread(_FRAME_HEAD, segment.end)
+            length, count, first = (int.from_bytes(head[a:b]) for a, b in ((0, 4), (4, 8), (8, 16)))
+            if first != segment.last or not 0 < length <= self._segment_bytes - segment.end:
+                return
+            body = segment.file.pread(length, segment.end + _FRAME_HEAD)
+            if sha256(segment.chain + head[:16] + body).digest() != head[16:]:
+                return
+            try:
+                entries = parse_bundle(body, count)
+            except EncodingError:
+                return
+            segment.chain = head[16:]
+            segment.end += _FRAME_HEAD + length
+            segment.last = first + count
+            yield first, entries

@@ -1,0 +1,159 @@
+"""Ask a Python library that other people wrote for its verdict on a file.
+
+    oracle.py scitt-statement KEY_PEM_FILE STATEMENT_FILE
+    oracle.py scitt-receipt   KEY_PEM_FILE RECEIPT_FILE ENTRY_FILE
+    oracle.py cwt             KEY_PEM_FILE SIGN1_FILE [PAYLOAD_FILE]
+    oracle.py pycose          KEY_PEM_FILE SIGN1_FILE [PAYLOAD_FILE]
+    oracle.py pymerkle        JSON_FILE    ({"entries": [base64], "root": base64})
+
+Run it with the Python of the environment that holds the library; each knows only its own.
+Prints one line of JSON; exits 0 if accepted, 1 if rejected, and 2 if there is no verdict: bad
+usage, an unreadable file or key, or an error that is a crash of the library and not its refusal.
+"""
+
+import base64
+import json
+import sys
+import traceback
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+HEADER_KID: Final = 4
+
+
+class Rejection(Exception):  # noqa: N818  (a verdict, not an error)
+    """The library looked at the file and says no."""
+
+
+def judge_scitt_statement(key: str, statement: str) -> str:
+    import scitt_cose  # type: ignore[import-not-found]
+
+    pem, data = _read_key(key), Path(statement).read_bytes()
+    result = scitt_cose.parse_signed_statement(data, public_key_pem=pem)
+    if result["signature_verified"] is not True:
+        raise Rejection(_reason(lambda: scitt_cose.verify_sign1(data, public_key_pem=pem)))
+    return f"{result['alg']}, iss {result['issuer']}, sub {result['subject']}"
+
+
+def _reason(check: Callable[[], object]) -> str:
+    """Ask the lower layer, which raises, why the upper one said no."""
+    try:
+        check()
+    except Exception as error:  # noqa: BLE001  (only its words are wanted)
+        return str(error)
+    return "not verified as a statement, though verified as a COSE_Sign1"
+
+
+def judge_scitt_receipt(key: str, receipt: str, entry: str) -> str:
+    import scitt_cose
+
+    result = scitt_cose.verify_receipt(
+        Path(receipt).read_bytes(),
+        leaf_entry_hex=Path(entry).read_bytes().hex(),
+        log_public_key_pem=_read_key(key),
+    )
+    if not result.ok:
+        raise Rejection(f"{result.failed_at}: {'; '.join(result.errors)}")
+    return f"leaf {result.leaf_index} of {result.tree_size}, root {result.root}"
+
+
+def judge_cwt(key: str, sign1: str, *payload: str) -> str:
+    import cwt  # type: ignore[import-not-found]
+
+    data, detached = Path(sign1).read_bytes(), _read_payload(payload)
+    cose_key = cwt.COSEKey.from_pem(_read_key(key).decode(), kid=_claimed_kid(data))
+    try:
+        content = cwt.COSE.new().decode(data, cose_key, detached_payload=detached)
+    except (cwt.CWTError, ValueError) as error:
+        raise Rejection(f"{type(error).__name__}: {error}") from error
+    return f"verified over {len(content)} bytes of payload"
+
+
+def _claimed_kid(sign1: bytes) -> bytes:
+    """Name the key as the file does: cwt looks keys up, here the caller pins one."""
+    import cbor2
+
+    try:
+        kid = cbor2.loads(cbor2.loads(sign1).value[0]).get(HEADER_KID, b"")
+    except (cbor2.CBORDecodeError, AttributeError, LookupError, TypeError, ValueError):
+        return b""  # not a COSE_Sign1: cwt shall say so
+    return kid if isinstance(kid, bytes) else b""
+
+
+def judge_pycose(key: str, sign1: str, *payload: str) -> str:
+    from pycose.exceptions import CoseException  # type: ignore[import-not-found]
+    from pycose.keys import CoseKey  # type: ignore[import-not-found]
+    from pycose.messages import Sign1Message  # type: ignore[import-not-found]
+
+    cose_key = CoseKey.from_pem_public_key(_read_key(key).decode())
+    data, detached = Path(sign1).read_bytes(), _read_payload(payload)
+    try:
+        decoded = Sign1Message.decode(data)
+        decoded.key = cose_key
+        verified = decoded.verify_signature(detached_payload=detached)
+    except CoseException as error:
+        raise Rejection(f"{type(error).__name__}: {error}") from error
+    if verified is not True:
+        raise Rejection("signature verification failed")
+    return f"verified with an {type(cose_key).__name__}"
+
+
+def judge_pymerkle(path: str) -> str:
+    import pymerkle  # type: ignore[import-not-found]
+
+    given = json.loads(Path(path).read_text())
+    tree = pymerkle.InmemoryTree(algorithm="sha256")
+    for entry in given["entries"]:
+        tree.append_entry(base64.b64decode(entry, validate=True))
+    root = tree.get_state()
+    if root != base64.b64decode(given["root"], validate=True):
+        raise Rejection(f"the root of {tree.get_size()} entries is {root.hex()}")
+    return f"root of {tree.get_size()} entries"
+
+
+def _read_key(path: str) -> bytes:
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+    pem = Path(path).read_bytes()
+    load_pem_public_key(pem)  # a bad key must not look like a bad signature
+    return pem
+
+
+def _read_payload(paths: tuple[str, ...]) -> bytes | None:
+    return Path(paths[0]).read_bytes() if paths else None
+
+
+ORACLES: Final[dict[str, tuple[str, Callable[..., str]]]] = {
+    "scitt-statement": ("scitt-cose", judge_scitt_statement),
+    "scitt-receipt": ("scitt-cose", judge_scitt_receipt),
+    "cwt": ("cwt", judge_cwt),
+    "pycose": ("pycose", judge_pycose),
+    "pymerkle": ("pymerkle", judge_pymerkle),
+}
+
+
+def main(name: str, *files: str) -> int:
+    distribution, judge = ORACLES[name]
+    accepted = True
+    try:
+        detail = judge(*files)
+    except Rejection as rejection:
+        accepted, detail = False, str(rejection)
+    verdict = {
+        "oracle": name,
+        "version": f"{distribution} {version(distribution)}",
+        "accepted": accepted,
+        "detail": detail,
+    }
+    sys.stdout.write(json.dumps(verdict) + "\n")
+    return 0 if accepted else 1
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(*sys.argv[1:]))
+    except Exception:  # noqa: BLE001  (whatever it was, it is no verdict)
+        traceback.print_exc()
+        sys.exit(2)
