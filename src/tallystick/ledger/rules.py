@@ -1,0 +1,209 @@
+"""The rules of admission: a pure function of an entry, the log so far, and its policy.
+
+Whoever has the log can run them again and must come to the same verdict; `tally policy replay`
+does. Signatures and Merkle roots are checked before, in parallel; everything that depends on the
+order of entries is decided here, in log order.
+
+Reasons, in the order in which they are tried:
+
+    issuer.unknown          nobody registered that key for that issuer
+    signature               the signature does not match
+    type.unknown            not a type this release knows
+    type.operator           only the operator of the log registers that type
+    policy                  no rule of the registration policy allows it
+    time.future             issued more than 300 s after the ledger's newest heartbeat
+    sequence.first          the first statement of an epoch is not number 0
+    sequence.gap            a number is missing
+    sequence.equivocation   another statement has that number already
+    sequence.prev           it does not name the statement before it
+    payload                 the inline payload is not what the type asks for
+    batch.leaves            the leaf hashes are missing, or do not lead to the root
+    link.relation           a link of a kind that does not exist
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from tallystick.errors import InputError, RefusedError, SignatureError
+from tallystick.ledger.policy import parse_policy_payload
+from tallystick.ledger.state import LedgerState
+from tallystick.merkle import HASH_BYTES
+from tallystick.statement import Batch, Relation, SignedStatement, parse_batch
+from tallystick.statement.governance import (
+    OPERATOR_TYPES,
+    StatementType,
+    parse_heartbeat,
+    parse_key_record,
+)
+from tallystick.statement.header import Sequence
+from tallystick.statement.labels import BATCH_MEDIA_TYPE
+
+FUTURE_SECONDS_MAX: Final = 300
+_TYPES: Final = frozenset(StatementType)
+_RELATIONS: Final = frozenset(Relation)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A statement that asks to be registered, with what was checked ahead.
+
+    Attributes:
+        statement: Parsed.
+        signed: The signature matches the registered key that the header names.
+        leaf_count: Leaf hashes that came with a batch statement; None if none came.
+        leaf_root: The root they lead to.
+    """
+
+    statement: SignedStatement
+    signed: bool
+    leaf_count: int | None = None
+    leaf_root: bytes = bytes(HASH_BYTES)
+
+
+FindIndex = Callable[[SignedStatement], int | None]
+"""Finds the index of a statement that is registered already."""
+
+
+def decide(candidate: Candidate, state: LedgerState, find: FindIndex) -> int | None:
+    """Decide whether a statement becomes the next entry.
+
+    Args:
+        candidate: What asks.
+        state: What the log says so far.
+        find: Looks among what is registered.
+
+    Returns:
+        The index where the very same statement is registered already, None if it is admitted now.
+
+    Raises:
+        RefusedError: It is not admitted; `reason` names the rule.
+    """
+    statement = candidate.statement
+    header = statement.header
+    record = state.record(header.issuer, header.key_id)
+    if record is None:
+        raise RefusedError(
+            f"no key with id {header.key_id.hex()[:16]}… is registered for {header.issuer}",
+            reason="issuer.unknown",
+            advice="ask the operator to register the key: `tally keys register`",
+        )
+    if not candidate.signed:
+        raise RefusedError("the signature does not match the issuer's key", reason="signature")
+    index = _registered(statement, state, find)
+    if index is not None:
+        return index
+    _check_type(statement, state)
+    _check_time(header.issued_at, state)
+    if header.sequence is not None:
+        _check_sequence(header.issuer, header.sequence, state)
+    _check_payload(candidate, state)
+    if unknown := set(header.links) - _RELATIONS:
+        raise RefusedError(f"{min(unknown)!r:.40} is not a relation", reason="link.relation")
+    return None
+
+
+def _registered(statement: SignedStatement, state: LedgerState, find: FindIndex) -> int | None:
+    """Find a retry. What continues an emitter's count cannot be one: its id holds its number."""
+    header = statement.header
+    if header.sequence is not None:
+        key = (header.issuer, header.sequence.emitter, header.sequence.epoch)
+        counted = state.counted(key)
+        if counted is None or header.sequence.seq > counted.seq:
+            return None
+    return find(statement)
+
+
+def _check_type(statement: SignedStatement, state: LedgerState) -> None:
+    header = statement.header
+    operator = state.is_operator(header.issuer)
+    if header.type is not None and header.type not in _TYPES:
+        raise RefusedError(f"{header.type!r:.40} is not a statement type", reason="type.unknown")
+    if header.type in OPERATOR_TYPES and operator:
+        return
+    if header.type in OPERATOR_TYPES - {StatementType.HEARTBEAT} | {StatementType.GENESIS}:
+        raise RefusedError(
+            f"only the operator of the log registers {header.type!r} statements",
+            reason="type.operator",
+        )
+    record = state.record(header.issuer, header.key_id)
+    if record is None or not state.policy.allows(header.type, header.issuer, record.kind):
+        who = record.name if record and record.name else header.issuer
+        raise RefusedError(
+            f"the registration policy does not let {who} register "
+            f"{header.type or 'untyped'} statements",
+            reason="policy",
+            advice="the operator can allow it: `tally policy set`",
+        )
+
+
+def _check_time(issued_at: int | None, state: LedgerState) -> None:
+    if issued_at is not None and issued_at > state.now + FUTURE_SECONDS_MAX:
+        raise RefusedError(
+            f"issued at {issued_at}, more than {FUTURE_SECONDS_MAX} s after the ledger's "
+            f"newest heartbeat at {state.now}",
+            reason="time.future",
+            advice="check the issuer's clock",
+        )
+
+
+def _check_sequence(issuer: str, sequence: Sequence, state: LedgerState) -> None:
+    counted = state.counted((issuer, sequence.emitter, sequence.epoch))
+    expected = 0 if counted is None else counted.seq + 1
+    if counted is None and sequence.seq:
+        raise RefusedError(
+            f"an epoch begins with number 0, got {sequence.seq}", reason="sequence.first"
+        )
+    if sequence.seq < expected:
+        raise RefusedError(
+            f"number {sequence.seq} of this emitter and epoch is taken by another statement",
+            reason="sequence.equivocation",
+        )
+    if sequence.seq > expected:
+        raise RefusedError(
+            f"number {expected} is missing, got {sequence.seq}",
+            reason="sequence.gap",
+            advice="register the statements in the order in which they were numbered",
+        )
+    if counted is not None and sequence.prev != counted.id:
+        raise RefusedError(
+            f"number {sequence.seq} does not name number {counted.seq} as its predecessor",
+            reason="sequence.prev",
+        )
+
+
+def _check_payload(candidate: Candidate, state: LedgerState) -> None:
+    statement = candidate.statement
+    try:
+        if statement.header.type == StatementType.POLICY:
+            parse_policy_payload(statement.payload)
+        elif statement.header.type == StatementType.HEARTBEAT:
+            parse_heartbeat(statement.payload)
+        elif statement.header.type == StatementType.KEY and state.genesis is not None:
+            parse_key_record(statement.payload).verify_possession(state.genesis.origin)
+        batch = batch_of(statement)
+    except (InputError, SignatureError) as error:
+        raise RefusedError(str(error), reason="payload") from error
+    if batch is not None:
+        _check_leaves(candidate, batch)
+
+
+def batch_of(statement: SignedStatement) -> Batch | None:
+    """Return what a batch statement commits to, None for other statements.
+
+    Raises:
+        EncodingError: It says that it is a batch, and is none.
+    """
+    header = statement.header
+    is_batch = not header.hashed and header.content_type == BATCH_MEDIA_TYPE
+    return parse_batch(statement.payload) if is_batch else None
+
+
+def _check_leaves(candidate: Candidate, batch: Batch) -> None:
+    if (candidate.leaf_count, candidate.leaf_root) != (batch.rows, batch.root):
+        seen = "none came" if candidate.leaf_count is None else f"{candidate.leaf_count} came"
+        raise RefusedError(
+            f"a batch of {batch.rows} rows must come with the leaf hashes that lead to its "
+            f"root; {seen}",
+            reason="batch.leaves",
+        )

@@ -1,0 +1,112 @@
+"""What the log so far says: policy, keys, time, and how far each emitter has counted.
+
+A pure function of the entries in order: `apply` them one by one from the genesis entry and the
+state is the same on every machine. Admission reads it; nothing else decides.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from tallystick.errors import DamagedError
+from tallystick.ledger.policy import RegistrationPolicy, parse_policy_payload, read_policy
+from tallystick.statement import SignedStatement
+from tallystick.statement.governance import (
+    Genesis,
+    KeyRecord,
+    StatementType,
+    operator_record,
+    parse_genesis,
+    parse_heartbeat,
+    parse_key_record,
+)
+
+EmitterKey = tuple[str, bytes, int]
+"""Issuer, emitter and epoch."""
+EMITTERS_KEPT: Final = 10_000
+"""Emitters whose count is kept in memory; the index has the others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """How far an emitter has counted in an epoch: its last number and that statement's id."""
+
+    seq: int
+    id: bytes
+
+
+def _nobody(_key: EmitterKey) -> Counted | None:
+    return None
+
+
+@dataclass
+class LedgerState:
+    """State after some number of entries.
+
+    Attributes:
+        genesis: Entry 0, once it was applied.
+        policy: The newest registration policy.
+        policy_id: Statement that registered it.
+        keys: Registered keys by issuer and key id, with the index that registered each.
+        now: Time of the operator's newest heartbeat, seconds since 1970.
+        look_up: Finds the count of an emitter that is not kept in memory.
+    """
+
+    genesis: Genesis | None = None
+    policy: RegistrationPolicy = field(default_factory=RegistrationPolicy)
+    policy_id: bytes = b""
+    keys: dict[tuple[str, bytes], tuple[int, KeyRecord]] = field(default_factory=dict)
+    now: int = 0
+    look_up: Callable[[EmitterKey], Counted | None] = _nobody
+    _emitters: dict[EmitterKey, Counted] = field(default_factory=dict)
+
+    def apply(self, statement: SignedStatement, index: int) -> None:
+        """Take in an entry that was admitted."""
+        header = statement.header
+        if header.sequence is not None:
+            key = (header.issuer, header.sequence.emitter, header.sequence.epoch)
+            self._keep(key, Counted(header.sequence.seq, statement.id))
+        if index == 0:
+            self._begin(statement)
+        elif header.type == StatementType.POLICY:
+            self.policy = parse_policy_payload(statement.payload)
+            self.policy_id = statement.id
+        elif header.type == StatementType.KEY:
+            self._add_key(parse_key_record(statement.payload), index)
+        elif header.type == StatementType.HEARTBEAT and self.is_operator(header.issuer):
+            self.now = max(self.now, parse_heartbeat(statement.payload).time)
+
+    def is_operator(self, issuer: str) -> bool:
+        """Tell whether `issuer` governs this log."""
+        return self.genesis is not None and issuer == self.genesis.operator
+
+    def record(self, issuer: str, key_id: bytes) -> KeyRecord | None:
+        """Return the registered key of an issuer, if there is one with that id."""
+        found = self.keys.get((issuer, key_id))
+        return found[1] if found else None
+
+    def counted(self, key: EmitterKey) -> Counted | None:
+        """Return how far an emitter has counted in an epoch."""
+        counted = self._emitters.get(key)
+        if counted is None:
+            counted = self.look_up(key)
+            if counted is not None:
+                self._keep(key, counted)
+        return counted
+
+    def _keep(self, key: EmitterKey, counted: Counted) -> None:
+        self._emitters.pop(key, None)
+        self._emitters[key] = counted
+        if len(self._emitters) > EMITTERS_KEPT:
+            del self._emitters[next(iter(self._emitters))]
+
+    def _begin(self, statement: SignedStatement) -> None:
+        if statement.header.type != StatementType.GENESIS:
+            raise DamagedError("entry 0 is not a genesis statement")
+        self.genesis = parse_genesis(statement.payload)
+        self.policy, self.policy_id = read_policy(self.genesis.policy), statement.id
+        self._add_key(operator_record(self.genesis), 0)
+        self.now = statement.header.issued_at or 0
+
+    def _add_key(self, record: KeyRecord, index: int) -> None:
+        self.keys.setdefault((record.issuer, record.key.thumbprint()), (index, record))

@@ -1,0 +1,244 @@
+"""The vault: content under one key per record, so that destroying the key destroys the content.
+
+    vault.put([vault.seal(statement.id, preimage)])
+    vault.get(statement.id).values()
+
+A record's key is random, used once, and itself encrypted under the vault's master key, which
+stands in a key file elsewhere. Salts lie inside the encrypted preimage: with the key, they go too.
+
+Trust: whoever has this file and the master key reads all content that is not erased; whoever has
+the file alone reads nothing but sizes, and can at most lose content, never change what was said.
+
+Source:
+    NIST SP 800-38D (AES-GCM).
+"""
+
+import secrets
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import Any, Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from tallystick.errors import (
+    DamagedError,
+    EncodingError,
+    InputError,
+    NotFoundError,
+    UnavailableError,
+)
+from tallystick.statement import OpenField, Preimage, dcbor
+
+KEY_BYTES: Final = 32
+NONCE_BYTES: Final = 12
+# A record's key encrypts one message only, so its nonce need not vary.
+_ONCE: Final = bytes(NONCE_BYTES)
+
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS content (
+    id BLOB PRIMARY KEY, wrapped BLOB, sealed BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS segments (
+    batch BLOB, segment INTEGER, wrapped BLOB, sealed BLOB NOT NULL,
+    PRIMARY KEY (batch, segment)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS places (
+    batch BLOB, position INTEGER, segment INTEGER NOT NULL,
+    PRIMARY KEY (batch, position)) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class SealedContent:
+    """Content encrypted, ready to be written anywhere.
+
+    Attributes:
+        id: Statement it belongs to.
+        wrapped: Its key under the master key.
+        sealed: The content under its key.
+    """
+
+    id: bytes
+    wrapped: bytes
+    sealed: bytes
+
+
+class Vault:
+    """One encrypted store; safe to share between threads."""
+
+    def __init__(self, path: Path, master: bytes) -> None:
+        """Open the store, or make an empty one.
+
+        Args:
+            path: SQLite file.
+            master: 32-byte key from a key file.
+        """
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._master = AESGCM(master)
+        self._lock = Lock()
+        self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        # What is acknowledged must survive a power cut; what is erased must not linger in pages.
+        for pragma in ("journal_mode=wal", "synchronous=full", "secure_delete=on"):
+            self._database.execute(f"PRAGMA {pragma}")
+        self._database.executescript(_SCHEMA)
+
+    def seal(self, statement_id: bytes, preimage: Preimage) -> SealedContent:
+        """Encrypt content under a fresh key; nothing is written."""
+        fields = {name: [field.salt, field.value] for name, field in preimage.fields.items()}
+        return SealedContent(
+            statement_id, *self._seal(statement_id, dcbor.encode([preimage.salt, fields]))
+        )
+
+    def put(self, contents: Iterable[SealedContent]) -> None:
+        """Write content durably. What is there already stays as it is.
+
+        Raises:
+            UnavailableError: The disk is full or the store is locked.
+        """
+        rows = [(content.id, content.wrapped, content.sealed) for content in contents]
+        with self._transaction() as database:
+            database.executemany("INSERT OR IGNORE INTO content VALUES (?, ?, ?)", rows)
+
+    def get(self, statement_id: bytes) -> Preimage:
+        """Return the content of a statement; compare its commitment with the statement's payload.
+
+        Raises:
+            NotFoundError: It was never here, or it was erased; the message says which.
+            DamagedError: It does not decrypt.
+        """
+        row = self._one("SELECT wrapped, sealed FROM content WHERE id = ?", (statement_id,))
+        if row is None:
+            raise NotFoundError(f"the vault has no content for {statement_id.hex()}")
+        plain = self._open(statement_id, *row)
+        salt, fields = dcbor.decode(plain, "vault record")
+        return Preimage(salt, {n: OpenField(s, v) for n, (s, v) in fields.items()})
+
+    def put_rows(
+        self,
+        batch: bytes,
+        salts: bytes,
+        records: Sequence[bytes],
+        subjects: Sequence[object] | None = None,
+    ) -> None:
+        """Write the rows of a batch durably, one key per subject.
+
+        Args:
+            batch: Id of the batch statement.
+            salts: 32 bytes per row, concatenated.
+            records: Encoded rows.
+            subjects: Whom each row is about; rows of one subject share a key and are erased
+                together. By default each row is a subject of its own.
+
+        Raises:
+            InputError: The numbers of rows, salts and subjects differ.
+            UnavailableError: The disk is full or the store is locked.
+        """
+        if len(salts) != 32 * len(records) or len(subjects or records) != len(records):
+            raise InputError(
+                f"{len(records)} rows need {32 * len(records)} bytes of salt and as many "
+                f"subjects, got {len(salts)} and {len(subjects or records)}"
+            )
+        segments: dict[object, list[list[object]]] = {}
+        for position, record in enumerate(records):
+            subject = subjects[position] if subjects else position
+            row = [position, salts[32 * position : 32 * position + 32], record]
+            segments.setdefault(subject, []).append(row)
+        sealed, places = [], []
+        for number, rows in enumerate(segments.values()):
+            sealed.append((batch, number, *self._seal(_place(batch, number), dcbor.encode(rows))))
+            places += [(batch, row[0], number) for row in rows]
+        with self._transaction() as database:
+            database.executemany("INSERT OR IGNORE INTO segments VALUES (?, ?, ?, ?)", sealed)
+            database.executemany("INSERT OR IGNORE INTO places VALUES (?, ?, ?)", places)
+
+    def row(self, batch: bytes, position: int) -> tuple[bytes, bytes]:
+        """Return salt and record of one row.
+
+        Raises:
+            NotFoundError: It was never here, or it was erased; the message says which.
+            DamagedError: It does not decrypt.
+        """
+        found = self._one(
+            "SELECT segment, wrapped, sealed FROM segments NATURAL JOIN places "
+            "WHERE batch = ? AND position = ?",
+            (batch, position),
+        )
+        if found is None:
+            raise NotFoundError(f"the vault has no row {position} of {batch.hex()}")
+        rows = dcbor.decode(self._open(_place(batch, found[0]), *found[1:]), "vault rows")
+        return next((salt, record) for at, salt, record in rows if at == position)
+
+    def rows(self, batch: bytes) -> Iterator[tuple[int, bytes, bytes]]:
+        """Yield position, salt and record of every row that is not erased, segment by segment.
+
+        Raises:
+            DamagedError: A segment does not decrypt.
+        """
+        with self._lock:
+            segments = self._database.execute(
+                "SELECT segment, wrapped, sealed FROM segments WHERE batch = ? ORDER BY segment",
+                (batch,),
+            ).fetchall()
+        for number, wrapped, sealed in segments:
+            if wrapped is not None:
+                plain = self._open(_place(batch, number), wrapped, sealed)
+                yield from (tuple(row) for row in dcbor.decode(plain, "vault rows"))
+
+    def discard(self, statement_id: bytes) -> None:
+        """Remove content that was stored for a statement which was then refused."""
+        with self._transaction() as database:
+            for table, column in (("content", "id"), ("segments", "batch"), ("places", "batch")):
+                database.execute(f"DELETE FROM {table} WHERE {column} = ?", (statement_id,))  # noqa: S608 - constants
+
+    def backup(self, path: Path) -> None:
+        """Copy the store as it is now; still encrypted, and useless without the master key."""
+        target = sqlite3.connect(path)
+        with self._lock:
+            self._database.backup(target)
+        target.close()
+
+    def close(self) -> None:
+        """Give the file back."""
+        self._database.close()
+
+    def _seal(self, place: bytes, plain: bytes) -> tuple[bytes, bytes]:
+        key, nonce = secrets.token_bytes(KEY_BYTES), secrets.token_bytes(NONCE_BYTES)
+        wrapped = nonce + self._master.encrypt(nonce, key, place)
+        return wrapped, AESGCM(key).encrypt(_ONCE, plain, place)
+
+    def _open(self, place: bytes, wrapped: bytes | None, sealed: bytes) -> bytes:
+        if wrapped is None:
+            raise NotFoundError(f"content of {place[:32].hex()} was erased")
+        try:
+            key = self._master.decrypt(wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], place)
+            return AESGCM(key).decrypt(_ONCE, sealed, place)
+        except (InvalidTag, ValueError, EncodingError) as error:
+            raise DamagedError(
+                f"vault content of {place[:32].hex()} does not decrypt: it was changed, "
+                "or the vault key is another one"
+            ) from error
+
+    def _one(self, query: str, values: tuple[Any, ...]) -> tuple[Any, ...] | None:
+        with self._lock:
+            row: tuple[Any, ...] | None = self._database.execute(query, values).fetchone()
+        return row
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            try:
+                self._database.execute("BEGIN IMMEDIATE")
+                yield self._database
+                self._database.execute("COMMIT")
+            except sqlite3.OperationalError as error:
+                if self._database.in_transaction:
+                    self._database.execute("ROLLBACK")
+                raise UnavailableError(f"the vault cannot be written: {error}") from error
+
+
+def _place(batch: bytes, segment: int) -> bytes:
+    """Name a segment, so that one cannot be put in the place of another."""
+    return batch + segment.to_bytes(8)

@@ -1,0 +1,77 @@
+"""How the statements of a bundle hang together: links, models, and rows taken from rows."""
+
+from collections.abc import Iterator, Mapping
+
+from tallystick.statement import Relation
+from tallystick.verify.bundle import split_hashes
+from tallystick.verify.report import Check, Verdict
+from tallystick.verify.statement import VerifiedStatement
+
+Statements = Mapping[bytes, VerifiedStatement]
+
+
+def check_coherence(statements: Statements) -> Iterator[Check]:
+    """Check what verified statements say of one another.
+
+    A link to a later entry is a contradiction: nobody can name the id of what is not yet written
+    and be earlier in the log, unless the log was reordered.
+    """
+    for statement in statements.values():
+        for relation, targets in statement.statement.header.links.items():
+            yield from _check_relation(statement, relation, targets, statements)
+        yield from _check_model(statement, statements)
+        yield from _check_rows(statement, statements)
+
+
+def _check_relation(
+    statement: VerifiedStatement, relation: str, targets: tuple[bytes, ...], statements: Statements
+) -> Iterator[Check]:
+    for target in targets:
+        found = statements.get(target)
+        where = f"{_name(statement)} {relation} {target.hex()[:12]}…"
+        if found is None:
+            detail = f"{where}: that statement is not in the bundle"
+            yield Check("link", Verdict.NOT_CHECKED, detail, statement.statement.id)
+        elif found.index >= statement.index:
+            detail = f"{where}: it is registered later, at index {found.index}"
+            yield Check("link", Verdict.FAILED, detail, statement.statement.id, "verification.link")
+        else:
+            detail = f"{_name(statement)} {relation} {_name(found)}"
+            yield Check("link", Verdict.VERIFIED, detail, statement.statement.id)
+
+
+def _check_model(statement: VerifiedStatement, statements: Statements) -> Iterator[Check]:
+    digest = statement.statement.header.model
+    if digest is None or statement.statement.header.type == "model":
+        return
+    for other in statements.values():
+        header = other.statement.header
+        if header.type == "model" and header.model == digest:
+            detail = f"{_name(statement)} names the model registered at index {other.index}"
+            yield Check("model", Verdict.VERIFIED, detail, statement.statement.id)
+            return
+    detail = f"{_name(statement)}: its model {digest.hex()[:12]}… is not in the bundle"
+    yield Check("model", Verdict.NOT_CHECKED, detail, statement.statement.id)
+
+
+def _check_rows(statement: VerifiedStatement, statements: Statements) -> Iterator[Check]:
+    """Check that a selection of rows holds only rows of the batches it says it is taken from."""
+    sources = statement.statement.header.links.get(Relation.DERIVED_FROM, ())
+    known = [statements[source] for source in sources if source in statements]
+    complete = len(known) == len(sources) and all(source.leaves for source in known)
+    if not statement.leaves or not known or not complete:
+        return
+    allowed = {leaf for source in known for leaf in split_hashes(source.leaves)}
+    taken = split_hashes(statement.leaves)
+    foreign = [position for position, leaf in enumerate(taken) if leaf not in allowed]
+    names = " and ".join(_name(source) for source in known)
+    if foreign:
+        detail = f"{_name(statement)}: row {foreign[0]} is none of the rows of {names}"
+        yield Check("rows", Verdict.FAILED, detail, statement.statement.id, "verification.rows")
+    else:
+        detail = f"{_name(statement)}: each of its {len(taken)} rows is a row of {names}"
+        yield Check("rows", Verdict.VERIFIED, detail, statement.statement.id)
+
+
+def _name(statement: VerifiedStatement) -> str:
+    return f"{statement.statement.header.type or 'statement'} at index {statement.index}"

@@ -1,0 +1,226 @@
+"""Check every part of an evidence bundle, offline, and say of each what came out.
+
+    report = examine(data, parse_policy(policy_file))
+    report.verdict                       # verified, failed or indeterminate
+    report.statements[report.subject]    # what may be believed
+
+The order: the checkpoint under the relying party's policy; the genesis entry, which names the
+log's other keys; the keys that the operator registered; then every statement: that the log holds
+it, who signed it, that opened content and rows are what it committed to; last, how the statements
+hang together. A part that fails spoils the verdict and not the other parts, so that the report
+names exactly what is wrong.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from tallystick.errors import IndeterminateError, TallystickError, VerificationError
+from tallystick.statement import (
+    Receipt,
+    SignedStatement,
+    parse_receipt,
+    parse_statement,
+    verify_disclosure,
+)
+from tallystick.statement.governance import (
+    Genesis,
+    StatementType,
+    operator_record,
+    parse_genesis,
+    parse_key_record,
+)
+from tallystick.verify.bundle import Bundle, Member, parse_bundle
+from tallystick.verify.checkpoint import VerifiedCheckpoint, open_checkpoint
+from tallystick.verify.coherence import check_coherence
+from tallystick.verify.policy import TrustPolicy
+from tallystick.verify.report import Check, Report, Verdict, verdict_of
+from tallystick.verify.rows import verify_rows
+from tallystick.verify.statement import (
+    DidKeys,
+    RegisteredKeys,
+    VerifiedStatement,
+    verify_registered,
+    verify_signed,
+)
+
+T = TypeVar("T")
+
+
+def examine(data: bytes, policy: TrustPolicy, *, any_signer: bool = False) -> Report:
+    """Check a bundle.
+
+    Args:
+        data: The file.
+        policy: Whose checkpoints to believe.
+        any_signer: Also accept issuers that nobody registered, by their did:key alone.
+
+    Raises:
+        EncodingError: Not a bundle at all.
+        VersionError: A format of another version.
+    """
+    return _Examination(parse_bundle(data), policy, any_signer=any_signer).run()
+
+
+def verify_bundle(data: bytes, policy: TrustPolicy, *, any_signer: bool = False) -> Report:
+    """Check a bundle and raise unless everything in it verifies.
+
+    Raises:
+        VerificationError: Some part failed.
+        IndeterminateError: Something needed to believe it is missing.
+        EncodingError: Not a bundle at all.
+    """
+    report = examine(data, policy, any_signer=any_signer)
+    report.raise_unless_verified()
+    return report
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A member with its two envelopes parsed."""
+
+    member: Member
+    statement: SignedStatement
+    receipt: Receipt
+
+    @property
+    def name(self) -> str:
+        return f"{self.statement.header.type or 'statement'} at index {self.receipt.index}"
+
+
+class _Examination:
+    def __init__(self, bundle: Bundle, policy: TrustPolicy, *, any_signer: bool) -> None:
+        self.bundle, self.policy, self.any_signer = bundle, policy, any_signer
+        self.checks: list[Check] = []
+        self.checkpoint: VerifiedCheckpoint | None = None
+        self.genesis: Genesis | None = None
+        self.keys = RegisteredKeys()
+        self.verified: dict[bytes, VerifiedStatement] = {}
+
+    def run(self) -> Report:
+        self._attempt("checkpoint", None, self._open_checkpoint)
+        # In log order, because the genesis entry and keys come before what they sign.
+        for part in sorted(self._parse(), key=lambda part: part.receipt.index):
+            self._examine(part)
+        if self.genesis is None:
+            missing = "entry 0, which names the keys of the log, is not in the bundle"
+            self._add("genesis", Verdict.INDETERMINATE, missing)
+        self.checks += check_coherence(self.verified)
+        if self.bundle.subject not in self.verified:
+            self._add("subject", Verdict.FAILED, "the bundle does not prove what it is about")
+        return Report(self.bundle.subject, tuple(self.checks), self.checkpoint, self.verified)
+
+    def _open_checkpoint(self) -> None:
+        opened = open_checkpoint(self.bundle.checkpoint, self.policy)
+        claim, seen = opened.checkpoint, ", ".join(c.name for c in opened.cosigners)
+        detail = f"{claim.origin} at size {claim.size}, signed by the log"
+        asked = f"; cosigned by {seen}" if seen else "; no witness is asked for by the policy"
+        self._add("checkpoint", Verdict.VERIFIED, detail + asked)
+        self.checkpoint = opened
+
+    def _parse(self) -> list[_Part]:
+        parts: list[_Part] = []
+        for at, member in enumerate(self.bundle.members):
+            try:
+                statement = parse_statement(member.entry)
+                parts.append(_Part(member, statement, parse_receipt(member.receipt)))
+            except TallystickError as error:
+                detail = f"statement {at} of the bundle: {error}"
+                self._add("format", verdict_of(error), detail, code=error.code)
+        return parts
+
+    def _examine(self, part: _Part) -> None:
+        """Make every check of one statement; believe it only if none failed."""
+        before = len(self.checks)
+        if part.receipt.index == 0:
+            self._attempt("genesis", part, lambda: self._read_genesis(part))
+        self._attempt("registered", part, lambda: self._check_registered(part))
+        verified = self._attempt("signature", part, lambda: self._check_signature(part))
+        if verified is None:
+            return
+        if part.statement.header.type == StatementType.KEY:
+            self._attempt("key", part, lambda: self._read_key(part))
+        values = self._attempt("content", part, lambda: self._open_content(part))
+        rows = self._attempt("rows", part, lambda: self._open_rows(part))
+        if not any(check.code for check in self.checks[before:]):
+            self.verified[part.statement.id] = replace(
+                verified, values=values or {}, rows=rows or {}, leaves=part.member.leaves or b""
+            )
+
+    def _read_genesis(self, part: _Part) -> None:
+        if part.statement.header.type != StatementType.GENESIS:
+            raise VerificationError("entry 0 is not a genesis statement")
+        genesis = parse_genesis(part.statement.payload)
+        if self.checkpoint and genesis.origin != self.checkpoint.checkpoint.origin:
+            raise VerificationError(f"the genesis is of another log, {genesis.origin!r}")
+        self.genesis = genesis
+        self.keys.add(operator_record(genesis), 0)
+
+    def _check_registered(self, part: _Part) -> None:
+        if self.checkpoint is None:
+            raise IndeterminateError("the checkpoint is not verified, so nothing leads to it")
+        key = self.genesis.receipt_key if self.genesis else None
+        verify_registered(part.member.entry, part.receipt, self.checkpoint, key)
+        detail = f"{part.name}: receipt and path lead to the checkpoint"
+        self._add("registered", Verdict.VERIFIED, detail, part)
+
+    def _check_signature(self, part: _Part) -> VerifiedStatement:
+        try:
+            verified = verify_signed(part.member.entry, self.keys, part.receipt.index)
+        except IndeterminateError:
+            if not self.any_signer:
+                raise
+            verified = verify_signed(part.member.entry, DidKeys(), part.receipt.index)
+        issuer = verified.issuer
+        detail = f"{part.name}: signed by {issuer.name or issuer.issuer}, {issuer.basis}"
+        self._add("signature", Verdict.VERIFIED, detail, part)
+        return verified
+
+    def _read_key(self, part: _Part) -> None:
+        record = parse_key_record(part.statement.payload)
+        if self.genesis is None:
+            raise IndeterminateError("without the genesis entry the operator is not known")
+        if part.statement.header.issuer != self.genesis.operator:
+            raise VerificationError("the key was not registered by the operator of the log")
+        record.verify_possession(self.genesis.origin)
+        self.keys.add(record, part.receipt.index)
+
+    def _open_content(self, part: _Part) -> dict[str, object]:
+        if not part.statement.header.hashed:
+            return {}
+        if part.member.disclosure is None:
+            self._add("content", Verdict.NOT_CHECKED, f"{part.name}: content not supplied", part)
+            return {}
+        values = verify_disclosure(part.member.disclosure, part.statement.payload)
+        names = ", ".join(sorted(values)) or "none"
+        hidden = len(part.member.disclosure.digests) - len(values)
+        detail = f"{part.name}: fields shown match ({names}); {hidden} withheld"
+        self._add("content", Verdict.VERIFIED, detail, part)
+        return values
+
+    def _open_rows(self, part: _Part) -> dict[int, bytes]:
+        if part.member.leaves is None and not part.member.rows:
+            return {}
+        rows, detail = verify_rows(part.statement.payload, part.member)
+        self._add("rows", Verdict.VERIFIED, f"{part.name}: {detail}", part)
+        return rows
+
+    def _attempt(self, what: str, part: _Part | None, step: Callable[[], T]) -> T | None:
+        """Make one check; note the error of one that does not succeed."""
+        try:
+            return step()
+        except TallystickError as error:
+            where = f"{part.name}: " if part else ""
+            self._add(what, verdict_of(error), f"{where}{error}", part, error.code)
+            return None
+
+    def _add(
+        self,
+        what: str,
+        verdict: Verdict,
+        detail: str,
+        part: _Part | None = None,
+        code: str | None = None,
+    ) -> None:
+        about = part.statement.id if part else None
+        self.checks.append(Check(what, verdict, detail, about, code))

@@ -1,0 +1,150 @@
+"""Trust policies: whose checkpoints a relying party believes, and whose cosignatures it asks for.
+
+The text is a C2SP tlog-policy, so that other tools read the same file:
+
+    log log.example/a+1a2b3c4d+AQ…
+    witness w1 witness.example+…
+    witness w2 other.example+…
+    group both all w1 w2
+    quorum both
+
+Source:
+    C2SP tlog-policy (untagged, 2026-06).
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from tallystick.errors import EncodingError, LimitError
+from tallystick.statement import VerifierKey, parse_vkey
+
+POLICY_BYTES_MAX: Final = 256 * 1024
+LINES_MAX: Final = 1024
+NO_QUORUM: Final = "none"
+
+_CONTROL: Final = re.compile(rb"[\x00-\x08\x0b-\x1f\x7f]")
+_BLANK: Final = re.compile(r"[ \t]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Fulfilled when at least `threshold` of `members` are."""
+
+    threshold: int
+    members: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TrustPolicy:
+    """What a checkpoint needs to be believed.
+
+    Attributes:
+        logs: Any one of these must have signed it.
+        witnesses: Cosigners by their name in this policy.
+        groups: Groups by name.
+        quorum: Name of the witness or group that must be fulfilled, or `none`.
+    """
+
+    logs: tuple[VerifierKey, ...]
+    witnesses: Mapping[str, VerifierKey]
+    groups: Mapping[str, Group]
+    quorum: str
+
+    def fulfilled(self, cosigners: set[VerifierKey]) -> bool:
+        """Tell whether these cosigners make the quorum."""
+        return self.quorum == NO_QUORUM or self._fulfilled(self.quorum, cosigners)
+
+    def _fulfilled(self, name: str, cosigners: set[VerifierKey]) -> bool:
+        if name in self.witnesses:
+            return self.witnesses[name] in cosigners
+        group = self.groups[name]
+        return sum(self._fulfilled(m, cosigners) for m in group.members) >= group.threshold
+
+
+def log_policy(key: VerifierKey) -> TrustPolicy:
+    """Return the policy that believes one log and asks nobody else."""
+    return TrustPolicy((key,), {}, {}, NO_QUORUM)
+
+
+def parse_policy(data: bytes) -> TrustPolicy:
+    """Parse a policy file.
+
+    Raises:
+        EncodingError: A line that breaks the grammar; the message names it.
+        LimitError: Larger than is accepted.
+    """
+    if len(data) > POLICY_BYTES_MAX or data.count(b"\n") > LINES_MAX:
+        raise LimitError(f"policy must have at most {POLICY_BYTES_MAX} bytes, {LINES_MAX} lines")
+    if _CONTROL.search(data):
+        raise EncodingError("policy has a control character other than tab and newline")
+    parser = _Parser()
+    # Names are opaque octets: surrogate escapes keep those that are not UTF-8 apart.
+    for number, line in enumerate(data.decode(errors="surrogateescape").split("\n"), start=1):
+        words = _BLANK.split(line.strip(" \t"))
+        if words != [""] and not words[0].startswith("#"):
+            try:
+                parser.line(words)
+            except EncodingError as error:
+                raise EncodingError(f"policy line {number}: {error}") from error
+    return parser.policy()
+
+
+class _Parser:
+    def __init__(self) -> None:
+        self.logs: list[VerifierKey] = []
+        self.witnesses: dict[str, VerifierKey] = {}
+        self.groups: dict[str, Group] = {}
+        self.quorum: str | None = None
+        self.used: set[str] = set()
+
+    def line(self, words: list[str]) -> None:
+        match words:
+            case ["log", vkey] | ["log", vkey, _]:
+                self.logs.append(self._fresh(parse_vkey(vkey), self.logs))
+            case ["witness", name, vkey] | ["witness", name, vkey, _]:
+                key = self._fresh(parse_vkey(vkey), list(self.witnesses.values()))
+                self.witnesses[self._new(name)] = key
+            case ["group", name, threshold, *members] if members:
+                self.groups[self._new(name)] = self._group(threshold, members)
+            case ["quorum", name]:
+                if self.quorum is not None:
+                    raise EncodingError("there must be one quorum line only")
+                self.quorum = name if name == NO_QUORUM else self._known(name)
+            case _:
+                raise EncodingError(f"expected log, witness, group or quorum, got {words[0]!r:.40}")
+
+    def policy(self) -> TrustPolicy:
+        if self.quorum is None:
+            raise EncodingError("policy has no quorum line")
+        return TrustPolicy(tuple(self.logs), self.witnesses, self.groups, self.quorum)
+
+    def _group(self, threshold: str, members: list[str]) -> Group:
+        for name in members:
+            if self._known(name) in self.used:
+                raise EncodingError(f"{name!r} is a member twice")
+            self.used.add(name)
+        named = {"any": 1, "all": len(members)}.get(threshold)
+        if named is None and not re.fullmatch(r"[1-9][0-9]{0,3}", threshold, re.ASCII):
+            raise EncodingError(f"threshold must be any, all or a number, got {threshold!r:.40}")
+        needed = named or int(threshold)
+        if needed > len(members):
+            raise EncodingError(f"threshold is {needed}, but there are {len(members)} members")
+        return Group(needed, tuple(members))
+
+    def _known(self, name: str) -> str:
+        if name not in self.witnesses and name not in self.groups:
+            raise EncodingError(f"{name!r} is not defined above")
+        return name
+
+    def _new(self, name: str) -> str:
+        if name == NO_QUORUM or name in self.witnesses or name in self.groups:
+            raise EncodingError(f"the name {name!r} is taken")
+        return name
+
+    @staticmethod
+    def _fresh(key: VerifierKey, others: list[VerifierKey]) -> VerifierKey:
+        if any(key.public == other.public for other in others):
+            raise EncodingError(f"the key of {key.name!r} is listed twice")
+        return key

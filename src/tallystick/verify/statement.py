@@ -1,0 +1,160 @@
+"""From the bytes of a statement to one that is signed by a known issuer, and registered."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from tallystick.errors import IndeterminateError, ProofError, SignatureError
+from tallystick.merkle import leaf_hash
+from tallystick.statement import (
+    PublicKey,
+    Receipt,
+    SignedStatement,
+    parse_did_key,
+    parse_statement,
+)
+from tallystick.statement.governance import IssuerKind, KeyRecord
+from tallystick.verify.checkpoint import VerifiedCheckpoint
+
+
+@dataclass(frozen=True, slots=True)
+class KnownIssuer:
+    """Who signed, and on what basis that is known.
+
+    Attributes:
+        issuer: DID, as statements carry it.
+        key: The key that signed.
+        kind: What kind of party it is; None where nobody registered that.
+        name: Public name, if one was registered.
+        basis: In words: who says that this key is this issuer's.
+        index: Entry that registered the key; None where no entry did.
+    """
+
+    issuer: str
+    key: PublicKey
+    kind: IssuerKind | None
+    name: str | None
+    basis: str
+    index: int | None
+
+
+class KeyHistory(Protocol):
+    """Knows which key was whose at which point of a log. Handed in by the caller."""
+
+    def find(self, issuer: str, key_id: bytes, index: int) -> KnownIssuer:
+        """Return the issuer's key as it was valid for entry `index`.
+
+        Raises:
+            IndeterminateError: Nobody registered it, as far as is known here.
+            SignatureError: It was not valid at that index, or belongs to somebody else.
+        """
+        ...
+
+
+@dataclass
+class RegisteredKeys:
+    """Keys that were registered in the log itself, collected from its verified entries."""
+
+    records: dict[tuple[str, bytes], tuple[int, KeyRecord]] = field(default_factory=dict)
+
+    def add(self, record: KeyRecord, index: int) -> None:
+        """Add a record of a verified `key` statement, or the operator's of the genesis entry."""
+        self.records.setdefault((record.issuer, record.key.thumbprint()), (index, record))
+
+    def find(self, issuer: str, key_id: bytes, index: int) -> KnownIssuer:
+        """Return the issuer's key if it was registered at or before `index`."""
+        found = self.records.get((issuer, key_id))
+        if found is None:
+            raise IndeterminateError(
+                f"no registered key of {issuer} with id {key_id.hex()[:16]}… is supplied",
+                advice="ask for a bundle that holds the statement which registers the issuer's key",
+            )
+        registered, record = found
+        if registered > index:
+            raise SignatureError(
+                f"the key of {issuer} was registered at {registered}, after entry {index}"
+            )
+        basis = f"registered at index {registered} by the operator of the log"
+        return KnownIssuer(issuer, record.key, record.kind, record.name, basis, registered)
+
+
+class DidKeys:
+    """Takes the key out of a did:key; says nothing about who holds it."""
+
+    def find(self, issuer: str, key_id: bytes, index: int) -> KnownIssuer:  # noqa: ARG002
+        """Return the key that the DID itself is."""
+        key = parse_did_key(issuer)
+        if key.thumbprint() != key_id:
+            raise SignatureError(f"the key id is not that of {issuer}")
+        return KnownIssuer(issuer, key, None, None, "the DID is the key; nobody says whose", None)
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedStatement:
+    """A statement that its issuer signed and the log holds.
+
+    Attributes:
+        statement: As registered.
+        index: Where.
+        issuer: Who signed, and how that is known.
+        values: Opened fields, where content was supplied.
+        rows: Opened rows by position, where the statement is a batch and rows were supplied.
+        leaves: All its row hashes, concatenated, where the statement is a batch and they were
+            supplied.
+    """
+
+    statement: SignedStatement
+    index: int
+    issuer: KnownIssuer
+    values: Mapping[str, Any] = field(default_factory=dict)
+    rows: Mapping[int, bytes] = field(default_factory=dict)
+    leaves: bytes = b""
+
+
+def verify_signed(entry: bytes, keys: KeyHistory, index: int) -> VerifiedStatement:
+    """Verify who signed a statement; that the log holds it at `index` is not checked here.
+
+    Raises:
+        EncodingError: Not a statement.
+        SignatureError: The signature does not match, or the key was not valid there.
+        IndeterminateError: The issuer's key is not known.
+    """
+    statement = parse_statement(entry)
+    if statement.entry != entry:
+        raise ProofError("the entry is not in the form that is registered")
+    known = keys.find(statement.header.issuer, statement.header.key_id, index)
+    statement.verify_signature(known.key)
+    return VerifiedStatement(statement, index, known)
+
+
+def verify_registered(
+    entry: bytes, receipt: Receipt, checkpoint: VerifiedCheckpoint, receipt_key: PublicKey | None
+) -> int:
+    """Verify that the log holds an entry, and return its index.
+
+    The path of the receipt must lead to the root of the checkpoint: the receipt's own signature
+    never suffices, because nobody else has seen what it signs.
+
+    Args:
+        entry: As registered.
+        receipt: For that entry.
+        checkpoint: Of the same size, verified.
+        receipt_key: Key of the log that signs receipts; None leaves that signature unchecked.
+
+    Raises:
+        ProofError: Another log, another size, or a path that does not lead to the root.
+        SignatureError: The receipt is not signed by that key.
+    """
+    claim = checkpoint.checkpoint
+    if receipt.issuer != claim.origin:
+        raise ProofError(
+            f"the receipt is of {receipt.issuer!r}, the checkpoint of {claim.origin!r}"
+        )
+    if receipt.size != claim.size:
+        raise ProofError(f"the receipt is for size {receipt.size}, the checkpoint for {claim.size}")
+    leaf = leaf_hash(entry)
+    if receipt.root(leaf) != claim.root:
+        raise ProofError(f"the entry is not at index {receipt.index} of the log")
+    if receipt_key is not None:
+        receipt.verify_signature(leaf, receipt_key)
+    return receipt.index
