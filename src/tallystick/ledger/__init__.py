@@ -1,1 +1,48 @@
-"""The ledger."""
+"""The ledger façade: open, register, prove, find, watch; policy, index and what is kept beside.
+
+Start with `tallystick.ledger.Ledger`. The rules of admission stand in `tallystick.ledger.rules`.
+"""
+
+from tallystick.ledger.batches import Batches
+from tallystick.ledger.creation import Card, create, read_card
+from tallystick.ledger.home import Home, default_home
+from tallystick.ledger.index import Index, Property
+from tallystick.ledger.ledger import Ledger
+from tallystick.ledger.policy import RegistrationPolicy, Rule, parse_policy_payload, read_policy
+from tallystick.ledger.reading import Found, Page, Query, Reads
+from tallystick.ledger.rules import Candidate, batch_of, decide
+from tallystick.ledger.signatures import InlineChecks, PooledChecks, SignatureChecks
+from tallystick.ledger.state import Counted, LedgerState
+from tallystick.ledger.submission import Proof, Registered, Rows, Submission
+
+__all__ = [
+    "Batches",
+    "Candidate",
+    "Card",
+    "Counted",
+    "Found",
+    "Home",
+    "Index",
+    "InlineChecks",
+    "Ledger",
+    "LedgerState",
+    "Page",
+    "PooledChecks",
+    "Proof",
+    "Property",
+    "Query",
+    "Reads",
+    "Registered",
+    "RegistrationPolicy",
+    "Rows",
+    "Rule",
+    "SignatureChecks",
+    "Submission",
+    "batch_of",
+    "create",
+    "decide",
+    "default_home",
+    "parse_policy_payload",
+    "read_card",
+    "read_policy",
+]

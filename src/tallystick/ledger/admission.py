@@ -1,0 +1,137 @@
+"""Admission at the embedded engine: applies the rules in log order and records what it refuses."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from tallystick.errors import (
+    RefusedError,
+    SignatureError,
+    TallystickError,
+    UnavailableError,
+)
+from tallystick.ledger.index import Index
+from tallystick.ledger.operator import HEARTBEAT_SECONDS, Operator
+from tallystick.ledger.postings import RUN_ENTRIES
+from tallystick.ledger.rules import Candidate, decide
+from tallystick.ledger.state import LedgerState
+from tallystick.log import Accepted, Existing, Plan, Snapshot, TileReader
+from tallystick.log.sequencer import Verdict
+from tallystick.statement import SignedStatement, parse_statement
+from tallystick.vault import SealedContent, Vault
+
+BACKLOG_MAX: Final = 16 * RUN_ENTRIES
+"""Entries that may wait for the index before nothing more is admitted."""
+REFUSALS_PER_HOUR: Final = 1000
+"""Refusals of one issuer that are recorded in an hour of the ledger's time; then only counted."""
+
+
+class LedgerAdmission:
+    """Implements `tallystick.log.Admission`; called by one thread at a time."""
+
+    def __init__(self, state: LedgerState, index: Index, operator: Operator, vault: Vault) -> None:
+        """Decide by `state` and `index`, which both follow the log."""
+        self.state, self._index, self._operator, self._vault = state, index, operator, vault
+        self._reader: TileReader | None = None
+        self._placed: list[SignedStatement] = []
+        self._ids: dict[bytes, int] = {}
+        self._size = 0
+        self._late = False
+        self._refused: dict[str, tuple[int, int]] = {}  # hour and count, by issuer
+        self._contents: list[SealedContent] = []
+
+    def follow(self, snapshot: Snapshot) -> None:
+        """Read entries from this state of the log from now on."""
+        self._reader = snapshot.reader
+
+    def plan(self, candidates: Sequence[Candidate], size: int) -> Plan:
+        """Decide about candidates; heartbeats and refusals join the plan.
+
+        Raises:
+            UnavailableError: The index or the vault cannot be written; nothing is admitted.
+        """
+        if self._index.backlog > BACKLOG_MAX:
+            self._index.flush()
+        self._size = size
+        self._placed.clear()
+        self._ids.clear()
+        self._contents.clear()
+        verdicts = [self._verdict(candidate) for candidate in candidates]
+        if self._contents:
+            self._vault.put(self._contents)
+        return Plan([statement.entry for statement in self._placed], verdicts)
+
+    def applied(self, snapshot: Snapshot) -> None:
+        """Bring the index up to the entries that are durable now."""
+        self.follow(snapshot)
+        for place, statement in enumerate(self._placed):
+            self._index.add(statement, self._size + place)
+
+    def close_epoch(self) -> list[bytes]:
+        """Return the last heartbeat of this epoch; the caller appends it."""
+        if self._operator.silent:
+            return []
+        return [self._operator.heartbeat("end", self._operator.clock()).entry]
+
+    def _verdict(self, candidate: Candidate) -> Verdict:
+        """Decide about one; if it is placed, it comes after a heartbeat that says the time."""
+        statement = candidate.statement
+        if statement.id in self._ids:
+            return Existing(self._ids[statement.id])
+        before = self.state.now
+        now = max(before, self._operator.clock())
+        self._late = self._operator.silent or now - before >= HEARTBEAT_SECONDS
+        if self._late:
+            self.state.now = now
+        placed = len(self._placed)
+        try:
+            index = decide(candidate, self.state, self._find)
+        except RefusedError as error:
+            verdict: Verdict = self._refuse(statement, error)
+        else:
+            verdict = Accepted(self._place(statement)) if index is None else Existing(index)
+        if len(self._placed) == placed:
+            self.state.now = before  # nothing was written: strangers do not move the clock
+        return verdict
+
+    def _beat(self) -> None:
+        """Say what time it is, if that was not said for a minute."""
+        if self._late:
+            self._late = False
+            state = "start" if self._operator.silent else "beat"
+            self._place(self._operator.heartbeat(state, self.state.now))
+
+    def _place(self, statement: SignedStatement) -> int:
+        self._beat()
+        place = len(self._placed)
+        self._placed.append(statement)
+        self._ids[statement.id] = self._size + place
+        self.state.apply(statement, self._size + place)
+        return place
+
+    def _refuse(self, statement: SignedStatement, error: RefusedError) -> TallystickError:
+        if error.reason in {"issuer.unknown", "signature"}:
+            self._operator.turn_away(statement)
+            return SignatureError(str(error)) if error.reason == "signature" else error
+        if self._within_quota(statement.header.issuer):
+            self._beat()
+            policy, now = self.state.policy_id, self.state.now
+            refusal, content = self._operator.refusal(statement, error, policy, now)
+            self._contents.append(self._vault.seal(refusal.id, content))
+            self._place(refusal)
+        return error
+
+    def _within_quota(self, issuer: str) -> bool:
+        hour = self.state.now // 3600
+        last, count = self._refused.get(issuer, (hour, 0))
+        count = count + 1 if last == hour else 1
+        self._refused[issuer] = (hour, count)
+        return count <= REFUSALS_PER_HOUR
+
+    def _find(self, statement: SignedStatement) -> int | None:
+        """Return where exactly this statement is registered."""
+        if self._reader is None:
+            raise UnavailableError("the log is not open")
+        for index in self._index.retry(statement):
+            if parse_statement(self._reader.entry(index)).id == statement.id:
+                return index
+        return None

@@ -1,0 +1,130 @@
+"""Put the parts of a ledger together: log, index, state and vault of one folder, in step."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from tallystick.errors import DamagedError
+from tallystick.identity import KeyFile
+from tallystick.ledger.admission import LedgerAdmission
+from tallystick.ledger.creation import OPERATOR, VAULT, Card, checkpoint_key
+from tallystick.ledger.home import Home
+from tallystick.ledger.index import Index, Property
+from tallystick.ledger.operator import Clock, Operator
+from tallystick.ledger.rules import Candidate
+from tallystick.ledger.state import LedgerState
+from tallystick.log import EmbeddedLog, HalfwayStore, PosixDisk, Sequencer, Snapshot
+from tallystick.statement import parse_statement
+from tallystick.statement.governance import StatementType
+from tallystick.vault import Vault
+
+
+@dataclass(slots=True)
+class Parts:
+    """A ledger's open parts; `close` gives them back in the right order."""
+
+    log: EmbeddedLog
+    index: Index
+    state: LedgerState
+    vault: Vault
+    admission: LedgerAdmission
+    sequencer: Sequencer[Candidate]
+    halfway: HalfwayStore
+
+    def close(self, *, finish: bool) -> None:
+        """Close all; `finish` ends the epoch first, which an unhealthy log cannot."""
+        try:
+            if finish:
+                last = self.admission.close_epoch()
+                if last:
+                    self.log.append(last)
+        finally:
+            self.log.close()
+            self.index.close()
+            self.vault.close()
+            self.halfway.close()
+
+
+def assemble(home: Home, card: Card, keys: KeyFile, clock: Clock, head: Path | None) -> Parts:
+    """Open a ledger for writing, and bring what is derived up to the log.
+
+    Raises:
+        DamagedError: The log is not what was signed, or not the one the folder says.
+    """
+    key = checkpoint_key(keys, card.origin)
+    halfway = HalfwayStore(home.halfway, writable=True)
+    log = EmbeddedLog(home.places(head), key, PosixDisk(), os.urandom, halfway)
+    try:
+        check_genesis(log.snapshot, card)
+        index = Index(home.index, bytes.fromhex(card.genesis), writable=True)
+        catch_up(index, log.snapshot)
+        state = read_state(index, log.snapshot)
+        vault = Vault(home.vault, keys.secret(VAULT))
+    except BaseException:
+        log.close()
+        halfway.close()
+        raise
+    operator = _operator(keys, index, log.snapshot, clock)
+    admission = LedgerAdmission(state, index, operator, vault)
+    admission.follow(log.snapshot)
+    sequencer = Sequencer(log, admission, lambda c: len(c.statement.entry))
+    return Parts(log, index, state, vault, admission, sequencer, halfway)
+
+
+def check_genesis(snapshot: Snapshot, card: Card) -> None:
+    """Refuse a folder whose log begins with another entry than it says.
+
+    Raises:
+        DamagedError: It does.
+    """
+    found = parse_statement(snapshot.reader.entry(0)).id.hex() if snapshot.checkpoint.size else ""
+    if found != card.genesis:
+        raise DamagedError(
+            f"the log begins with {found[:16] or 'nothing'}, ledger.json says {card.genesis[:16]}…"
+        )
+
+
+def catch_up(index: Index, snapshot: Snapshot) -> None:
+    """Read into the index what the log has beyond it.
+
+    Raises:
+        DamagedError: The index is ahead of the log.
+    """
+    if index.size > snapshot.checkpoint.size:
+        raise DamagedError(
+            f"the index covers {index.size} entries, the log has {snapshot.checkpoint.size}",
+            advice="run `tally rebuild-index`",
+        )
+    for at in range(index.start, snapshot.checkpoint.size):
+        index.add(parse_statement(snapshot.reader.entry(at)), at)
+
+
+def read_state(index: Index, snapshot: Snapshot) -> LedgerState:
+    """Compute the state from the few entries that make it, which the index finds.
+
+    Only the newest policy and the newest of the operator's heartbeats matter, and every key.
+    """
+    state = LedgerState(look_up=index.counted)
+    state.apply(parse_statement(snapshot.reader.entry(0)), 0)
+    size = snapshot.checkpoint.size
+    wanted = sorted(index.find([Property("type", StatementType.KEY.encode())], size))
+    for type_ in (StatementType.POLICY, StatementType.HEARTBEAT):
+        assert state.genesis is not None  # noqa: S101 - entry 0 was applied
+        by = [Property("type", type_.encode()), Property("issuer", state.genesis.operator.encode())]
+        wanted += [at for at, _ in zip(index.find(by, size), range(1), strict=False)]
+    for at in sorted(wanted):
+        statement = parse_statement(snapshot.reader.entry(at))
+        if statement.header.type in {
+            StatementType.KEY, StatementType.POLICY, StatementType.HEARTBEAT
+        }:  # fmt: skip
+            state.apply(statement, at)
+    return state
+
+
+def _operator(keys: KeyFile, index: Index, snapshot: Snapshot, clock: Clock) -> Operator:
+    signer = keys.signer(OPERATOR)
+    genesis = parse_statement(snapshot.reader.entry(0))
+    assert genesis.header.sequence is not None  # noqa: S101 - `create` numbers it
+    emitter = genesis.header.sequence.emitter
+    epoch = (index.last_epoch(genesis.header.issuer, emitter) or 0) + 1
+    return Operator(signer, emitter, epoch, os.urandom, clock)

@@ -1,0 +1,140 @@
+"""Begin a new ledger: its keys, its genesis entry, and what others need to verify it."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from tallystick.errors import ConflictError, EncodingError, NotFoundError, VersionError
+from tallystick.identity import KeyFile, generate
+from tallystick.ledger.home import Home
+from tallystick.ledger.operator import Clock, inline_header
+from tallystick.ledger.policy import RegistrationPolicy
+from tallystick.log import EmbeddedLog, LogKey, PosixDisk
+from tallystick.statement import (
+    Sequence,
+    VerifierKey,
+    check_origin,
+    sign_statement,
+)
+from tallystick.statement.governance import Genesis, StatementType
+from tallystick.statement.note import TYPE_ED25519
+
+FORMAT: Final = 1
+CHECKPOINT, RECEIPT, OPERATOR, VAULT, API = "checkpoint", "receipt", "operator", "vault", "api"
+
+
+class Card(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """What a process must know of a ledger before it opens any key: `data/ledger.json`.
+
+    Attributes:
+        origin: Name of the log.
+        checkpoint_key: Its verifier key.
+        genesis: Id of its genesis statement, in hex.
+        format: Version of the folder's layout.
+    """
+
+    origin: str
+    checkpoint_key: str
+    genesis: str
+    format: int = FORMAT
+
+
+def read_card(home: Home) -> Card:
+    """Read which ledger lies in a folder.
+
+    Raises:
+        NotFoundError: None does.
+        VersionError: Its layout is of a version that this release does not know.
+        EncodingError: The file is damaged.
+    """
+    path = home.data / "ledger.json"
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        raise NotFoundError(
+            f"no ledger in {home.root}", advice="make one with `tally init`"
+        ) from error
+    try:
+        version = msgspec.json.decode(data, type=dict).get("format")
+        if version != FORMAT:
+            raise VersionError(f"{path} has format {version!r}, this release reads {FORMAT}")
+        return msgspec.json.decode(data, type=Card)
+    except msgspec.DecodeError as error:
+        raise EncodingError(f"{path} is damaged: {error}") from error
+
+
+def create(
+    home: Home,
+    origin: str,
+    passphrase: bytes,
+    *,
+    clock: Clock,
+    policy: RegistrationPolicy | None = None,
+    entropy: Callable[[int], bytes] = os.urandom,
+) -> Card:
+    """Make a new ledger in a folder.
+
+    Args:
+        home: Where; nothing of a ledger may be there yet.
+        origin: `<host>/<name>`, never changed.
+        passphrase: Opens the key file from now on.
+        clock: Seconds since 1970.
+        policy: The first registration policy; by default it is empty and refuses everything.
+        entropy: Source of the emitter's id and journal seeds; keys use the system's generator.
+
+    Raises:
+        ConflictError: There is a ledger already.
+        EncodingError: The origin is malformed.
+    """
+    check_origin(origin)
+    if (home.data / "ledger.json").exists() or home.service_keys.exists():
+        raise ConflictError(
+            f"there is a ledger in {home.root} already", advice="choose another folder"
+        )
+    keys = _make_keys(home, passphrase)
+    log_key = checkpoint_key(keys, origin)
+    genesis = Genesis(
+        origin=origin,
+        checkpoint_key=log_key.verifier,
+        receipt_key=keys.signer(RECEIPT).public,
+        operator=keys.signer(OPERATOR).public.did(),
+        operator_key=keys.signer(OPERATOR).public,
+        policy=(policy or RegistrationPolicy()).content(),
+    )
+    sequence = Sequence(emitter=entropy(16), epoch=0, seq=0, prev=None)
+    operator = keys.signer(OPERATOR)
+    header = inline_header(
+        operator, StatementType.GENESIS, clock(), subject=origin, sequence=sequence
+    )
+    statement = sign_statement(header, genesis.encode(), operator.sign)
+    log = EmbeddedLog(home.places(), log_key, PosixDisk(), entropy)
+    log.append([statement.entry])
+    log.close()
+    card = Card(origin, log_key.verifier.encode(), statement.id.hex())
+    _write(home.trust, f"log {card.checkpoint_key}\nquorum none\n".encode())
+    _write(home.data / "ledger.json", msgspec.json.format(msgspec.json.encode(card)) + b"\n")
+    return card
+
+
+def checkpoint_key(keys: KeyFile, origin: str) -> LogKey:
+    """Return the key that signs the checkpoints of a log."""
+    signer = keys.signer(CHECKPOINT)
+    return LogKey(VerifierKey(origin, TYPE_ED25519, signer.public.raw), signer.sign)
+
+
+def _make_keys(home: Home, passphrase: bytes) -> KeyFile:
+    """Make one key per purpose: a checkpoint key must never sign anything else."""
+    keys = KeyFile(home.service_keys, passphrase)
+    for name in (CHECKPOINT, RECEIPT, OPERATOR):
+        keys.add_signer(name, generate())
+    for name in (VAULT, API):
+        keys.add_secret(name)
+    keys.save()
+    return keys
+
+
+def _write(path: Path, data: bytes) -> None:
+    PosixDisk().replace(path, data)

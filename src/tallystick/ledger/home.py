@@ -1,0 +1,103 @@
+"""Where a ledger lies: one folder, its parts apart by what they may be trusted with.
+
+HOME/
+  tallystick.toml   settings
+  trust.policy      tlog-policy with the key of this log, for verifying
+  keys/             encrypted key files        whoever opens them signs as you
+  head/             last signed checkpoint     keep it on another disk, out of backups
+  data/
+    log/            checkpoint and tiles       public; serve it to everybody
+    journal/        entries not yet in tiles
+    rows/           leaf hashes of batches     public
+    index/          for searching              rebuilt from the log
+    vault/          encrypted content          unreadable without the key file
+    spool/          what a gateway has not registered yet
+"""
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from tallystick.log import Places
+
+ENVIRONMENT = "TALLYSTICK_HOME"
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Paths of one ledger."""
+
+    root: Path
+
+    @property
+    def settings(self) -> Path:
+        """Settings file."""
+        return self.root / "tallystick.toml"
+
+    @property
+    def trust(self) -> Path:
+        """The log's own key as a trust policy."""
+        return self.root / "trust.policy"
+
+    @property
+    def service_keys(self) -> Path:
+        """Key file of the service: checkpoint, receipt, operator and vault keys."""
+        return self.root / "keys" / "service.key"
+
+    @property
+    def issuer_keys(self) -> Path:
+        """Key file of the issuers that were made here."""
+        return self.root / "keys" / "issuers.key"
+
+    @property
+    def data(self) -> Path:
+        """What a backup copies."""
+        return self.root / "data"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the one writing process."""
+        return self.data / "lock"
+
+    @property
+    def index(self) -> Path:
+        """Folder of the index."""
+        return self.data / "index"
+
+    @property
+    def vault(self) -> Path:
+        """Encrypted content."""
+        return self.data / "vault" / "vault.sqlite"
+
+    @property
+    def rows(self) -> Path:
+        """Leaf hashes of batches."""
+        return self.data / "rows"
+
+    @property
+    def spool(self) -> Path:
+        """What a gateway has made durable and not yet registered."""
+        return self.data / "spool"
+
+    @property
+    def halfway(self) -> Path:
+        """Derived hashes that make proofs cheaper."""
+        return self.data / "halfway"
+
+    def places(self, head: Path | None = None) -> Places:
+        """Return where the log engine writes; `head` overrides the head store's folder."""
+        return Places(
+            public=self.data / "log",
+            journal=self.data / "journal",
+            head=(head or self.root / "head") / "checkpoint",
+        )
+
+
+def default_home() -> Path:
+    """Return `$TALLYSTICK_HOME`, else the user's data folder."""
+    if named := os.environ.get(ENVIRONMENT):
+        return Path(named)
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "tallystick"
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "tallystick"

@@ -1,0 +1,295 @@
+"""The index: finds entries by what they say. Derived from the log, rebuilt from it at any time.
+
+Postings (`tallystick.ledger.postings`) answer "which entries have this property". A small SQLite
+file holds what needs order instead: issue times, to find retries and to filter by time, and how
+far each emitter counted. Neither is ever needed to believe anything; what is found is read from
+the log and compared.
+
+Rows wait in memory and are written a few thousand at a time. `add` keeps the index exact at every
+moment; a crash loses only what `catch_up` reads again from the log.
+
+Trust: whoever changes the index can hide entries from searches, and make the ledger refuse or
+take again what it took before; they cannot change what it holds.
+"""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from threading import RLock
+from typing import Any, Final
+
+from tallystick.errors import DamagedError, UnavailableError
+from tallystick.ledger.postings import RUN_ENTRIES, Postings, posting_key
+from tallystick.ledger.state import Counted, EmitterKey
+from tallystick.statement import SignedStatement
+
+VERSION: Final = 1
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS entries (idx INTEGER PRIMARY KEY, iat INTEGER, id8 INTEGER NOT NULL);
+CREATE INDEX IF NOT EXISTS entries_by_time ON entries (iat, id8);
+CREATE TABLE IF NOT EXISTS blocks (first INTEGER PRIMARY KEY, least INTEGER, most INTEGER);
+CREATE TABLE IF NOT EXISTS emitters (
+    issuer TEXT, emitter BLOB, epoch INTEGER, seq INTEGER, id BLOB,
+    PRIMARY KEY (issuer, emitter, epoch)) WITHOUT ROWID;
+"""
+_PRAGMAS: Final = ("journal_mode=wal", "synchronous=normal", "cache_size=-8000")
+
+Row = tuple[int, int | None, int]
+"""Index, issue time, and the first 63 bits of the statement id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Property:
+    """Something entries can be found by."""
+
+    kind: str
+    value: bytes
+
+    def key(self) -> bytes:
+        """Return its posting key."""
+        return posting_key(self.kind, self.value)
+
+
+def properties(statement: SignedStatement) -> list[Property]:
+    """Return all that a statement can be found by."""
+    header = statement.header
+    found = [
+        Property("id", statement.id),
+        Property("issuer", header.issuer.encode()),
+        Property("subject", header.subject.encode()),
+    ]
+    if header.type is not None:
+        found.append(Property("type", header.type.encode()))
+    if header.model is not None:
+        found.append(Property("model", header.model))
+    if header.sequence is not None:
+        found.append(Property("emitter", header.sequence.emitter))
+    targets = {target for ids in header.links.values() for target in ids}
+    return found + [Property("link", target) for target in targets]
+
+
+class Index:
+    """One log's index; safe to share between threads of the writing process."""
+
+    def __init__(self, folder: Path, genesis: bytes, *, writable: bool) -> None:
+        """Open the index of the log that begins with this genesis statement id."""
+        self._lock = RLock()
+        self._writable = writable
+        path = folder / "index.sqlite"
+        self._database = _connect(path, writable=writable)
+        if writable:
+            self._database.executescript(_SCHEMA)
+        self._postings = Postings(folder / "postings", writable=writable)
+        self._pending: list[Row] = []
+        self._recent: dict[bytes, int] = {}  # statement ids of pending rows
+        self._emitters: dict[EmitterKey, Counted] = {}
+        self._applied = 0
+        known = (self._meta("version"), self._meta("genesis"))
+        if known == (VERSION, genesis):
+            self._applied = self._meta("applied")
+        elif writable:
+            self.clear(genesis)
+
+    @property
+    def size(self) -> int:
+        """Entries that are in the index, in files or in memory."""
+        return self._applied + len(self._pending)
+
+    @property
+    def backlog(self) -> int:
+        """Entries that wait in memory; many only if writing fails."""
+        return len(self._pending)
+
+    @property
+    def start(self) -> int:
+        """First entry that `catch_up` has to read again."""
+        return min(self._applied, self._postings.sealed)
+
+    def add(self, statement: SignedStatement, index: int) -> None:
+        """Add an entry. Entries below `size` are known already: only their postings are new."""
+        with self._lock:
+            if index >= self._postings.sealed:
+                self._postings.add(index, [p.key() for p in properties(statement)])
+            if index < self.size:
+                return
+            header = statement.header
+            self._pending.append((index, header.issued_at, _id8(statement.id)))
+            self._recent[statement.id] = index
+            if header.sequence is not None:
+                key = (header.issuer, header.sequence.emitter, header.sequence.epoch)
+                self._emitters[key] = Counted(header.sequence.seq, statement.id)
+            if self._writable and len(self._pending) >= RUN_ENTRIES:
+                with suppress(UnavailableError):  # `backlog` tells; the entry itself is safe
+                    self.flush()
+
+    def flush(self) -> None:
+        """Write what waits in memory; not synced, since the log has it all.
+
+        Raises:
+            UnavailableError: The disk is full; everything stays in memory, call again later.
+        """
+        with self._lock:
+            if not self._pending:
+                return
+            try:
+                self._write()
+            except (sqlite3.OperationalError, OSError) as error:
+                if self._database.in_transaction:
+                    self._database.execute("ROLLBACK")
+                raise UnavailableError(f"the index cannot be written: {error}") from error
+            self._applied = self.size
+            self._pending.clear()
+            self._recent.clear()
+            self._emitters.clear()
+
+    def _write(self) -> None:
+        self._database.execute("BEGIN")
+        self._database.executemany("INSERT INTO entries VALUES (?, ?, ?)", self._pending)
+        self._database.executemany(
+            "INSERT OR REPLACE INTO emitters VALUES (?, ?, ?, ?, ?)",
+            [(*key, counted.seq, counted.id) for key, counted in self._emitters.items()],
+        )
+        # The least and most issue time of each block, so that a search by time skips the others.
+        self._database.execute(
+            "INSERT OR REPLACE INTO blocks SELECT idx / ?1 * ?1, min(iat), max(iat) FROM entries "
+            "WHERE idx >= ?2 / ?1 * ?1 GROUP BY 1",
+            (RUN_ENTRIES, self._applied),
+        )
+        self._set_meta("applied", self.size)
+        self._database.execute("COMMIT")
+        if self.size - self._postings.sealed >= RUN_ENTRIES:
+            self._postings.seal(self.size)
+
+    def merge(self) -> bool:
+        """Merge some runs of postings, if there are many; tell whether there were."""
+        return self._postings.merge()
+
+    def retry(self, statement: SignedStatement) -> Iterator[int]:
+        """Yield where the same statement may be registered; compare the entry there."""
+        with self._lock:
+            if statement.id in self._recent:
+                yield self._recent[statement.id]
+                return
+            rows = self._database.execute(
+                "SELECT idx FROM entries WHERE iat IS ? AND id8 = ?",
+                (statement.header.issued_at, _id8(statement.id)),
+            ).fetchall()
+        yield from (index for (index,) in rows)
+
+    def counted(self, key: EmitterKey) -> Counted | None:
+        """Return how far an emitter has counted in an epoch."""
+        with self._lock:
+            if key in self._emitters:
+                return self._emitters[key]
+            row = self._database.execute(
+                "SELECT seq, id FROM emitters WHERE issuer = ? AND emitter = ? AND epoch = ?", key
+            ).fetchone()
+        return Counted(*row) if row else None
+
+    def last_epoch(self, issuer: str, emitter: bytes) -> int | None:
+        """Return the newest epoch of an emitter."""
+        with self._lock:
+            row = self._database.execute(
+                "SELECT max(epoch) FROM emitters WHERE issuer = ? AND emitter = ?",
+                (issuer, emitter),
+            ).fetchone()
+            epochs = [e for i, m, e in self._emitters if (i, m) == (issuer, emitter)]
+        return max([*epochs, *(row if row and row[0] is not None else ())], default=None)
+
+    def find(self, wanted: Sequence[Property], before: int) -> Iterator[int]:
+        """Yield entries below `before` that may have all properties, newest first.
+
+        Keys are 64 bits of a hash: compare the entry before showing it.
+        """
+        if not wanted:
+            yield from range(min(before, self.size) - 1, -1, -1)
+            return
+        rows = [self._postings.find(p.key(), before) for p in wanted]
+        heads = [next(row, -1) for row in rows]
+        while (least := min(heads)) >= 0:
+            if max(heads) == least:
+                yield least
+                heads = [next(row, -1) for row in rows]
+            for at, row in enumerate(rows):
+                while heads[at] > least:
+                    heads[at] = next(row, -1)
+
+    def in_time(self, since: int | None, until: int | None, before: int) -> Iterator[int]:
+        """Yield entries below `before` issued from `since` to `until`, newest first."""
+        low, high = -1 if since is None else since, 2**63 - 1 if until is None else until
+        with self._lock:
+            pending = [index for index, iat, _ in self._pending if iat and low <= iat <= high]
+            blocks = self._database.execute(
+                "SELECT first FROM blocks WHERE first < ? AND most >= ? AND least <= ? "
+                "ORDER BY first DESC",
+                (before, low, high),
+            ).fetchall()
+        yield from (index for index in reversed(pending) if index < before)
+        for (first,) in blocks:
+            with self._lock:
+                rows = self._database.execute(
+                    "SELECT idx FROM entries WHERE idx >= ? AND idx < ? AND iat BETWEEN ? AND ? "
+                    "ORDER BY idx DESC",
+                    (first, min(before, first + RUN_ENTRIES), low, high),
+                ).fetchall()
+            yield from (index for (index,) in rows)
+
+    def clear(self, genesis: bytes) -> None:
+        """Forget everything, to be built anew for the log with this genesis."""
+        with self._lock:
+            self._database.execute("BEGIN")
+            for table in ("meta", "entries", "blocks", "emitters"):
+                self._database.execute(f"DELETE FROM {table}")  # noqa: S608 - constants
+            self._set_meta("version", VERSION)
+            self._set_meta("genesis", genesis)
+            self._set_meta("applied", 0)
+            self._database.execute("COMMIT")
+            self._postings.clear()
+            self._pending.clear()
+            self._recent.clear()
+            self._emitters.clear()
+            self._applied = 0
+
+    def close(self) -> None:
+        """Write what waits, and give all files back."""
+        if self._writable:
+            self.flush()
+        self._postings.close()
+        self._database.close()
+
+    def _meta(self, name: str) -> Any:
+        try:
+            row = self._database.execute(
+                "SELECT value FROM meta WHERE name = ?", (name,)
+            ).fetchone()
+        except sqlite3.DatabaseError:
+            return None
+        return row[0] if row else None
+
+    def _set_meta(self, name: str, value: object) -> None:
+        self._database.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
+
+
+def _connect(path: Path, *, writable: bool) -> sqlite3.Connection:
+    if writable:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    mode = "rwc" if writable else "ro"
+    try:
+        database = sqlite3.connect(
+            f"file:{path}?mode={mode}", uri=True, check_same_thread=False, isolation_level=None
+        )
+        for pragma in _PRAGMAS if writable else ():
+            database.execute(f"PRAGMA {pragma}")
+        database.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.DatabaseError as error:
+        raise DamagedError(
+            f"{path} is not a readable index: {error}", advice="run `tally rebuild-index`"
+        ) from error
+    return database
+
+
+def _id8(statement_id: bytes) -> int:
+    return int.from_bytes(statement_id[:8]) >> 1

@@ -1,0 +1,274 @@
+"""The ledger: open, register, prove, find, watch. The only place where all parts meet.
+
+    with Ledger.open(Home(path), passphrase) as ledger:
+        [registered] = ledger.register([Submission(statement.entry)])
+        proof = ledger.prove(registered.id)
+
+One process writes at a time. Methods may be called from any thread.
+"""
+
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from threading import Condition, Event, Lock, Thread
+from typing import Final, Self
+
+from tallystick.errors import TallystickError, UnavailableError
+from tallystick.identity import KeyFile
+from tallystick.ledger.assembly import Parts, assemble
+from tallystick.ledger.batches import Batches
+from tallystick.ledger.creation import API, OPERATOR, RECEIPT, read_card
+from tallystick.ledger.home import Home
+from tallystick.ledger.index import Index
+from tallystick.ledger.operator import Clock, inline_header
+from tallystick.ledger.policy import RegistrationPolicy
+from tallystick.ledger.reading import Found, Reads
+from tallystick.ledger.registrar import Registrar
+from tallystick.ledger.signatures import InlineChecks, SignatureChecks
+from tallystick.ledger.state import LedgerState
+from tallystick.ledger.submission import Proof, Registered, Submission
+from tallystick.log import Snapshot, WriterLock
+from tallystick.statement import receipt_header, sign_receipt, sign_statement
+from tallystick.statement.governance import KeyRecord, StatementType
+from tallystick.vault import Vault
+
+PUBLISH_SECONDS: Final = 0.1
+"""How long entries wait, at most, until everybody can read them."""
+
+_log = logging.getLogger(__name__)
+
+
+class Ledger(Reads):
+    """A ledger opened for writing."""
+
+    def __init__(
+        self,
+        home: Home,
+        keys: KeyFile,
+        lock: WriterLock,
+        *,
+        clock: Clock,
+        checks: SignatureChecks,
+        head: Path | None,
+    ) -> None:
+        """Use `Ledger.open`."""
+        self.home, self.card, self.keys = home, read_card(home), keys
+        self.batches = Batches(home.rows)
+        self.clock, self._checks, self._head = clock, checks, head
+        self._lock = lock
+        self._parts: Parts = assemble(home, self.card, keys, clock, head)
+        self._failed: TallystickError | None = None
+        self._reopening = Lock()
+        self._grown = Condition()
+        self._receipt = keys.signer(RECEIPT)
+        self._closing = Event()
+        self.publish_error: str | None = None
+        self._publisher = Thread(target=self._publish, name="tallystick-publisher", daemon=True)
+        self._publisher.start()
+
+    @classmethod
+    def open(
+        cls,
+        home: Home,
+        passphrase: bytes,
+        *,
+        clock: Clock = lambda: int(time.time()),
+        checks: SignatureChecks | None = None,
+        head: Path | None = None,
+    ) -> Self:
+        """Open a ledger for writing.
+
+        Args:
+            home: Its folder.
+            passphrase: Opens its key file.
+            clock: Seconds since 1970.
+            checks: Where signatures are checked; in the calling thread by default.
+            head: Folder of the head store, if it is not in `home`.
+
+        Raises:
+            NotFoundError: There is no ledger.
+            ConflictError: Another process is writing to it.
+            RefusedError: The passphrase is wrong.
+            DamagedError: The data is not what was signed.
+        """
+        read_card(home)
+        lock = WriterLock(home.lock)
+        try:
+            keys = KeyFile(home.service_keys, passphrase)
+            return cls(home, keys, lock, clock=clock, checks=checks or InlineChecks(), head=head)
+        except BaseException:
+            lock.release()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The log as it was last signed."""
+        return self._parts.log.snapshot
+
+    @property
+    def index(self) -> Index:
+        """The index, up to date with `snapshot`."""
+        return self._parts.index
+
+    @property
+    def state(self) -> LedgerState:
+        """Policy, keys and time, as the log says."""
+        return self._parts.state
+
+    @property
+    def vault(self) -> Vault:
+        """Encrypted content."""
+        return self._parts.vault
+
+    @property
+    def published(self) -> int:
+        """Size that everybody can read."""
+        return self._parts.log.published
+
+    @property
+    def api_secret(self) -> bytes:
+        """Key under which API keys are hashed."""
+        return self.keys.secret(API)
+
+    def register(self, submissions: Sequence[Submission]) -> list[Registered | TallystickError]:
+        """Register statements durably; return, for each, where it is or why it is not.
+
+        Statements of one call are sequenced in their order. A retry of the same bytes returns the
+        first index. Content and leaf hashes are durable before the statement is.
+
+        Raises:
+            UnavailableError: Nothing is known to be registered; call again with the same bytes.
+        """
+        parts = self._healthy()
+        registrar = Registrar(parts, self._checks, self.batches)
+        try:
+            answers = registrar.register(submissions)
+        except Exception as error:
+            failure = error if isinstance(error, TallystickError) else None
+            self._failed = failure or UnavailableError(f"{type(error).__name__}: {error}")
+            raise self._failed from error
+        with self._grown:
+            self._grown.notify_all()
+        return answers
+
+    def register_one(self, submission: Submission) -> Registered:
+        """Register one statement.
+
+        Raises:
+            RefusedError: The registration policy says no.
+            SignatureError: The signature does not match.
+            InputError: Not a statement.
+            UnavailableError: As `register`.
+        """
+        [answer] = self.register([submission])
+        if isinstance(answer, TallystickError):
+            raise answer
+        return answer
+
+    def set_policy(self, policy: RegistrationPolicy) -> Registered:
+        """Register a new registration policy, as the operator."""
+        return self._say(StatementType.POLICY, policy.encode(), subject=self.card.origin)
+
+    def register_key(self, record: KeyRecord) -> Registered:
+        """Register an issuer's key, as the operator.
+
+        Raises:
+            RefusedError: The key did not sign its possession for this log.
+        """
+        return self._say(StatementType.KEY, record.encode(), subject=record.issuer)
+
+    def prove(self, statement_id: bytes) -> Proof:
+        """Prove that a statement is registered, as of now.
+
+        Raises:
+            NotFoundError: It is not.
+        """
+        return self._prove(self.get(statement_id), self.snapshot)
+
+    def prove_registered(self, registered: Registered) -> Proof:
+        """Prove a registration, as of the checkpoint that it was answered with."""
+        found = Found(registered.index, self.at(registered.index).statement)
+        return self._prove(found, registered.snapshot)
+
+    def watch(self, start: int, timeout_s: float) -> Iterator[Found]:
+        """Yield statements from index `start` on as they are registered.
+
+        Ends when nothing came for `timeout_s` seconds.
+        """
+        while self._wait_beyond(start, timeout_s):
+            for at in range(start, self.snapshot.checkpoint.size):
+                yield self.at(at)
+                start = at + 1
+
+    def _wait_beyond(self, size: int, timeout_s: float) -> bool:
+        with self._grown:
+            return self._grown.wait_for(lambda: self.snapshot.checkpoint.size > size, timeout_s)
+
+    def publish(self) -> int:
+        """Make everything readable by everybody now; return the size that is."""
+        return self._parts.log.integrate()
+
+    def close(self) -> None:
+        """Finish, publish and give everything back."""
+        self._closing.set()
+        self._publisher.join()
+        try:
+            self._parts.close(finish=self._failed is None)
+        finally:
+            self._checks.close()
+            self._lock.release()
+
+    def _say(self, type_: StatementType, payload: bytes, subject: str) -> Registered:
+        operator = self.keys.signer(OPERATOR)
+        header = inline_header(operator, type_, self.clock(), subject=subject)
+        return self.register_one(Submission(sign_statement(header, payload, operator.sign).entry))
+
+    def _prove(self, found: Found, snapshot: Snapshot) -> Proof:
+        claim = snapshot.checkpoint
+        path = snapshot.reader.inclusion_path(found.index)
+        protected = receipt_header(
+            algorithm=self._receipt.algorithm,
+            key_id=self._receipt.public.thumbprint(),
+            origin=claim.origin,
+            subject=found.statement.header.subject,
+            size=claim.size,
+            index=found.index,
+        )
+        receipt = sign_receipt(
+            protected, claim.root, claim.size, found.index, path, self._receipt.sign
+        )
+        return Proof(found, receipt, path, snapshot.note)
+
+    # --- keeping it alive
+
+    def _healthy(self) -> Parts:
+        """Return the parts; after an error half-way, open them again first."""
+        if self._failed is None:
+            return self._parts
+        with self._reopening:
+            if self._failed is not None:
+                _log.warning("opening the ledger again after: %s", self._failed)
+                self._parts.close(finish=False)
+                self._parts = assemble(self.home, self.card, self.keys, self.clock, self._head)
+                self._failed = None
+        return self._parts
+
+    def _publish(self) -> None:
+        while not self._closing.wait(PUBLISH_SECONDS):
+            try:
+                parts = self._parts
+                parts.log.integrate()
+                parts.index.flush()
+                parts.index.merge()
+                self.publish_error = None
+            except (OSError, TallystickError) as error:
+                if self.publish_error is None:
+                    _log.warning("publishing failed, trying again: %s", error)
+                self.publish_error = str(error)

@@ -1,0 +1,188 @@
+"""Reading a ledger: find, prove, watch. The same for the writing process and for all others."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Final
+
+from tallystick.errors import EncodingError, InputError, NotFoundError
+from tallystick.ledger.batches import Batches
+from tallystick.ledger.index import Index, Property
+from tallystick.ledger.rules import batch_of
+from tallystick.log import Snapshot
+from tallystick.merkle import HASH_BYTES
+from tallystick.statement import SignedStatement, parse_statement
+
+PAGE_MAX: Final = 1000
+"""Most statements that one search returns."""
+END: Final = 2**62
+"""Larger than any index."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A statement as it stands in the log; its inclusion can be proven with `prove`.
+
+    Attributes:
+        index: Where.
+        statement: Parsed.
+    """
+
+    index: int
+    statement: SignedStatement
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """What to look for; everything that is given must hold.
+
+    Attributes:
+        issuer: DID of who signed.
+        subject: What it is about.
+        type: Statement type.
+        model: SHA-256 of the model that was used.
+        link: Id of a statement that it points to.
+        emitter: 16-byte id of the process that wrote it.
+        since: Issued at or after, seconds since 1970. An issuer's claim, not a proof.
+        until: Issued at or before.
+        before: Index below which to look; hand in the last page's `next` for the next page.
+        limit: Most results, at most `PAGE_MAX`.
+    """
+
+    issuer: str | None = None
+    subject: str | None = None
+    type: str | None = None
+    model: bytes | None = None
+    link: bytes | None = None
+    emitter: bytes | None = None
+    since: int | None = None
+    until: int | None = None
+    before: int = END
+    limit: int = 100
+
+    def properties(self) -> list[Property]:
+        """Return what to search by, the rarest first."""
+        wanted = [
+            Property("link", self.link) if self.link else None,
+            Property("subject", self.subject.encode()) if self.subject else None,
+            Property("emitter", self.emitter) if self.emitter else None,
+            Property("model", self.model) if self.model else None,
+            Property("issuer", self.issuer.encode()) if self.issuer else None,
+            Property("type", self.type.encode()) if self.type else None,
+        ]
+        return [property_ for property_ in wanted if property_]
+
+    def matches(self, statement: SignedStatement) -> bool:
+        """Compare a statement itself, since index keys only locate."""
+        header = statement.header
+        iat = header.issued_at
+        return (
+            self.issuer in {None, header.issuer}
+            and self.subject in {None, header.subject}
+            and self.type in {None, header.type}
+            and self.model in {None, header.model}
+            and (self.link is None or any(self.link in ids for ids in header.links.values()))
+            and (
+                self.emitter is None
+                or (header.sequence is not None and header.sequence.emitter == self.emitter)
+            )
+            and (self.since is None or (iat is not None and iat >= self.since))
+            and (self.until is None or (iat is not None and iat <= self.until))
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some results, newest first.
+
+    Attributes:
+        found: At most as many as were asked for.
+        next: Hand in as `before` to go on; None where this was all.
+    """
+
+    found: tuple[Found, ...]
+    next: int | None
+
+
+class Reads:
+    """What can be asked of a ledger; the writing process and all others answer alike.
+
+    Attributes:
+        batches: Leaf hashes of batch statements.
+    """
+
+    batches: Batches
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The log at its newest signed size."""
+        raise NotImplementedError
+
+    @property
+    def index(self) -> Index:
+        """The index, up to date with `snapshot`."""
+        raise NotImplementedError
+
+    def at(self, index: int) -> Found:
+        """Return the statement at an index.
+
+        Raises:
+            NotFoundError: The log ends before.
+            DamagedError: Its files are.
+        """
+        return Found(index, parse_statement(self.snapshot.reader.entry(index)))
+
+    def get(self, statement_id: bytes) -> Found:
+        """Return the statement with an id.
+
+        Raises:
+            NotFoundError: No such statement is registered.
+            EncodingError: An id has 32 bytes.
+        """
+        if len(statement_id) != HASH_BYTES:
+            raise EncodingError(f"a statement id has {HASH_BYTES} bytes, got {len(statement_id)}")
+        size = self.snapshot.checkpoint.size
+        for index in self.index.find([Property("id", statement_id)], size):
+            found = self.at(index)
+            if found.statement.id == statement_id:
+                return found
+        raise NotFoundError(f"no statement {statement_id.hex()} is registered here")
+
+    def find(self, query: Query) -> Page:
+        """Search, newest first.
+
+        A result is complete only as far as the index is trusted: the operator could leave out
+        what it likes. What is returned can be proven.
+
+        Raises:
+            InputError: The limit is outside 1..PAGE_MAX.
+        """
+        if not 1 <= query.limit <= PAGE_MAX:
+            raise InputError(f"limit must be in 1..{PAGE_MAX}, got {query.limit}")
+        matching = self._matching(query)
+        found = tuple(islice(matching, query.limit))
+        more = next(matching, None) if len(found) == query.limit else None
+        return Page(found, found[-1].index if more else None)
+
+    def leaves(self, statement: SignedStatement) -> bytes:
+        """Return all leaf hashes of a batch statement, concatenated.
+
+        Raises:
+            InputError: The statement is no batch.
+            NotFoundError: They are not here.
+            DamagedError: They do not lead to the batch's root.
+        """
+        batch = batch_of(statement)
+        if batch is None:
+            raise InputError(f"statement {statement.id.hex()} is not a batch")
+        return self.batches.leaves(statement.id, batch)
+
+    def _matching(self, query: Query) -> Iterator[Found]:
+        before = min(query.before, self.snapshot.checkpoint.size)
+        wanted, timed = query.properties(), (query.since, query.until) != (None, None)
+        if timed and not wanted:
+            places = self.index.in_time(query.since, query.until, before)
+        else:
+            places = self.index.find(wanted, before)
+        found = (self.at(index) for index in places)
+        return (one for one in found if query.matches(one.statement))

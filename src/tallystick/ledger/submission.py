@@ -1,0 +1,74 @@
+"""What is handed to a ledger, and what it hands back."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tallystick.ledger.reading import Found
+from tallystick.log import Snapshot
+from tallystick.statement import Preimage
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows of a batch, to be kept in the vault.
+
+    Attributes:
+        salts: 32 bytes per row, concatenated.
+        records: Encoded rows.
+        subjects: Whom each row is about, if rows of one subject are to be erased together.
+    """
+
+    salts: bytes
+    records: Sequence[bytes]
+    subjects: Sequence[object] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A signed statement, with what comes beside it.
+
+    Attributes:
+        entry: COSE_Sign1.
+        content: What it commits to, to be kept in the vault.
+        leaves: Leaf hashes of a batch statement, concatenated; required for those.
+        rows: Rows of a batch statement, to be kept in the vault.
+    """
+
+    entry: bytes
+    content: Preimage | None = None
+    leaves: bytes | None = None
+    rows: Rows | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """A statement that is in the log for ever.
+
+    Attributes:
+        id: Its identity.
+        index: Its place.
+        existed: It had been registered before; this was a retry.
+        snapshot: A signed state of the log that contains it.
+    """
+
+    id: bytes
+    index: int
+    existed: bool
+    snapshot: Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """That the log holds a statement, as of a checkpoint.
+
+    Attributes:
+        found: The statement and its index.
+        receipt: COSE receipt (RFC 9942).
+        path: Inclusion path.
+        checkpoint: Signed note that the path leads to.
+    """
+
+    found: Found
+    receipt: bytes
+    path: tuple[bytes, ...]
+    checkpoint: bytes
