@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tallystick.errors import LimitError
-from tallystick.log.bundle import encode_bundle
+from tallystick.log.bundle import encode_bundle, parse_bundle
 from tallystick.log.journal import SEGMENTS_MAX, Journal
 from tests.fault.simulated_disk import SimulatedDisk
 
@@ -17,21 +17,28 @@ def journal(disk: SimulatedDisk, segment_bytes: int = 16_384) -> Journal:
     return Journal(disk, FOLDER, os.urandom, segment_bytes)
 
 
-def replayed(disk: SimulatedDisk, index: int) -> list[bytes]:
-    return [entry for batch in journal(disk).replay(index) for entry in batch]
+def write(writer: Journal, first: int, entries: list[bytes]) -> None:
+    writer.append(first, len(entries), encode_bundle(entries))
+
+
+def replayed(disk: SimulatedDisk, number: int) -> list[bytes]:
+    found: list[bytes] = []
+    for first, count, body in journal(disk).replay(number):
+        found += parse_bundle(body, count)[number + len(found) - first :]
+    return found
 
 
 def test_it_never_uses_more_segments_than_allowed() -> None:
     disk = SimulatedDisk()
     writer, index = journal(disk), SEGMENTS_MAX * 4
     for n in range(index):
-        writer.append(n, [b"x" * 3000])
+        write(writer, n, [b"x" * 3000])
     with pytest.raises(BlockingIOError):
-        writer.append(index, [b"x" * 3000])
+        write(writer, index, [b"x" * 3000])
 
     assert len(disk.files) == SEGMENTS_MAX
     writer.recycle(index)
-    writer.append(index, [b"again"])
+    write(writer, index, [b"again"])
     assert len(disk.files) == SEGMENTS_MAX
 
 
@@ -40,21 +47,21 @@ def test_replay_begins_anywhere_and_survives_recycling() -> None:
     writer = journal(disk)
     entries = [b"%d" % n * 700 for n in range(200)]
     for first in range(0, 200, 3):
-        writer.append(first, entries[first : first + 3])
+        write(writer, first, entries[first : first + 3])
         writer.recycle(max(0, first - 10))
 
-    for index in (190, 195, 199, 200):
-        assert replayed(disk, index) == entries[index:]
+    for number in (190, 195, 199, 200):
+        assert replayed(disk, number) == entries[number:]
 
 
-def test_a_frame_inside_an_entry_is_not_replayed() -> None:
+def test_a_frame_inside_an_item_is_not_replayed() -> None:
     """Somebody registers bytes that look like a frame, and the frame before them is lost."""
     disk = SimulatedDisk()
     writer = journal(disk)
-    writer.append(0, [b"first"])
+    write(writer, 0, [b"first"])
     forged = len(body := encode_bundle([b"forged"])).to_bytes(4) + (1).to_bytes(4)
     forged += (1).to_bytes(8) + bytes(32) + body
-    writer.append(1, [forged * 20])
+    write(writer, 1, [forged * 20])
     seen = disk.files["/j/0"].seen
     at = seen.index(forged)
     end = 4096 + 48 + len(encode_bundle([b"first"]))
@@ -67,8 +74,8 @@ def test_a_batch_larger_than_a_segment_is_refused_and_nothing_is_written() -> No
     disk = SimulatedDisk()
     writer = journal(disk)
     with pytest.raises(LimitError, match="more than a journal segment holds"):
-        writer.append(0, [b"x" * 9000, b"y" * 9000])
+        write(writer, 0, [b"x" * 9000, b"y" * 9000])
     with pytest.raises(LimitError, match="70000 bytes"):
-        writer.append(0, [b"x" * 70_000])
+        write(writer, 0, [b"x" * 70_000])
 
     assert replayed(disk, 0) == []

@@ -190,12 +190,12 @@ class Ledger(Reads):
         Raises:
             NotFoundError: It is not.
         """
-        return self._prove(self.get(statement_id), self.snapshot)
+        return self.prove_found(self.get(statement_id), self.snapshot)
 
     def prove_registered(self, registered: Registered) -> Proof:
         """Prove a registration, as of the checkpoint that it was answered with."""
         found = Found(registered.index, self.at(registered.index).statement)
-        return self._prove(found, registered.snapshot)
+        return self.prove_found(found, registered.snapshot)
 
     def watch(self, start: int, timeout_s: float) -> Iterator[Found]:
         """Yield statements from index `start` on as they are registered.
@@ -230,7 +230,8 @@ class Ledger(Reads):
         header = inline_header(operator, type_, self.clock(), subject=subject)
         return self.register_one(Submission(sign_statement(header, payload, operator.sign).entry))
 
-    def _prove(self, found: Found, snapshot: Snapshot) -> Proof:
+    def prove_found(self, found: Found, snapshot: Snapshot) -> Proof:
+        """Prove a statement that was found, as of a snapshot that contains it."""
         claim = snapshot.checkpoint
         path = snapshot.reader.inclusion_path(found.index)
         protected = receipt_header(

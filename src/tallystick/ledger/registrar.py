@@ -80,6 +80,8 @@ class Registrar:
             statement_id = candidate.statement.id
             if submission.content is not None:
                 sealed.append(vault.seal(statement_id, submission.content))
+            elif submission.sealed is not None:
+                sealed.append(submission.sealed)
             if submission.leaves is not None and candidate.leaf_count is not None:
                 self._batches.keep(statement_id, submission.leaves)
             if submission.rows is not None:
@@ -96,7 +98,7 @@ class Registrar:
             return
         work.answer = outcome
         submission = work.submission
-        if work.candidate.signed and (submission.content or submission.rows):
+        if work.candidate.signed and (submission.content or submission.sealed or submission.rows):
             self._parts.vault.discard(statement_id)  # refused: it has no place here
         if work.candidate.leaf_count is not None:
             self._batches.discard(statement_id)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from tallystick.ledger.reading import Found
 from tallystick.log import Snapshot
 from tallystick.statement import Preimage
+from tallystick.vault import SealedContent
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +31,14 @@ class Submission:
     Attributes:
         entry: COSE_Sign1.
         content: What it commits to, to be kept in the vault.
+        sealed: The same, encrypted already by this ledger's vault, from a spool of ours.
         leaves: Leaf hashes of a batch statement, concatenated; required for those.
         rows: Rows of a batch statement, to be kept in the vault.
     """
 
     entry: bytes
     content: Preimage | None = None
+    sealed: SealedContent | None = None
     leaves: bytes | None = None
     rows: Rows | None = None
 

@@ -23,7 +23,7 @@ from threading import Lock
 from typing import Final
 
 from tallystick.errors import DamagedError, TallystickError, UnavailableError
-from tallystick.log.bundle import encode_bundle
+from tallystick.log.bundle import encode_bundle, parse_bundle
 from tallystick.log.disk import Disk
 from tallystick.log.halfway import HalfwayStore
 from tallystick.log.head import HeadStore
@@ -176,11 +176,12 @@ class EmbeddedLog:
             ) from error
 
     def _write_journal(self, size: int, entries: Sequence[bytes]) -> None:
+        body = encode_bundle(entries)
         try:
-            self._journal.append(size, entries)
+            self._journal.append(size, len(entries), body)
         except BlockingIOError:
             self._integrate_now()
-            self._journal.append(size, entries)
+            self._journal.append(size, len(entries), body)
 
     def _sign(self, entries: Sequence[bytes]) -> Snapshot:
         """Add entries to the tree in memory and sign the new checkpoint."""
@@ -251,8 +252,8 @@ class EmbeddedLog:
                     f"{self._places.head} is empty, but the log has {public.size} entries",
                     advice="put the head store back where it was, or run `tally restore`",
                 )
-        for entries in self._journal.replay(self._edge.size):
-            self._extend(entries)
+        for first, count, body in self._journal.replay(self._edge.size):
+            self._extend(parse_bundle(body, count)[self._edge.size - first :])
         self._snapshot = self._snap(self._checkpoint(), self._head.note or b"")
         if signed is not None:
             self._check_signed(signed)

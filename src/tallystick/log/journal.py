@@ -1,27 +1,26 @@
 """The journal: what makes an acknowledgement durable before any tile is written.
 
 A few files of fixed size, filled with zeros once and then overwritten again and again, so that
-one `fdatasync` per batch is all that is paid. A frame holds one batch:
+one `fdatasync` per batch is all that is paid. A frame holds one batch of numbered items:
 
-    body length (4) | entries (4) | index of the first (8) | digest (32) | body
+    body length (4) | items (4) | number of the first (8) | digest (32) | body
 
-The body has the form of an entry bundle. Each digest covers the one before it, and the first one
-a random seed in the segment's header: neither an older frame in a recycled segment, nor bytes
-inside an entry, can be taken for a frame. Replay ends at the first frame that is not whole.
+What the body looks like is the owner's business. Each digest covers the one before it, and the
+first one a random seed in the segment's header: neither an older frame in a recycled segment, nor
+bytes inside an item, can be taken for a frame. Replay ends at the first frame that is not whole.
 
-Trust: whoever can change the journal can lose entries that are not in tiles yet; the last signed
-checkpoint, kept apart, tells.
+Trust: whoever can change the journal can lose what is not written elsewhere yet; for a log the
+last signed checkpoint, kept apart, tells.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from threading import Lock
 from typing import Final
 
-from tallystick.errors import EncodingError, LimitError
-from tallystick.log.bundle import encode_bundle, parse_bundle
+from tallystick.errors import LimitError
 from tallystick.log.disk import BlockFile, Disk
 
 SEGMENT_BYTES: Final = 8 << 20
@@ -32,13 +31,13 @@ _MAGIC: Final = b"TALLYJN1"
 _FRAME_HEAD: Final = 4 + 4 + 8 + 32
 _SEGMENT_HEAD: Final = 8 + 8 + 8 + 32 + 32
 _BODY_AT: Final = 4096
-FRAME_BYTES_MAX: Final = SEGMENT_BYTES - _BODY_AT - _FRAME_HEAD
-"""Longest batch, as an entry bundle."""
+BODY_BYTES_MAX: Final = SEGMENT_BYTES - _BODY_AT - _FRAME_HEAD
+"""Longest body, with segments of the usual size."""
 
 
 @dataclass(slots=True)
 class _Segment:
-    """One file. `last` is the index after its last entry, for recycling."""
+    """One file. `last` is the number after its last item, for recycling."""
 
     file: BlockFile
     serial: int = 0
@@ -68,52 +67,51 @@ class Journal:
         self._current = max(self._segments, key=lambda s: s.serial, default=None)
         self._serial = self._current.serial if self._current else 0
 
-    def replay(self, index: int) -> Iterator[list[bytes]]:
-        """Yield the batches from `index` on, in order, and prepare to append after them.
+    def replay(self, number: int) -> Iterator[tuple[int, int, bytes]]:
+        """Yield first number, count and body of the frames that reach beyond `number`, in order.
 
-        The first batch is cut if `index` lies inside it. What is not whole was never acknowledged
-        and is left out; whether all that was acknowledged is there, the caller checks against the
-        signed checkpoint.
+        Prepares to append after them. What is not whole was never acknowledged and is left out;
+        whether all that was acknowledged is there, the caller must know from elsewhere.
         """
         for segment in sorted((s for s in self._segments if s.serial), key=lambda s: s.serial):
-            if segment.first > index:
+            if segment.first > number:
                 break
-            for first, entries in self._frames(segment):
-                if first <= index < first + len(entries):
-                    yield entries[index - first :]
-                    index = first + len(entries)
+            for first, count, body in self._frames(segment):
+                if first <= number < first + count:
+                    yield first, count, body
+                    number = first + count
 
-    def append(self, index: int, entries: Sequence[bytes]) -> None:
+    def append(self, first: int, count: int, body: bytes) -> None:
         """Write one batch durably.
 
         Args:
-            index: Of the first entry.
-            entries: The batch, at most `FRAME_BYTES_MAX` as a bundle.
+            first: Number of its first item.
+            count: How many items it has, at least one.
+            body: The items, as their owner encodes them.
 
         Raises:
-            LimitError: The batch is too large.
-            BlockingIOError: Every segment still holds entries that are not recycled.
+            LimitError: The body is too large for a segment.
+            BlockingIOError: Every segment still holds items that are not recycled.
         """
-        body = encode_bundle(entries)
         if _FRAME_HEAD + len(body) > self._segment_bytes - _BODY_AT:
             raise LimitError(f"batch has {len(body)} bytes, more than a journal segment holds")
         segment = self._current
         if segment is None or segment.end + _FRAME_HEAD + len(body) > self._segment_bytes:
             with self._lock:
-                segment = self._begin(index)
-        head = len(body).to_bytes(4) + len(entries).to_bytes(4) + index.to_bytes(8)
+                segment = self._begin(first)
+        head = len(body).to_bytes(4) + count.to_bytes(4) + first.to_bytes(8)
         chain = sha256(segment.chain + head + body).digest()
         segment.file.pwrite(head + chain + body, segment.end)
         segment.file.datasync()
         segment.chain = chain
         segment.end += _FRAME_HEAD + len(body)
-        segment.last = index + len(entries)
+        segment.last = first + count
 
-    def recycle(self, index: int) -> None:
-        """Allow segments to be overwritten whose entries are all below `index`."""
+    def recycle(self, number: int) -> None:
+        """Allow segments to be overwritten whose items are all below `number`."""
         with self._lock:
             for segment in self._segments:
-                if segment is not self._current and segment.last <= index:
+                if segment is not self._current and segment.last <= number:
                     segment.serial = 0
 
     def close(self) -> None:
@@ -121,7 +119,7 @@ class Journal:
         for segment in self._segments:
             segment.file.close()
 
-    def _begin(self, index: int) -> _Segment:
+    def _begin(self, first: int) -> _Segment:
         """Take a free segment, or make one, and write its header."""
         segment = next((s for s in self._segments if not s.serial), None)
         if segment is None:
@@ -131,9 +129,9 @@ class Journal:
             self._segments.append(segment)
         self._serial += 1
         seed = self._entropy(32)
-        head = _MAGIC + self._serial.to_bytes(8) + index.to_bytes(8) + seed
+        head = _MAGIC + self._serial.to_bytes(8) + first.to_bytes(8) + seed
         segment.file.pwrite(head + sha256(head).digest(), 0)
-        segment.serial, segment.first, segment.last = self._serial, index, index
+        segment.serial, segment.first, segment.last = self._serial, first, first
         segment.end, segment.chain = _BODY_AT, seed
         self._current = segment
         return segment
@@ -149,21 +147,18 @@ class Journal:
             segment.first = segment.last = int.from_bytes(head[16:24])
             segment.end, segment.chain = _BODY_AT, head[24:]
 
-    def _frames(self, segment: _Segment) -> Iterator[tuple[int, list[bytes]]]:
+    def _frames(self, segment: _Segment) -> Iterator[tuple[int, int, bytes]]:
         """Yield the whole frames of a segment, leaving its end after the last of them."""
         while True:
             head = segment.file.pread(_FRAME_HEAD, segment.end)
             length, count, first = (int.from_bytes(head[a:b]) for a, b in ((0, 4), (4, 8), (8, 16)))
-            if first != segment.last or not 0 < length <= self._segment_bytes - segment.end:
+            room = self._segment_bytes - segment.end - _FRAME_HEAD
+            if first != segment.last or not count or length > room:
                 return
             body = segment.file.pread(length, segment.end + _FRAME_HEAD)
             if sha256(segment.chain + head[:16] + body).digest() != head[16:]:
                 return
-            try:
-                entries = parse_bundle(body, count)
-            except EncodingError:
-                return
             segment.chain = head[16:]
             segment.end += _FRAME_HEAD + length
             segment.last = first + count
-            yield first, entries
+            yield first, count, body

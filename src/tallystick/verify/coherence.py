@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 
-from tallystick.statement import Relation
+from tallystick.statement import Relation, parse_batch
+from tallystick.statement.labels import BATCH_MEDIA_TYPE
 from tallystick.verify.bundle import split_hashes
 from tallystick.verify.report import Check, Verdict
 from tallystick.verify.statement import VerifiedStatement
@@ -21,6 +22,7 @@ def check_coherence(statements: Statements) -> Iterator[Check]:
             yield from _check_relation(statement, relation, targets, statements)
         yield from _check_model(statement, statements)
         yield from _check_rows(statement, statements)
+        yield from _check_row_root(statement, statements)
 
 
 def _check_relation(
@@ -71,6 +73,22 @@ def _check_rows(statement: VerifiedStatement, statements: Statements) -> Iterato
     else:
         detail = f"{_name(statement)}: each of its {len(taken)} rows is a row of {names}"
         yield Check("rows", Verdict.VERIFIED, detail, statement.statement.id)
+
+
+def _check_row_root(statement: VerifiedStatement, statements: Statements) -> Iterator[Check]:
+    """Check that the row root which content names is that of a batch the statement links to."""
+    root, used = statement.values.get("row_root"), statement.statement.header.links
+    known = [statements[t] for t in used.get(Relation.USED, ()) if t in statements]
+    batches = [s for s in known if s.statement.header.content_type == BATCH_MEDIA_TYPE]
+    if root is None or not batches:
+        return
+    for batch in batches:
+        if parse_batch(batch.statement.payload).root == root:
+            detail = f"{_name(statement)} names the row root of {_name(batch)}"
+            yield Check("rows", Verdict.VERIFIED, detail, statement.statement.id)
+            return
+    detail = f"{_name(statement)}: its row root is that of none of the batches it used"
+    yield Check("rows", Verdict.FAILED, detail, statement.statement.id, "verification.rows")
 
 
 def _name(statement: VerifiedStatement) -> str:

@@ -1,0 +1,47 @@
+"""Typed records, emitters that number them, loaders that yield only what verifies, bundles."""
+
+from tallystick.evidence.emitter import Emitter
+from tallystick.evidence.export import Shown, build_bundle
+from tallystick.evidence.numbering import Numbering, emitter_id
+from tallystick.evidence.records import (
+    RECORDS,
+    Decision,
+    Evaluation,
+    Intent,
+    Model,
+    Outcome,
+    Record,
+    Refusal,
+    schemas,
+)
+from tallystick.evidence.rows import (
+    LoadedRows,
+    RefusedRow,
+    VerifiedRow,
+    encode_row,
+    load_rows,
+    schema_digest,
+)
+
+__all__ = [
+    "RECORDS",
+    "Decision",
+    "Emitter",
+    "Evaluation",
+    "Intent",
+    "LoadedRows",
+    "Model",
+    "Numbering",
+    "Outcome",
+    "Record",
+    "Refusal",
+    "RefusedRow",
+    "Shown",
+    "VerifiedRow",
+    "build_bundle",
+    "emitter_id",
+    "encode_row",
+    "load_rows",
+    "schema_digest",
+    "schemas",
+]

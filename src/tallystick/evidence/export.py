@@ -1,0 +1,113 @@
+"""Build evidence bundles: a statement, and all that it rests on, as one file for a stranger.
+
+The walk goes backwards along links to earlier statements, from an answer to its model, from the
+model to its training rows, from rows to those who registered them; and forwards one step, to what
+people decided about the statement itself.
+"""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from tallystick.errors import LimitError, NotFoundError
+from tallystick.ledger import Found, Ledger, Query, batch_of
+from tallystick.log import Snapshot
+from tallystick.merkle import HASH_BYTES
+from tallystick.statement import Disclosure
+from tallystick.statement.governance import StatementType
+from tallystick.verify import Bundle, Member, OpenRow
+
+STATEMENTS_MAX: Final = 2000
+"""Most statements that one bundle holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What of the content a bundle shows.
+
+    Attributes:
+        content: Open the fields that are in the vault; without it all are withheld.
+        fields: Only these fields of the subject; None for all.
+        rows: Open every row of the batches that the bundle holds.
+        leaves: Give the leaf hashes of those batches.
+    """
+
+    content: bool = True
+    fields: frozenset[str] | None = None
+    rows: bool = False
+    leaves: bool = True
+
+
+def build_bundle(ledger: Ledger, statement_id: bytes, shown: Shown = Shown()) -> Bundle:
+    """Build the bundle of a statement, as of the newest checkpoint.
+
+    Raises:
+        NotFoundError: It is not registered.
+        LimitError: It rests on more than `STATEMENTS_MAX` statements.
+    """
+    collected = _collect(ledger, ledger.get(statement_id))
+    snapshot = ledger.snapshot  # one checkpoint for all, and newer than all that was collected
+    members = [
+        _member(ledger, found, snapshot, shown, subject=found.statement.id == statement_id)
+        for found in sorted(collected.values(), key=lambda found: found.index)
+    ]
+    return Bundle(statement_id, snapshot.note, tuple(members))
+
+
+def _collect(ledger: Ledger, subject: Found) -> dict[bytes, Found]:
+    """Walk from the subject to all that it rests on."""
+    found: dict[bytes, Found] = {}
+    waiting = [subject, ledger.at(0)]
+    decisions = ledger.find(Query(link=subject.statement.id, type=StatementType.DECISION))
+    waiting += decisions.found
+    while waiting:
+        one = waiting.pop()
+        if one.statement.id in found:
+            continue
+        found[one.statement.id] = one
+        if len(found) > STATEMENTS_MAX:
+            raise LimitError(f"the statement rests on more than {STATEMENTS_MAX} others")
+        waiting += _rests_on(ledger, one)
+    return found
+
+
+def _rests_on(ledger: Ledger, one: Found) -> Iterable[Found]:
+    header = one.statement.header
+    for targets in header.links.values():
+        for target in targets:
+            try:
+                yield ledger.get(target)
+            except NotFoundError:
+                continue  # a link into another ledger: the verifier says that it is not here
+    if header.model is not None and header.type != StatementType.MODEL:
+        yield from ledger.find(Query(model=header.model, type=StatementType.MODEL, limit=1)).found
+    keys = ledger.find(Query(subject=header.issuer, type=StatementType.KEY)).found
+    yield from (key for key in keys if key.index < one.index)
+
+
+def _member(
+    ledger: Ledger, found: Found, snapshot: Snapshot, shown: Shown, *, subject: bool
+) -> Member:
+    proof = ledger.prove_found(found, snapshot)
+    disclosure = None
+    if found.statement.header.hashed and shown.content:
+        disclosure = _disclose(ledger, found, shown.fields if subject else None)
+    leaves: bytes | None = None
+    rows: tuple[OpenRow, ...] = ()
+    if shown.leaves and batch_of(found.statement) is not None:
+        leaves = ledger.leaves(found.statement)
+        rows = _rows(ledger, found, leaves) if shown.rows else ()
+    return Member(found.statement.entry, proof.receipt, disclosure, leaves, rows)
+
+
+def _disclose(ledger: Ledger, found: Found, fields: Collection[str] | None) -> Disclosure | None:
+    try:
+        return ledger.vault.get(found.statement.id).disclose(fields)
+    except NotFoundError:
+        return None
+
+
+def _rows(ledger: Ledger, found: Found, leaves: bytes) -> tuple[OpenRow, ...]:
+    count = len(leaves) // HASH_BYTES
+    stored = ledger.vault.rows(found.statement.id)
+    return tuple(OpenRow(at, salt, record) for at, salt, record in stored if at < count)

@@ -1,0 +1,186 @@
+"""What statements of each type say: their fields, as typed records with a published schema.
+
+Every field is committed to with a salt of its own, so any of them can be shown alone. What may
+not be public never stands in a header: it stands here, and in the vault.
+
+An inference is two statements: an *intent*, numbered and durable before the model is called, and
+an *outcome* that names it. An intent without an outcome is itself evidence.
+"""
+
+from typing import Any, ClassVar, Literal, Self
+
+import msgspec
+
+from tallystick.errors import EncodingError
+from tallystick.statement.governance import StatementType
+
+
+class Record(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
+    """Content of a statement; each member becomes a salted field of that name."""
+
+    statement_type: ClassVar[StatementType]
+
+    def values(self) -> dict[str, Any]:
+        """Return the fields that are set."""
+        return {
+            name: msgspec.to_builtins(value, builtin_types=(bytes,))
+            for name, value in msgspec.structs.asdict(self).items()
+            if value is not None
+        }
+
+    @classmethod
+    def read(cls, values: dict[str, Any]) -> Self:
+        """Read verified fields.
+
+        Raises:
+            EncodingError: A field is missing or of another type.
+        """
+        try:
+            return msgspec.convert(values, cls, builtin_types=(bytes,))
+        except msgspec.ValidationError as error:
+            raise EncodingError(f"not a {cls.__name__}: {error}") from error
+
+
+class Intent(Record, kw_only=True, frozen=True):
+    """A model is about to be called.
+
+    Attributes:
+        phase: Tells an intent from an outcome.
+        operation: What is asked for, by its OpenTelemetry name: `chat`, `embeddings`.
+        request: The request body, byte for byte.
+        model: The model that was asked for.
+        parameters: All other members of the request but the input itself.
+        upstream: Where the call goes, without credentials.
+        started_ms: The gateway's clock, milliseconds since 1970.
+    """
+
+    statement_type = StatementType.INFERENCE
+
+    phase: Literal["intent"] = "intent"
+    operation: str
+    request: bytes
+    model: str
+    parameters: dict[str, Any]
+    upstream: str
+    started_ms: int
+
+
+class Outcome(Record, kw_only=True, frozen=True):
+    """What became of an intent.
+
+    Attributes:
+        phase: Tells an outcome from an intent.
+        status: `ok`, `error` (the upstream said so), `refused` (the gateway said so),
+            `cancelled` (the caller went away), `timeout`, `broken` (the stream or answer ended
+            too early), `unreachable`.
+        http_status: As it was passed on; None where nothing came.
+        response: The response body, byte for byte, as far as it came.
+        answer: The text of the answer, assembled from a stream where it was one.
+        model: The model that the upstream says it used.
+        finish_reason: Why the upstream stopped.
+        usage: Tokens, as the upstream counted them.
+        first_byte_ms: Milliseconds from the start to the first byte of the answer.
+        duration_ms: Milliseconds from the start to its end.
+        error: In words, where the status is not `ok`.
+    """
+
+    statement_type = StatementType.INFERENCE
+
+    phase: Literal["outcome"] = "outcome"
+    status: Literal["ok", "error", "refused", "cancelled", "timeout", "broken", "unreachable"]
+    http_status: int | None = None
+    response: bytes
+    answer: str | None = None
+    model: str | None = None
+    finish_reason: str | None = None
+    usage: dict[str, Any] | None = None
+    first_byte_ms: float | None = None
+    duration_ms: float
+    error: str | None = None
+
+
+class Decision(Record, kw_only=True, frozen=True):
+    """A person decided about what an AI proposed.
+
+    Attributes:
+        outcome: What was done with the proposal.
+        reason: Why, in the person's words.
+        shown: What the person was shown; where it was an answer, its text.
+    """
+
+    statement_type = StatementType.DECISION
+
+    outcome: Literal["accept", "override", "stop"]
+    reason: str
+    shown: str
+
+
+class Model(Record, kw_only=True, frozen=True):
+    """A model, and the run that trained it.
+
+    Attributes:
+        name: Name under which it is offered.
+        digest: SHA-256 of the artifact; public, and not salted.
+        algorithm: What kind of model.
+        parameters: Hyper-parameters and seed.
+        rows: Number of rows it was trained on.
+        row_root: Merkle root over exactly these rows, in their order.
+        software: Names and versions of what trained it.
+    """
+
+    statement_type = StatementType.MODEL
+
+    name: str
+    digest: bytes
+    algorithm: str
+    parameters: dict[str, Any]
+    rows: int
+    row_root: bytes
+    software: dict[str, str]
+
+
+class Evaluation(Record, kw_only=True, frozen=True):
+    """How well a model did on registered rows.
+
+    Attributes:
+        metrics: By name, between 0 and 1 unless the name says otherwise.
+        rows: Number of rows it was tried on.
+        row_root: Merkle root over exactly these rows.
+        note: What a reader should know about the circumstances.
+    """
+
+    statement_type = StatementType.EVALUATION
+
+    metrics: dict[str, float]
+    rows: int
+    row_root: bytes
+    note: str = ""
+
+
+class Refusal(Record, kw_only=True, frozen=True):
+    """The ledger refused a statement of a known issuer. Written by the ledger itself.
+
+    Attributes:
+        entry: The refused statement.
+        reason: Name of the rule, see `tallystick.ledger.rules`.
+        message: In words.
+        policy: Id of the policy that was in force.
+    """
+
+    statement_type = StatementType.REFUSAL
+
+    entry: bytes
+    reason: str
+    message: str
+    policy: bytes
+
+
+RECORDS: tuple[type[Record], ...] = (Intent, Outcome, Decision, Model, Evaluation, Refusal)
+"""All records with salted fields. Batches, policies, keys and heartbeats are inline payloads."""
+
+
+def schemas() -> dict[str, Any]:
+    """Return the JSON Schema of every record, by name."""
+    refs, components = msgspec.json.schema_components(RECORDS, ref_template="#/$defs/{name}")
+    del refs
+    return dict(components)

@@ -1,0 +1,143 @@
+"""Rows that verify, and nothing else: what a model may be trained on.
+
+    loaded = load_rows(ledger, [north.id, south.id])
+    for row in loaded.rows: ...        # each is what its issuer registered
+    for row in loaded.refused: ...     # each with the reason
+
+The batch statements are checked as a stranger would check them: by an evidence bundle and the
+offline verifier. Then each row from the vault is hashed and compared with its leaf.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from tallystick.errors import CommitmentError, DamagedError, NotFoundError, TallystickError
+from tallystick.evidence.export import build_bundle
+from tallystick.ledger import Ledger, batch_of
+from tallystick.merkle import HASH_BYTES
+from tallystick.statement import dcbor, row_leaf
+from tallystick.verify import TrustPolicy, verify_bundle
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedRow:
+    """A row as its issuer registered it.
+
+    Attributes:
+        batch: Id of the batch statement.
+        position: Place in the batch, zero-based.
+        leaf: Its leaf hash.
+        values: The decoded row.
+    """
+
+    batch: bytes
+    position: int
+    leaf: bytes
+    values: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedRow:
+    """A row that must not be used.
+
+    Attributes:
+        batch: Id of the batch statement.
+        position: Place in the batch, zero-based.
+        error: Why.
+    """
+
+    batch: bytes
+    position: int
+    error: TallystickError
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedRows:
+    """What a loader found.
+
+    Attributes:
+        rows: Those that verify, in the order of batches and positions.
+        refused: Those that do not.
+    """
+
+    rows: tuple[VerifiedRow, ...]
+    refused: tuple[RefusedRow, ...]
+
+    def leaves(self) -> bytes:
+        """Return the leaf hashes of the verified rows, concatenated."""
+        return b"".join(row.leaf for row in self.rows)
+
+
+def encode_row(values: dict[str, Any]) -> bytes:
+    """Encode a row; equal rows have equal bytes.
+
+    Raises:
+        EncodingError: A value without a deterministic CBOR form.
+    """
+    return dcbor.encode(values)
+
+
+def schema_digest(schema: dict[str, Any]) -> bytes:
+    """Return the digest that a batch statement gives of its rows' schema."""
+    return sha256(dcbor.encode(schema)).digest()
+
+
+def load_rows(ledger: Ledger, batches: Sequence[bytes], trust: TrustPolicy) -> LoadedRows:
+    """Load the rows of registered batches, only those that verify.
+
+    Args:
+        ledger: Holds the statements, their leaf hashes and the vault.
+        batches: Ids of batch statements.
+        trust: Whose checkpoints to believe.
+
+    Raises:
+        VerificationError: A batch statement itself does not verify.
+        IndeterminateError: It cannot be decided whether it does.
+        NotFoundError: It is not registered, or its leaf hashes are missing.
+    """
+    rows: list[VerifiedRow] = []
+    refused: list[RefusedRow] = []
+    for batch in batches:
+        report = verify_bundle(build_bundle(ledger, batch).encode(), trust)
+        leaves = report.statements[batch].leaves
+        stored = _stored(ledger, batch)
+        for position in range(len(leaves) // HASH_BYTES):
+            leaf = leaves[position * HASH_BYTES : (position + 1) * HASH_BYTES]
+            try:
+                record = _check(stored.get(position), position, leaf)
+                rows.append(VerifiedRow(batch, position, leaf, dcbor.decode(record, "row")))
+            except TallystickError as error:
+                refused.append(RefusedRow(batch, position, error))
+    return LoadedRows(tuple(rows), tuple(refused))
+
+
+def _check(
+    stored: tuple[bytes, bytes] | TallystickError | None, position: int, leaf: bytes
+) -> bytes:
+    if stored is None:
+        raise NotFoundError(f"row {position} is not in the vault: never stored, or erased")
+    if isinstance(stored, TallystickError):
+        raise stored
+    salt, record = stored
+    if row_leaf(salt, record) != leaf:
+        raise CommitmentError(f"row {position} is not the one that was registered")
+    return record
+
+
+def _stored(ledger: Ledger, batch: bytes) -> dict[int, tuple[bytes, bytes] | TallystickError]:
+    """Read the rows of a batch from the vault; one that does not decrypt is its error."""
+    found: dict[int, tuple[bytes, bytes] | TallystickError] = {}
+    statement = ledger.get(batch).statement
+    try:
+        for position, salt, record in ledger.vault.rows(batch):
+            found[position] = (salt, record)
+    except DamagedError:  # some segment does not decrypt: find out which, one by one
+        claimed = batch_of(statement)
+        for position in range(claimed.rows if claimed else 0):
+            try:
+                found[position] = ledger.vault.row(batch, position)
+            except TallystickError as error:
+                found[position] = error
+    return found
