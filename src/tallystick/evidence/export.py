@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tallystick.errors import LimitError, NotFoundError
-from tallystick.ledger import Found, Ledger, Query, batch_of
+from tallystick.ledger import Found, Query, Reads, batch_of
 from tallystick.log import Snapshot
 from tallystick.merkle import HASH_BYTES
 from tallystick.statement import Disclosure
@@ -38,7 +38,7 @@ class Shown:
     leaves: bool = True
 
 
-def build_bundle(ledger: Ledger, statement_id: bytes, shown: Shown = Shown()) -> Bundle:
+def build_bundle(ledger: Reads, statement_id: bytes, shown: Shown = Shown()) -> Bundle:
     """Build the bundle of a statement, as of the newest checkpoint.
 
     Raises:
@@ -54,7 +54,7 @@ def build_bundle(ledger: Ledger, statement_id: bytes, shown: Shown = Shown()) ->
     return Bundle(statement_id, snapshot.note, tuple(members))
 
 
-def _collect(ledger: Ledger, subject: Found) -> dict[bytes, Found]:
+def _collect(ledger: Reads, subject: Found) -> dict[bytes, Found]:
     """Walk from the subject to all that it rests on."""
     found: dict[bytes, Found] = {}
     waiting = [subject, ledger.at(0)]
@@ -71,7 +71,7 @@ def _collect(ledger: Ledger, subject: Found) -> dict[bytes, Found]:
     return found
 
 
-def _rests_on(ledger: Ledger, one: Found) -> Iterable[Found]:
+def _rests_on(ledger: Reads, one: Found) -> Iterable[Found]:
     header = one.statement.header
     for targets in header.links.values():
         for target in targets:
@@ -86,7 +86,7 @@ def _rests_on(ledger: Ledger, one: Found) -> Iterable[Found]:
 
 
 def _member(
-    ledger: Ledger, found: Found, snapshot: Snapshot, shown: Shown, *, subject: bool
+    ledger: Reads, found: Found, snapshot: Snapshot, shown: Shown, *, subject: bool
 ) -> Member:
     proof = ledger.prove_found(found, snapshot)
     disclosure = None
@@ -100,14 +100,14 @@ def _member(
     return Member(found.statement.entry, proof.receipt, disclosure, leaves, rows)
 
 
-def _disclose(ledger: Ledger, found: Found, fields: Collection[str] | None) -> Disclosure | None:
+def _disclose(ledger: Reads, found: Found, fields: Collection[str] | None) -> Disclosure | None:
     try:
         return ledger.vault.get(found.statement.id).disclose(fields)
     except NotFoundError:
         return None
 
 
-def _rows(ledger: Ledger, found: Found, leaves: bytes) -> tuple[OpenRow, ...]:
+def _rows(ledger: Reads, found: Found, leaves: bytes) -> tuple[OpenRow, ...]:
     count = len(leaves) // HASH_BYTES
     stored = ledger.vault.rows(found.statement.id)
     return tuple(OpenRow(at, salt, record) for at, salt, record in stored if at < count)

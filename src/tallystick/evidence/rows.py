@@ -15,7 +15,7 @@ from typing import Any
 
 from tallystick.errors import CommitmentError, DamagedError, NotFoundError, TallystickError
 from tallystick.evidence.export import build_bundle
-from tallystick.ledger import Ledger, batch_of
+from tallystick.ledger import Reads, batch_of
 from tallystick.merkle import HASH_BYTES
 from tallystick.statement import dcbor, row_leaf
 from tallystick.verify import TrustPolicy, verify_bundle
@@ -84,7 +84,7 @@ def schema_digest(schema: dict[str, Any]) -> bytes:
     return sha256(dcbor.encode(schema)).digest()
 
 
-def load_rows(ledger: Ledger, batches: Sequence[bytes], trust: TrustPolicy) -> LoadedRows:
+def load_rows(ledger: Reads, batches: Sequence[bytes], trust: TrustPolicy) -> LoadedRows:
     """Load the rows of registered batches, only those that verify.
 
     Args:
@@ -126,7 +126,7 @@ def _check(
     return record
 
 
-def _stored(ledger: Ledger, batch: bytes) -> dict[int, tuple[bytes, bytes] | TallystickError]:
+def _stored(ledger: Reads, batch: bytes) -> dict[int, tuple[bytes, bytes] | TallystickError]:
     """Read the rows of a batch from the vault; one that does not decrypt is its error."""
     found: dict[int, tuple[bytes, bytes] | TallystickError] = {}
     statement = ledger.get(batch).statement

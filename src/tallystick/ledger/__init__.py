@@ -9,11 +9,12 @@ from tallystick.ledger.home import Home, default_home
 from tallystick.ledger.index import Index, Property
 from tallystick.ledger.ledger import Ledger
 from tallystick.ledger.policy import RegistrationPolicy, Rule, parse_policy_payload, read_policy
-from tallystick.ledger.reading import Found, Page, Query, Reads
+from tallystick.ledger.reader import LedgerReader
+from tallystick.ledger.reading import Found, Page, Proof, Query, Reads
 from tallystick.ledger.rules import Candidate, batch_of, decide
 from tallystick.ledger.signatures import InlineChecks, PooledChecks, SignatureChecks
 from tallystick.ledger.state import Counted, LedgerState
-from tallystick.ledger.submission import Proof, Registered, Rows, Submission
+from tallystick.ledger.submission import Registered, Rows, Submission
 
 __all__ = [
     "Batches",
@@ -25,6 +26,7 @@ __all__ = [
     "Index",
     "InlineChecks",
     "Ledger",
+    "LedgerReader",
     "LedgerState",
     "Page",
     "PooledChecks",

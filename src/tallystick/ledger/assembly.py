@@ -57,6 +57,7 @@ def assemble(home: Home, card: Card, keys: KeyFile, clock: Clock, head: Path | N
     try:
         check_genesis(log.snapshot, card)
         index = Index(home.index, bytes.fromhex(card.genesis), writable=True)
+        check_index(index, log.snapshot)
         catch_up(index, log.snapshot)
         state = read_state(index, log.snapshot)
         vault = Vault(home.vault, keys.secret(VAULT))
@@ -84,17 +85,21 @@ def check_genesis(snapshot: Snapshot, card: Card) -> None:
         )
 
 
-def catch_up(index: Index, snapshot: Snapshot) -> None:
-    """Read into the index what the log has beyond it.
+def check_index(index: Index, snapshot: Snapshot) -> None:
+    """Refuse an index that knows of entries which the log does not have.
 
     Raises:
-        DamagedError: The index is ahead of the log.
+        DamagedError: It does.
     """
     if index.size > snapshot.checkpoint.size:
         raise DamagedError(
             f"the index covers {index.size} entries, the log has {snapshot.checkpoint.size}",
             advice="run `tally rebuild-index`",
         )
+
+
+def catch_up(index: Index, snapshot: Snapshot) -> None:
+    """Read into the index what the log has beyond it."""
     for at in range(index.start, snapshot.checkpoint.size):
         index.add(parse_statement(snapshot.reader.entry(at)), at)
 

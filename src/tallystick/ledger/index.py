@@ -92,6 +92,11 @@ class Index:
             self._applied = self._meta("applied")
         elif writable:
             self.clear(genesis)
+        else:
+            raise DamagedError(
+                f"{path} is the index of another ledger or release",
+                advice="run `tally rebuild-index`",
+            )
 
     @property
     def size(self) -> int:

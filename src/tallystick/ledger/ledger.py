@@ -15,7 +15,7 @@ from threading import Condition, Event, Lock, Thread
 from typing import Final, Self
 
 from tallystick.errors import TallystickError, UnavailableError
-from tallystick.identity import KeyFile
+from tallystick.identity import KeyFile, SoftwareSigner
 from tallystick.ledger.assembly import Parts, assemble
 from tallystick.ledger.batches import Batches
 from tallystick.ledger.creation import API, OPERATOR, RECEIPT, read_card
@@ -23,13 +23,13 @@ from tallystick.ledger.home import Home
 from tallystick.ledger.index import Index
 from tallystick.ledger.operator import Clock, inline_header
 from tallystick.ledger.policy import RegistrationPolicy
-from tallystick.ledger.reading import Found, Reads
+from tallystick.ledger.reading import Found, Proof, Reads
 from tallystick.ledger.registrar import Registrar
 from tallystick.ledger.signatures import InlineChecks, SignatureChecks
 from tallystick.ledger.state import LedgerState
-from tallystick.ledger.submission import Proof, Registered, Submission
+from tallystick.ledger.submission import Registered, Submission
 from tallystick.log import Snapshot, WriterLock
-from tallystick.statement import receipt_header, sign_receipt, sign_statement
+from tallystick.statement import sign_statement
 from tallystick.statement.governance import KeyRecord, StatementType
 from tallystick.vault import Vault
 
@@ -128,6 +128,11 @@ class Ledger(Reads):
         return self._parts.vault
 
     @property
+    def receipt_signer(self) -> SoftwareSigner:
+        """Signs receipts."""
+        return self._receipt
+
+    @property
     def published(self) -> int:
         """Size that everybody can read."""
         return self._parts.log.published
@@ -184,18 +189,9 @@ class Ledger(Reads):
         """
         return self._say(StatementType.KEY, record.encode(), subject=record.issuer)
 
-    def prove(self, statement_id: bytes) -> Proof:
-        """Prove that a statement is registered, as of now.
-
-        Raises:
-            NotFoundError: It is not.
-        """
-        return self.prove_found(self.get(statement_id), self.snapshot)
-
     def prove_registered(self, registered: Registered) -> Proof:
         """Prove a registration, as of the checkpoint that it was answered with."""
-        found = Found(registered.index, self.at(registered.index).statement)
-        return self.prove_found(found, registered.snapshot)
+        return self.prove_found(self.at(registered.index), registered.snapshot)
 
     def watch(self, start: int, timeout_s: float) -> Iterator[Found]:
         """Yield statements from index `start` on as they are registered.
@@ -229,23 +225,6 @@ class Ledger(Reads):
         operator = self.keys.signer(OPERATOR)
         header = inline_header(operator, type_, self.clock(), subject=subject)
         return self.register_one(Submission(sign_statement(header, payload, operator.sign).entry))
-
-    def prove_found(self, found: Found, snapshot: Snapshot) -> Proof:
-        """Prove a statement that was found, as of a snapshot that contains it."""
-        claim = snapshot.checkpoint
-        path = snapshot.reader.inclusion_path(found.index)
-        protected = receipt_header(
-            algorithm=self._receipt.algorithm,
-            key_id=self._receipt.public.thumbprint(),
-            origin=claim.origin,
-            subject=found.statement.header.subject,
-            size=claim.size,
-            index=found.index,
-        )
-        receipt = sign_receipt(
-            protected, claim.root, claim.size, found.index, path, self._receipt.sign
-        )
-        return Proof(found, receipt, path, snapshot.note)
 
     # --- keeping it alive
 

@@ -15,6 +15,7 @@ import sys
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -32,6 +33,7 @@ RUN_ENTRIES: Final = 4096
 _PAGE: Final = 256  # postings between two sparse keys: one read of 4 KiB
 _MAGIC: Final = b"TALLYRN1"
 _FOOTER: Final = 8 + 8
+_OPEN_TRIES: Final = 10
 _MERGE_CHUNK: Final = 1 << 15  # postings sorted at once while merging
 
 
@@ -134,7 +136,7 @@ class Postings:
         self._lock = Lock()
         self._recent: dict[bytes, list[int]] = {}
         self._runs: list[Run] = []
-        for run in sorted((Run(p) for p in folder.glob("*.run")), key=_widest_first):
+        for run in _open_runs(folder):
             if run.span.first < self.sealed:  # covered: a merge was interrupted before removing
                 run.close()
                 if writable:
@@ -224,6 +226,14 @@ class Postings:
             os.fsync(file.fileno())
         beside.rename(path)
         return Run(path)
+
+
+def _open_runs(folder: Path) -> list[Run]:
+    """Open all runs, the widest first; a merge may remove some meanwhile."""
+    for _ in range(_OPEN_TRIES):
+        with suppress(FileNotFoundError):
+            return sorted((Run(path) for path in folder.glob("*.run")), key=_widest_first)
+    raise DamagedError(f"the runs in {folder} keep changing")
 
 
 def _widest_first(run: Run) -> tuple[int, int]:

@@ -6,12 +6,20 @@ from itertools import islice
 from typing import Final
 
 from tallystick.errors import EncodingError, InputError, NotFoundError
+from tallystick.identity import SoftwareSigner
 from tallystick.ledger.batches import Batches
+from tallystick.ledger.creation import Card
 from tallystick.ledger.index import Index, Property
 from tallystick.ledger.rules import batch_of
 from tallystick.log import Snapshot
 from tallystick.merkle import HASH_BYTES
-from tallystick.statement import SignedStatement, parse_statement
+from tallystick.statement import (
+    SignedStatement,
+    parse_statement,
+    receipt_header,
+    sign_receipt,
+)
+from tallystick.vault import Vault
 
 PAGE_MAX: Final = 1000
 """Most statements that one search returns."""
@@ -104,14 +112,51 @@ class Page:
     next: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """That the log holds a statement, as of a checkpoint.
+
+    Attributes:
+        found: The statement and its index.
+        receipt: COSE receipt (RFC 9942).
+        path: Inclusion path.
+        checkpoint: Signed note that the path leads to.
+    """
+
+    found: Found
+    receipt: bytes
+    path: tuple[bytes, ...]
+    checkpoint: bytes
+
+
 class Reads:
     """What can be asked of a ledger; the writing process and all others answer alike.
 
     Attributes:
+        card: Which ledger it is.
         batches: Leaf hashes of batch statements.
     """
 
+    card: Card
     batches: Batches
+
+    @property
+    def vault(self) -> Vault:
+        """Encrypted content.
+
+        Raises:
+            RefusedError: The key file is not open.
+        """
+        raise NotImplementedError
+
+    @property
+    def receipt_signer(self) -> SoftwareSigner:
+        """Signs receipts.
+
+        Raises:
+            RefusedError: The key file is not open.
+        """
+        raise NotImplementedError
 
     @property
     def snapshot(self) -> Snapshot:
@@ -163,6 +208,30 @@ class Reads:
         found = tuple(islice(matching, query.limit))
         more = next(matching, None) if len(found) == query.limit else None
         return Page(found, found[-1].index if more else None)
+
+    def prove(self, statement_id: bytes) -> Proof:
+        """Prove that a statement is registered, as of now.
+
+        Raises:
+            NotFoundError: It is not.
+        """
+        found = self.get(statement_id)
+        return self.prove_found(found, self.snapshot)
+
+    def prove_found(self, found: Found, snapshot: Snapshot) -> Proof:
+        """Prove a statement that was found, as of a snapshot that contains it."""
+        claim, signer = snapshot.checkpoint, self.receipt_signer
+        path = snapshot.reader.inclusion_path(found.index)
+        protected = receipt_header(
+            algorithm=signer.algorithm,
+            key_id=signer.public.thumbprint(),
+            origin=claim.origin,
+            subject=found.statement.header.subject,
+            size=claim.size,
+            index=found.index,
+        )
+        receipt = sign_receipt(protected, claim.root, claim.size, found.index, path, signer.sign)
+        return Proof(found, receipt, path, snapshot.note)
 
     def leaves(self, statement: SignedStatement) -> bytes:
         """Return all leaf hashes of a batch statement, concatenated.

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tallystick.ledger.reading import Found
 from tallystick.log import Snapshot
 from tallystick.statement import Preimage
 from tallystick.vault import SealedContent
@@ -58,20 +57,3 @@ class Registered:
     index: int
     existed: bool
     snapshot: Snapshot
-
-
-@dataclass(frozen=True, slots=True)
-class Proof:
-    """That the log holds a statement, as of a checkpoint.
-
-    Attributes:
-        found: The statement and its index.
-        receipt: COSE receipt (RFC 9942).
-        path: Inclusion path.
-        checkpoint: Signed note that the path leads to.
-    """
-
-    found: Found
-    receipt: bytes
-    path: tuple[bytes, ...]
-    checkpoint: bytes

@@ -1,0 +1,94 @@
+"""Read a ledger beside the process that writes it: what is published, and nothing newer."""
+
+from typing import Self
+
+from tallystick.errors import RefusedError
+from tallystick.identity import KeyFile, SoftwareSigner
+from tallystick.ledger.assembly import catch_up, check_genesis
+from tallystick.ledger.batches import Batches
+from tallystick.ledger.creation import RECEIPT, VAULT, read_card
+from tallystick.ledger.home import Home
+from tallystick.ledger.index import Index
+from tallystick.ledger.reading import Reads
+from tallystick.log import HalfwayStore, PublicLog, Snapshot
+from tallystick.statement import parse_vkey
+from tallystick.vault import Vault
+
+
+class LedgerReader(Reads):
+    """A ledger opened for reading, as of the checkpoint that was published then."""
+
+    def __init__(self, home: Home, passphrase: bytes | None = None) -> None:
+        """Open a ledger.
+
+        Args:
+            home: Its folder.
+            passphrase: Opens its key file, for receipts and content; neither without it.
+
+        Raises:
+            NotFoundError: There is no ledger.
+            RefusedError: The passphrase is wrong.
+            DamagedError: The log or its index is.
+        """
+        self.home, self.card = home, read_card(home)
+        self.batches = Batches(home.rows)
+        self._keys = KeyFile(home.service_keys, passphrase) if passphrase is not None else None
+        self._vault: Vault | None = None
+        self._halfway = HalfwayStore(home.halfway)
+        log = PublicLog(
+            home.places().public, parse_vkey(self.card.checkpoint_key), halfway=self._halfway
+        )
+        self._snapshot = log.snapshot()
+        check_genesis(self._snapshot, self.card)
+        self._index = Index(home.index, bytes.fromhex(self.card.genesis), writable=False)
+        catch_up(self._index, self._snapshot)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The log as it was published when this was opened."""
+        return self._snapshot
+
+    @property
+    def index(self) -> Index:
+        """The index, up to date with `snapshot`."""
+        return self._index
+
+    @property
+    def vault(self) -> Vault:
+        """Encrypted content.
+
+        Raises:
+            RefusedError: Opened without a passphrase.
+        """
+        if self._vault is None:
+            self._vault = Vault(self.home.vault, self._opened().secret(VAULT))
+        return self._vault
+
+    @property
+    def receipt_signer(self) -> SoftwareSigner:
+        """Signs receipts.
+
+        Raises:
+            RefusedError: Opened without a passphrase.
+        """
+        return self._opened().signer(RECEIPT)
+
+    def close(self) -> None:
+        """Give all files back."""
+        self._index.close()
+        self._halfway.close()
+        if self._vault is not None:
+            self._vault.close()
+
+    def _opened(self) -> KeyFile:
+        if self._keys is None:
+            raise RefusedError(
+                "the key file is not open: receipts and content need it", reason="passphrase"
+            )
+        return self._keys
