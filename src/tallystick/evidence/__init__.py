@@ -21,6 +21,7 @@ from tallystick.evidence.rows import (
     encode_row,
     load_rows,
     schema_digest,
+    sign_batch,
 )
 
 __all__ = [
@@ -44,4 +45,5 @@ __all__ = [
     "load_rows",
     "schema_digest",
     "schemas",
+    "sign_batch",
 ]

@@ -8,16 +8,27 @@ The batch statements are checked as a stranger would check them: by an evidence 
 offline verifier. Then each row from the vault is hashed and compared with its leaf.
 """
 
-from collections.abc import Sequence
+import uuid
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
 from tallystick.errors import CommitmentError, DamagedError, NotFoundError, TallystickError
 from tallystick.evidence.export import build_bundle
+from tallystick.identity import SoftwareSigner
 from tallystick.ledger import Reads, batch_of
-from tallystick.merkle import HASH_BYTES
-from tallystick.statement import dcbor, row_leaf
+from tallystick.merkle import HASH_BYTES, tree_root
+from tallystick.statement import (
+    Batch,
+    Header,
+    SignedStatement,
+    dcbor,
+    row_leaf,
+    sign_statement,
+)
+from tallystick.statement.governance import StatementType
+from tallystick.statement.labels import BATCH_MEDIA_TYPE
 from tallystick.verify import TrustPolicy, verify_bundle
 
 
@@ -77,6 +88,36 @@ def encode_row(values: dict[str, Any]) -> bytes:
         EncodingError: A value without a deterministic CBOR form.
     """
     return dcbor.encode(values)
+
+
+def sign_batch(
+    signer: SoftwareSigner,
+    leaves: bytes,
+    *,
+    issued_at: int,
+    links: Mapping[str, tuple[bytes, ...]] | None = None,
+) -> SignedStatement:
+    """Sign a batch statement over leaf hashes, outside of any emitter's numbering.
+
+    Args:
+        signer: The issuer's key.
+        leaves: Leaf hashes of the rows, concatenated; at least one.
+        issued_at: Seconds since 1970.
+        links: Statements it points to, such as the batches that the rows are taken from.
+    """
+    header = Header(
+        algorithm=signer.algorithm,
+        key_id=signer.public.thumbprint(),
+        issuer=signer.public.did(),
+        subject=uuid.uuid4().urn,
+        issued_at=issued_at,
+        type=StatementType.DATASET,
+        content_type=BATCH_MEDIA_TYPE,
+        hashed=False,
+        links=links or {},
+    )
+    batch = Batch(rows=len(leaves) // HASH_BYTES, root=tree_root(leaves))
+    return sign_statement(header, batch.encode(), signer.sign)
 
 
 def schema_digest(schema: dict[str, Any]) -> bytes:

@@ -1,6 +1,7 @@
 """Put the parts of a ledger together: log, index, state and vault of one folder, in step."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,10 +99,21 @@ def check_index(index: Index, snapshot: Snapshot) -> None:
         )
 
 
-def catch_up(index: Index, snapshot: Snapshot) -> None:
-    """Read into the index what the log has beyond it."""
-    for at in range(index.start, snapshot.checkpoint.size):
+def catch_up(
+    index: Index, snapshot: Snapshot, progress: Callable[[int, int], None] | None = None
+) -> None:
+    """Read into the index what the log has beyond it.
+
+    Args:
+        index: Behind the log.
+        snapshot: The log.
+        progress: Called now and then with entries done and entries in all.
+    """
+    size = snapshot.checkpoint.size
+    for at in range(index.start, size):
         index.add(parse_statement(snapshot.reader.entry(at)), at)
+        if progress and (at % 1024 == 0 or at == size - 1):
+            progress(at + 1, size)
 
 
 def read_state(index: Index, snapshot: Snapshot) -> LedgerState:

@@ -187,6 +187,23 @@ class Vault:
                 plain = self._open(_place(batch, number), wrapped, sealed)
                 yield from (tuple(row) for row in dcbor.decode(plain, "vault rows"))
 
+    def unsafe_overwrite_row(self, batch: bytes, position: int, record: bytes) -> None:
+        """Change a stored row as an insider could who has the master key.
+
+        Exists so that tests and the demonstration can show that it is noticed. The rows that share
+        a key with it are lost.
+        """
+        salt, _ = self.row(batch, position)
+        [segment] = self._one(
+            "SELECT segment FROM places WHERE batch = ? AND position = ?", (batch, position)
+        ) or (None,)
+        sealed = self._seal(_place(batch, segment), dcbor.encode([[position, salt, record]]))
+        with self._transaction() as database:
+            database.execute(
+                "UPDATE segments SET wrapped = ?, sealed = ? WHERE batch = ? AND segment = ?",
+                (*sealed, batch, segment),
+            )
+
     def discard(self, statement_id: bytes) -> None:
         """Remove content that was stored for a statement which was then refused."""
         with self._transaction() as database:

@@ -1,0 +1,133 @@
+"""The command's frame: which commands there are, how errors become words and exit codes.
+
+Modules of commands are imported only when their command runs, so that the command starts fast.
+"""
+
+import importlib
+import json
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+import click
+
+from tallystick.errors import TallystickError
+
+COMMANDS: Final = {
+    "init": "home",
+    "up": "service",
+    "demo": "demonstration",
+    "register": "registering",
+    "batch": "registering",
+    "rows": "rows",
+    "prove": "proving",
+    "verify": "verifying",
+    "find": "reading",
+    "show": "reading",
+    "export": "proving",
+    "keys": "keys",
+    "policy": "policies",
+    "fsck": "maintenance",
+    "rebuild-index": "maintenance",
+    "backup": "maintenance",
+    "restore": "maintenance",
+    "bench": "measuring",
+}
+"""Command and the module of `tallystick.cli` that holds it."""
+
+INTERRUPTED: Final = 130
+
+
+class LazyGroup(click.Group):
+    """Looks commands up in `COMMANDS` and imports their module when they are asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """Return all commands in the order in which they are learned."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import a command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"tallystick.cli.{COMMANDS[cmd_name]}")
+        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """List commands with one line each, without importing any of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(SUMMARIES.items()))
+
+
+SUMMARIES: Final = {
+    "init": "Make a new, empty ledger.",
+    "up": "Serve a ledger, and a gateway for AI calls.",
+    "demo": "See the whole story on real data, in under a minute.",
+    "register": "Register signed statements.",
+    "batch": "Register rows of a file under one signature.",
+    "rows": "Write the rows of batches that verify, and refuse the others.",
+    "prove": "Write the receipt of a statement.",
+    "verify": "Verify an evidence bundle offline.",
+    "find": "Search statements.",
+    "show": "Show a statement, or what is in a bundle.",
+    "export": "Write the evidence bundle of a statement.",
+    "keys": "Make, register and list keys.",
+    "policy": "Show and change who may register what; replay refusals.",
+    "fsck": "Check every file of the ledger.",
+    "rebuild-index": "Build the index anew from the log.",
+    "backup": "Copy the ledger, later only what is new.",
+    "restore": "Bring a backup back, unless that would fork the log.",
+    "bench": "Measure this machine and this ledger on it.",
+}
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="tallystick", prog_name="tally")
+@click.option("--home", type=click.Path(), help="Folder of the ledger [$TALLYSTICK_HOME].")
+@click.option("--json", "as_json", is_flag=True, help="Write data as JSON.")
+@click.option("--quiet", "-q", is_flag=True, help="Write no words, only data and errors.")
+@click.pass_context
+def tally(ctx: click.Context, home: str | None, *, as_json: bool, quiet: bool) -> None:
+    """The evidence ledger for AI."""
+    from tallystick.cli.session import Session
+
+    ctx.obj = Session(home, as_json=as_json, quiet=quiet)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command and exit with its code."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code.
+
+    Codes: 0 verified or done, 1 verification failed, 2 usage, 3 indeterminate, 4 unreachable,
+    5 denied.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        # `--json` and `--quiet` may stand anywhere: people put them last.
+        front = [a for a in ("--json", "--quiet", "-q") if a in arguments]
+        rest = [a for a in arguments if a not in front]
+        code = tally.main([*front, *rest], prog_name="tally", standalone_mode=False)
+    except TallystickError as error:
+        _tell(error, as_json="--json" in arguments)
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("stopped", err=True)
+        return INTERRUPTED
+    return code if isinstance(code, int) else 0
+
+
+def _tell(error: TallystickError, *, as_json: bool) -> None:
+    if as_json:
+        problem = {"error": error.code, "detail": str(error), "advice": error.advice}
+        click.echo(json.dumps(problem), err=True)
+        return
+    click.echo(f"{click.style('error', fg='red', bold=True)}: {error}", err=True)
+    if error.advice:
+        click.echo(f"  {error.advice}", err=True)

@@ -1,0 +1,1 @@
+"""The demonstration: the whole story on 569 real cases, every step a public call."""

@@ -1,0 +1,113 @@
+"""`tally policy`: who may register what, and whether refusals were right."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from tallystick.cli.session import Session, parse_id, pass_session
+from tallystick.errors import InputError, VerificationError
+
+if TYPE_CHECKING:
+    from tallystick.ledger import RegistrationPolicy
+
+
+@click.group()
+def policy() -> None:
+    """Show and change who may register what; replay refusals."""
+
+
+@policy.command("show")
+@pass_session
+def show_policy(session: Session) -> None:
+    """Show the policy in force."""
+    with session.reader() as ledger:
+        from tallystick.ledger.assembly import read_state
+
+        content = read_state(ledger.index, ledger.snapshot).policy.content()
+    session.give(content, json.dumps(content, indent=2))
+
+
+@policy.command("set")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@pass_session
+def set_policy(session: Session, file: Path) -> None:
+    """Register the policy in FILE (JSON) in place of the one in force."""
+    from tallystick.ledger import read_policy
+
+    try:
+        wanted = read_policy(json.loads(file.read_text()))
+    except ValueError as error:
+        raise InputError(f"{file} is not JSON: {error}") from error
+    _register(session, wanted)
+
+
+@policy.command("allow")
+@click.argument("rules", nargs=-1, required=True, metavar="TYPE=WHO...")
+@pass_session
+def allow(session: Session, rules: tuple[str, ...]) -> None:
+    """Add rules: WHO is a kind (person, organisation, machine, ai) or a DID."""
+    from tallystick.ledger import RegistrationPolicy
+    from tallystick.ledger.assembly import read_state
+
+    with session.reader() as ledger:
+        known = read_state(ledger.index, ledger.snapshot).policy
+    _register(session, RegistrationPolicy(known.rules + rules_from(rules).rules))
+
+
+@policy.command("trust")
+@pass_session
+def trust(session: Session) -> None:
+    """Write the trust policy with which others verify this ledger (a C2SP tlog-policy)."""
+    text = session.home.trust.read_text()
+    session.give({"policy": text}, text.rstrip("\n"))
+
+
+@policy.command("replay")
+@click.argument("refusal")
+@pass_session
+def replay(session: Session, refusal: str) -> None:
+    """Decide again about the statement that REFUSAL (a statement id) refused.
+
+    Reads the log up to that point, computes the state it had, and applies the rules.
+    """
+    from tallystick.ledger.replay import replay_refusal
+
+    with session.reader(with_keys=True) as ledger, session.progress("Reading the log") as step:
+        recorded, decided = replay_refusal(ledger, parse_id(refusal), step)
+    result = {"recorded": recorded, "decided": decided, "agrees": recorded == decided}
+    if recorded != decided:
+        raise VerificationError(
+            f"the refusal says {recorded!r}, the rules say {decided or 'admitted'!r}"
+        )
+    session.say("the refusal was right: the same rules refuse the same statement")
+    session.give(result, decided)
+
+
+def rules_from(texts: Iterable[str]) -> "RegistrationPolicy":
+    """Read rules such as `dataset=organisation` or `model=did:key:z6Mk…`."""
+    from tallystick.ledger import RegistrationPolicy, Rule
+    from tallystick.statement.governance import IssuerKind
+
+    rules = []
+    for text in texts:
+        type_, separator, who = text.partition("=")
+        if not separator or not type_ or not who:
+            raise InputError(f"a rule is TYPE=WHO, got {text!r}")
+        if who in set(IssuerKind):
+            rules.append(Rule(frozenset({type_}), kinds=frozenset({IssuerKind(who)})))
+        elif who.startswith("did:"):
+            rules.append(Rule(frozenset({type_}), issuers=frozenset({who})))
+        else:
+            kinds = ", ".join(IssuerKind)
+            raise InputError(f"WHO is a DID or one of {kinds}, got {who!r}")
+    return RegistrationPolicy(tuple(rules))
+
+
+def _register(session: Session, wanted: "RegistrationPolicy") -> None:
+    with session.ledger() as ledger:
+        registered = ledger.set_policy(wanted)
+    session.say(f"registered the policy at index {registered.index}")
+    session.give({"id": registered.id.hex(), "index": registered.index}, registered.id.hex())

@@ -1,0 +1,147 @@
+"""What every command shares: the folder, the passphrase, and how things are said."""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from tallystick.errors import InputError, NotFoundError, RefusedError
+
+if TYPE_CHECKING:
+    from tallystick.identity import KeyFile, SoftwareSigner
+    from tallystick.ledger import Home, Ledger, LedgerReader
+
+PASSPHRASE_FILE: Final = "TALLYSTICK_PASSPHRASE_FILE"  # noqa: S105 - its name, not the phrase
+ID_LETTERS: Final = 64
+
+
+class Session:
+    """One run of the command."""
+
+    def __init__(self, home: str | None, *, as_json: bool, quiet: bool) -> None:
+        """Remember the options that stand before the command."""
+        self._home = home
+        self.as_json, self.quiet = as_json, quiet
+        self._passphrase: bytes | None = None
+
+    @property
+    def home(self) -> "Home":
+        """The ledger's folder."""
+        from tallystick.ledger import Home, default_home
+
+        return Home(Path(self._home) if self._home else default_home())
+
+    def say(self, words: str) -> None:
+        """Say something to a person."""
+        if not self.quiet:
+            click.echo(words, err=True)
+
+    def give(self, data: Mapping[str, Any], text: str) -> None:
+        """Give the result: as JSON where that was asked for, else as text."""
+        click.echo(json.dumps(data, default=_plain) if self.as_json else text)
+
+    def give_all(self, rows: Iterator[tuple[Mapping[str, Any], str]]) -> None:
+        """Give results line by line, as they come."""
+        for data, text in rows:
+            self.give(data, text)
+
+    def passphrase(self, *, new: bool = False) -> bytes:
+        """Return the passphrase: from a file, else asked for.
+
+        Raises:
+            InputError: There is neither a file nor anybody to ask.
+        """
+        if self._passphrase is None:
+            self._passphrase = self._read_passphrase(new=new)
+        return self._passphrase
+
+    def ledger(self) -> "Ledger":
+        """Open the ledger for writing."""
+        from tallystick.ledger import Ledger, read_card
+
+        read_card(self.home)
+        return Ledger.open(self.home, self.passphrase())
+
+    def reader(self, *, with_keys: bool = False) -> "LedgerReader":
+        """Open the ledger for reading, beside a running service too."""
+        from tallystick.ledger import LedgerReader, read_card
+
+        read_card(self.home)
+        return LedgerReader(self.home, self.passphrase() if with_keys else None)
+
+    def issuers(self) -> "KeyFile":
+        """Open the key file of the issuers that were made here."""
+        from tallystick.identity import KeyFile
+
+        return KeyFile(self.home.issuer_keys, self.passphrase())
+
+    def signer(self, name: str) -> "SoftwareSigner":
+        """Return the key of an issuer that was made here.
+
+        Raises:
+            NotFoundError: There is none of that name.
+        """
+        try:
+            return self.issuers().signer(name)
+        except NotFoundError as error:
+            raise NotFoundError(
+                str(error), advice=f"make it with `tally keys create {name}`"
+            ) from error
+
+    @contextmanager
+    def progress(self, label: str) -> Iterator[Callable[[int, int], None]]:
+        """Show how far something is, to a person who watches."""
+        if self.quiet or self.as_json or not sys.stderr.isatty():
+            yield lambda _done, _all: None
+            return
+        with click.progressbar(length=1, label=label, file=sys.stderr) as bar:
+
+            def advance(done: int, total: int) -> None:
+                bar.length = max(1, total)
+                bar.update(done - bar.pos)
+
+            yield advance
+
+    def _read_passphrase(self, *, new: bool) -> bytes:
+        named = os.environ.get(PASSPHRASE_FILE)
+        beside = self.home.root / "passphrase"
+        if named or (beside.exists() and not new):
+            try:
+                return (Path(named) if named else beside).read_bytes().strip()
+            except OSError as error:
+                raise InputError(f"cannot read {PASSPHRASE_FILE}: {error}") from error
+        if not sys.stdin.isatty():
+            raise RefusedError(
+                "no passphrase, and nobody to ask",
+                reason="passphrase",
+                advice=f"put it into a file and name that in {PASSPHRASE_FILE}",
+            )
+        text: str = click.prompt("Passphrase", hide_input=True, confirmation_prompt=new, err=True)
+        return text.encode()
+
+
+def parse_id(text: str) -> bytes:
+    """Read a statement id.
+
+    Raises:
+        InputError: Not 64 hex digits.
+    """
+    try:
+        data = bytes.fromhex(text)
+    except ValueError:
+        data = b""
+    if len(data) * 2 != ID_LETTERS:
+        raise InputError(f"a statement id has {ID_LETTERS} hex digits, got {text[:80]!r}")
+    return data
+
+
+def _plain(value: object) -> str:
+    return value.hex() if isinstance(value, bytes) else str(value)
+
+
+pass_session = click.make_pass_decorator(Session)

@@ -1,0 +1,123 @@
+"""`tally verify`: what a stranger does with an evidence bundle. Needs no ledger and no network."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from tallystick.cli.session import Session, pass_session
+from tallystick.errors import IndeterminateError
+
+if TYPE_CHECKING:
+    from tallystick.verify import Report, TrustPolicy
+
+_COLOURS: Final = {
+    "verified": "green",
+    "failed": "red",
+    "indeterminate": "yellow",
+    "not checked": "bright_black",
+}
+_EXIT: Final = {"verified": 0, "failed": 1, "indeterminate": 3}
+
+
+@click.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--policy",
+    "policy_file",
+    type=click.Path(exists=True, path_type=Path),
+    help="Trust policy (C2SP tlog-policy): whose checkpoints to believe.",
+)
+@click.option("--log", "vkey", metavar="VKEY", help="Believe this log alone, ask for no witness.")
+@click.option(
+    "--any-signer",
+    is_flag=True,
+    help="Also accept issuers that nobody registered, by their did:key alone.",
+)
+@click.option("--all", "everything", is_flag=True, help="Show every check, not only the outcome.")
+@pass_session
+def verify(
+    session: Session,
+    file: Path,
+    policy_file: Path | None,
+    vkey: str | None,
+    *,
+    any_signer: bool,
+    everything: bool,
+) -> int:
+    """Verify the evidence bundle FILE offline.
+
+    Exits with 0 if everything verifies, 1 if anything fails, 3 if something needed is missing.
+    """
+    from tallystick.verify import examine
+
+    trust, basis = _trust(session, policy_file, vkey)
+    report = examine(file.read_bytes(), trust, any_signer=any_signer)
+    if session.as_json:
+        session.give(_as_data(report, basis), "")
+    else:
+        _as_text(session, report, basis, everything=everything)
+    return _EXIT[report.verdict]
+
+
+def _trust(
+    session: Session, policy_file: Path | None, vkey: str | None
+) -> "tuple[TrustPolicy, str]":
+    """Choose whom to believe; never silently nobody."""
+    from tallystick.statement import parse_vkey
+    from tallystick.verify import log_policy, parse_policy
+
+    if vkey:
+        return log_policy(parse_vkey(vkey)), f"log {vkey}"
+    if policy_file is None and session.home.trust.exists():
+        policy_file = session.home.trust
+    if policy_file is None:
+        raise IndeterminateError(
+            "nobody says whose checkpoints to believe",
+            advice="give --policy FILE or --log VKEY; the operator of the log hands it out "
+            "(`tally policy trust`)",
+        )
+    return parse_policy(policy_file.read_bytes()), f"policy {policy_file}"
+
+
+def _as_text(session: Session, report: "Report", basis: str, *, everything: bool) -> None:
+    from tallystick.verify import NOT_PROVEN, Verdict
+
+    for check in report.checks:
+        if everything or check.verdict in {Verdict.FAILED, Verdict.INDETERMINATE}:
+            mark = click.style(f"{check.verdict:<13}", fg=_COLOURS[check.verdict])
+            click.echo(f"{mark} {check.what}: {check.detail}")
+    subject = report.statements.get(report.subject)
+    counted = {v: sum(c.verdict is v for c in report.checks) for v in Verdict}
+    verdict = click.style(report.verdict.upper(), fg=_COLOURS[report.verdict], bold=True)
+    summary = ", ".join(f"{count} {v}" for v, count in counted.items() if count)
+    click.echo(f"{verdict}  {report.subject.hex()}")
+    if subject:
+        who = subject.issuer.name or subject.issuer.issuer
+        click.echo(f"  what   {subject.statement.header.type} at index {subject.index}")
+        click.echo(f"  who    {who} ({subject.issuer.basis})")
+    click.echo(f"  trust  {basis}")
+    click.echo(f"  checks {summary}")
+    session.say("not proven: " + "; ".join(NOT_PROVEN))
+
+
+def _as_data(report: "Report", basis: str) -> dict[str, Any]:
+    from tallystick.verify import NOT_PROVEN
+
+    checks = [
+        {
+            "what": c.what,
+            "verdict": str(c.verdict),
+            "detail": c.detail,
+            "code": c.code,
+            "statement": c.statement.hex() if c.statement else None,
+        }
+        for c in report.checks
+    ]
+    return {
+        "verdict": str(report.verdict),
+        "subject": report.subject.hex(),
+        "trust": basis,
+        "checks": checks,
+        "not_proven": NOT_PROVEN,
+    }
