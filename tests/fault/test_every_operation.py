@@ -16,13 +16,17 @@ ALL = [entry for batch in BATCHES for entry in batch]
 
 
 def run(disk: SimulatedDisk) -> int:
-    """Append all batches, publishing after every second one; return how far it was answered."""
+    """Append all batches, publishing after most of them; return how far it was answered.
+
+    Sizes 258, 259 and 260 share their partial tile of level 1: it is public when the next
+    checkpoint is published.
+    """
     acknowledged = 0
     try:
         log = open_log(disk)
         for number, batch in enumerate(BATCHES):
             acknowledged = log.append(batch).checkpoint.size
-            if number % 2:
+            if number:
                 log.integrate()
         log.close()
     except (InjectedError, UnavailableError):

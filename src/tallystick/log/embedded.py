@@ -209,15 +209,22 @@ class EmbeddedLog:
         return TileReader(self._places.public, size, tail=tail, cache=self._cache, disk=self._disk)
 
     def _write_tiles(self, snapshot: Snapshot) -> list[Path]:
-        """Write all that the snapshot has beyond the files; return what must be synced."""
+        """Write all that the snapshot has beyond the files; return what must be synced.
+
+        A file that is public already is never written again: a crash in the middle would leave
+        the public checkpoint without it.
+        """
         size, paths = snapshot.checkpoint.size, []
         for (level, number), hashes in snapshot.tail.tiles.items():
             tile = Tile(level, number, len(hashes) // HASH_BYTES)
+            if tile.width == tile_width(level, number, self._published):
+                continue
             paths.append(self._write(tile, hashes))
             if self._halfway and level == 0 and tile.width == TILE_WIDTH:
                 self._halfway.keep(number, halfway_hashes(hashes))
         for number, entries in snapshot.tail.bundles.items():
-            if width := tile_width(0, number, size):
+            width = tile_width(0, number, size)
+            if width not in {0, tile_width(0, number, self._published)}:
                 paths.append(self._write(Tile(ENTRIES, number, width), encode_bundle(entries)))
         return paths
 

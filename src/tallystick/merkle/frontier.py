@@ -4,7 +4,7 @@ A frontier of size n holds the roots of the perfect subtrees that n splits into,
 is set in n, largest first: at most 64 hashes, however large the tree.
 
 Source:
-    RFC 9162, section 2.1.2 ("Verifying a Tree Head" uses the same stack).
+    RFC 9162, section 2.1.2, which verifies with the same stack.
 """
 
 from collections.abc import Iterable, Sequence

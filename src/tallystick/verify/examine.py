@@ -100,14 +100,16 @@ class _Examination:
     def run(self) -> Report:
         self._attempt("checkpoint", None, self._open_checkpoint)
         # In log order, because the genesis entry and keys come before what they sign.
-        for part in sorted(self._parse(), key=lambda part: part.receipt.index):
+        parts = sorted(self._parse(), key=lambda part: part.receipt.index)
+        for part in parts:
             self._examine(part)
         if self.genesis is None:
             missing = "entry 0, which names the keys of the log, is not in the bundle"
             self._add("genesis", Verdict.INDETERMINATE, missing)
         self.checks += check_coherence(self.verified)
-        if self.bundle.subject not in self.verified:
-            self._add("subject", Verdict.FAILED, "the bundle does not prove what it is about")
+        if self.bundle.subject not in {part.statement.id for part in parts}:
+            missing = f"statement {self.bundle.subject.hex()[:12]}… itself is not in the bundle"
+            self._add("subject", Verdict.FAILED, missing)
         return Report(self.bundle.subject, tuple(self.checks), self.checkpoint, self.verified)
 
     def _open_checkpoint(self) -> None:
