@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.gateway.cells import CELLS, Effort, run_cell
-from bench.gateway.machine import machine
 from bench.gateway.targets import Command, Direct, Endpoint, LiteLLM, Target, load_upstream
+from bench.machine import machine
 from bench.peers.process import ROOT
 
 _SETTLE_S = 0.5  # between two loads, so that what one left behind does not burden the next

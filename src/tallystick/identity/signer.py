@@ -1,5 +1,6 @@
 """Who holds a private key signs through this protocol: a file, a keyring, a hardware module."""
 
+from functools import partial
 from typing import Final, Protocol
 
 from cryptography.hazmat.primitives import hashes
@@ -9,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tallystick.errors import EncodingError
+from tallystick.identity.sodium import fastest_signing
 from tallystick.statement.keys import ALGORITHMS, KeyKind, PublicKey
 
 SECRET_BYTES: Final = 32
@@ -34,22 +36,20 @@ class Signer(Protocol):
 class SoftwareSigner:
     """A private key in this process's memory; whoever reads that memory can sign as it."""
 
-    __slots__ = ("_ecdsa", "_eddsa", "_public", "_secret")
+    __slots__ = ("_public", "_secret", "_sign")
 
     def __init__(self, kind: KeyKind, secret: bytes) -> None:
         """Take a 32-byte secret: the Ed25519 seed, or the P-256 scalar, big-endian."""
         if len(secret) != SECRET_BYTES:
             raise EncodingError(f"a private key must have {SECRET_BYTES} bytes, got {len(secret)}")
         self._secret = secret
-        self._eddsa = self._ecdsa = None
         if kind is KeyKind.ED25519:
-            self._eddsa = Ed25519PrivateKey.from_private_bytes(secret)
-            raw = self._eddsa.public_key().public_bytes_raw()
+            raw = Ed25519PrivateKey.from_private_bytes(secret).public_key().public_bytes_raw()
+            self._sign = fastest_signing(secret)
         else:
-            self._ecdsa = ec.derive_private_key(int.from_bytes(secret), ec.SECP256R1())
-            raw = self._ecdsa.public_key().public_bytes(
-                Encoding.X962, PublicFormat.UncompressedPoint
-            )
+            private = ec.derive_private_key(int.from_bytes(secret), ec.SECP256R1())
+            raw = private.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+            self._sign = partial(_sign_es256, private)
         self._public = PublicKey(kind, raw)
 
     @property
@@ -68,11 +68,12 @@ class SoftwareSigner:
 
     def sign(self, message: bytes) -> bytes:
         """Return 64 bytes."""
-        if self._eddsa is not None:
-            return self._eddsa.sign(message)
-        assert self._ecdsa is not None  # noqa: S101 - one of the two is set
-        r, s = decode_dss_signature(self._ecdsa.sign(message, ec.ECDSA(hashes.SHA256())))
-        return r.to_bytes(32) + s.to_bytes(32)
+        return self._sign(message)
+
+
+def _sign_es256(private: ec.EllipticCurvePrivateKey, message: bytes) -> bytes:
+    r, s = decode_dss_signature(private.sign(message, ec.ECDSA(hashes.SHA256())))
+    return r.to_bytes(32) + s.to_bytes(32)
 
 
 def generate(kind: KeyKind = KeyKind.ED25519) -> SoftwareSigner:

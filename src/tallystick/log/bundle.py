@@ -37,10 +37,10 @@ def parse_bundle(data: bytes, count: int | None = None) -> list[bytes]:
     at, end = 0, len(data)
     while at < end:
         length = int.from_bytes(data[at : at + 2])
+        if at + 2 + length > end:
+            raise EncodingError(f"entry bundle of {end} bytes is cut off in entry {len(entries)}")
         entries.append(data[at + 2 : at + 2 + length])
         at += 2 + length
-    if at != end or end == 1:
-        raise EncodingError(f"entry bundle of {end} bytes is cut off inside entry {len(entries)}")
     if count is not None and len(entries) != count:
         raise EncodingError(f"entry bundle must have {count} entries, got {len(entries)}")
     return entries

@@ -97,10 +97,16 @@ class PosixDisk:
     def read(self, path: Path | str) -> bytes | None:
         """Return the whole file, None if there is none."""
         try:
-            with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - half the time of Path
-                return file.readall()
+            descriptor = os.open(path, os.O_RDONLY)  # half the time that Path.read_bytes takes
         except (FileNotFoundError, NotADirectoryError):
             return None
+        try:
+            data, size = b"", os.fstat(descriptor).st_size
+            while len(data) < size and (part := os.read(descriptor, size - len(data))):
+                data += part
+            return data
+        finally:
+            os.close(descriptor)
 
     def write(self, path: Path, data: bytes) -> None:
         """Create or overwrite a file and the folders above it."""

@@ -206,7 +206,14 @@ class EmbeddedLog:
         return Snapshot(checkpoint, note, self._reader(checkpoint.size, tail), tail)
 
     def _reader(self, size: int, tail: Tail | None = None) -> TileReader:
-        return TileReader(self._places.public, size, tail=tail, cache=self._cache, disk=self._disk)
+        return TileReader(
+            self._places.public,
+            size,
+            tail=tail,
+            cache=self._cache,
+            disk=self._disk,
+            halfway=self._halfway,
+        )
 
     def _write_tiles(self, snapshot: Snapshot) -> list[Path]:
         """Write all that the snapshot has beyond the files; return what must be synced.

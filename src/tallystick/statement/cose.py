@@ -61,9 +61,12 @@ def parse_sign1(data: bytes, what: str) -> Sign1:
 def encode_sign1(
     protected: bytes, unprotected: dict[Any, Any], payload: bytes | None, signature: bytes
 ) -> bytes:
-    """Encode a tagged COSE_Sign1; protected header and payload go in verbatim."""
+    """Encode a tagged COSE_Sign1; protected header and payload go in verbatim.
+
+    Deterministic as long as no map in `unprotected` has more than one member: nothing is sorted.
+    """
     body = [protected, unprotected, payload, signature]
-    return cbor2.dumps(cbor2.CBORTag(COSE_SIGN1_TAG, body), canonical=True)
+    return cbor2.dumps(cbor2.CBORTag(COSE_SIGN1_TAG, body))
 
 
 def signed_bytes(protected: bytes, payload: bytes) -> bytes:

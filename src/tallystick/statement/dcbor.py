@@ -43,6 +43,7 @@ _BUILT_IN_TAGS: Final = (
     43000,
     55799,
 )
+_CONTAINERS: Final = (dict, list, tuple, Mapping)
 _NO_TAGS: Final = dict.fromkeys(_BUILT_IN_TAGS, _refuse_tag)
 
 
@@ -107,8 +108,9 @@ def _check_map_keys(value: object) -> None:
     if isinstance(value, Mapping):
         if len({isinstance(key, str) for key in value}) > 1:
             raise EncodingError("a map must not mix text keys with others")
-        for item in value.values():
-            _check_map_keys(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
+        value = value.values()
+    elif not isinstance(value, list | tuple):
+        return
+    for item in value:
+        if isinstance(item, _CONTAINERS):  # most are not: a call for each would cost more
             _check_map_keys(item)

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import cbor2
+
 from tallystick.errors import EncodingError
 from tallystick.statement import dcbor
 from tallystick.statement.labels import (
@@ -19,7 +21,6 @@ from tallystick.statement.labels import (
     Alg,
     Claim,
     Label,
-    Relation,
     media_type,
 )
 
@@ -93,28 +94,28 @@ def encode_header(header: Header) -> bytes:
     claims: dict[int, Any] = {Claim.ISS: header.issuer, Claim.SUB: header.subject}
     if header.issued_at is not None:
         claims[Claim.IAT] = header.issued_at
+    place = header.sequence
+    # The members stand in deterministic order (shorter encodings first, then bytewise), so that
+    # nothing needs to be sorted here: this is on the path of every statement.
     members: dict[int, Any] = {
-        Label.ALG: header.algorithm,
-        Label.KID: header.key_id,
-        Label.CWT_CLAIMS: claims,
-        Label.TYP: header.typ or (media_type(header.type) if header.type else None),
+        Label.ALG: int(header.algorithm),
         Label.CONTENT_TYPE: None if header.hashed else header.content_type,
+        Label.KID: header.key_id,
+        Label.CWT_CLAIMS: {int(claim): value for claim, value in claims.items()},
+        Label.TYP: header.typ or (media_type(header.type) if header.type else None),
         Label.PAYLOAD_HASH_ALG: SHA_256 if header.hashed else None,
         Label.PREIMAGE_CONTENT_TYPE: _preimage_type(header),
         Label.PAYLOAD_LOCATION: header.location,
-        Label.TYPE: header.type,
-        Label.LINKS: {name: list(ids) for name, ids in header.links.items()} or None,
+        Label.TYPE: None if header.type is None else str(header.type),
+        Label.EMITTER: place.emitter if place else None,
+        Label.EPOCH: place.epoch if place else None,
+        Label.SEQ: place.seq if place else None,
+        Label.PREV: place.prev if place else None,
+        Label.LINKS: _sorted_links(header.links),
         Label.MODEL: header.model,
-        Label.ASSURANCE: header.assurance,
+        Label.ASSURANCE: None if header.assurance is None else str(header.assurance),
     }
-    if header.sequence is not None:
-        members |= {
-            Label.EMITTER: header.sequence.emitter,
-            Label.EPOCH: header.sequence.epoch,
-            Label.SEQ: header.sequence.seq,
-            Label.PREV: header.sequence.prev,
-        }
-    return dcbor.encode({int(k): _plain(v) for k, v in members.items() if v is not None})
+    return cbor2.dumps({int(label): v for label, v in members.items() if v is not None})
 
 
 def parse_header(protected: bytes) -> Header:
@@ -204,13 +205,9 @@ def _preimage_type(header: Header) -> str | None:
     return (header.content_type or FIELDS_MEDIA_TYPE) if header.hashed else None
 
 
-def _plain(value: Any) -> Any:
-    """Turn enum members into what they stand for."""
-    if isinstance(value, dict):
-        return {_plain(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, Relation | str):
-        return str(value)
-    return int(value) if isinstance(value, int) else value
+def _sorted_links(links: Mapping[str, tuple[bytes, ...]]) -> dict[str, list[bytes]] | None:
+    names = sorted((str(name) for name in links), key=lambda name: (len(name.encode()), name))
+    return {name: list(links[name]) for name in names} or None
 
 
 def _media(value: object) -> str | None:

@@ -11,6 +11,8 @@ Source:
 from dataclasses import dataclass
 from typing import Any, Final
 
+import cbor2
+
 from tallystick.errors import EncodingError, ProofError
 from tallystick.merkle import HASH_BYTES, root_from_inclusion
 from tallystick.statement import dcbor
@@ -18,6 +20,20 @@ from tallystick.statement.cose import encode_sign1, parse_sign1, signed_bytes
 from tallystick.statement.keys import PublicKey
 from tallystick.statement.labels import INCLUSION, VDS_RFC9162_SHA256, Alg, Claim, Label
 from tallystick.statement.signed import Sign
+
+_ALG, _KID, _CLAIMS, _VDS, _VDP, _TREE_SIZE, _LEAF_INDEX = map(
+    int,
+    (
+        Label.ALG,
+        Label.KID,
+        Label.CWT_CLAIMS,
+        Label.VDS,
+        Label.VDP,
+        Label.TREE_SIZE,
+        Label.LEAF_INDEX,
+    ),
+)
+_ISS, _SUB = int(Claim.ISS), int(Claim.SUB)
 
 PATH_MAX: Final = 63
 """Longest inclusion path that is accepted."""
@@ -51,9 +67,7 @@ class Receipt:
 
     def encode(self) -> bytes:
         """Return the COSE_Sign1 with detached payload."""
-        inclusion = dcbor.encode([self.size, self.index, list(self.path)])
-        proofs = {int(Label.VDP): {INCLUSION: [inclusion]}}
-        return encode_sign1(self.protected, proofs, None, self.signature)
+        return _encode(self.protected, self.size, self.index, self.path, self.signature)
 
     def root(self, leaf: bytes) -> bytes:
         """Return the root that the path leads to from a leaf hash.
@@ -79,14 +93,15 @@ def receipt_header(
     *, algorithm: int, key_id: bytes, origin: str, subject: str, size: int, index: int
 ) -> bytes:
     """Encode the protected header of a receipt, with size and index in it."""
-    return dcbor.encode(
+    # The members stand in deterministic order, so nothing needs to be sorted here.
+    return cbor2.dumps(
         {
-            int(Label.ALG): int(algorithm),
-            int(Label.KID): key_id,
-            int(Label.CWT_CLAIMS): {int(Claim.ISS): origin, int(Claim.SUB): subject},
-            int(Label.VDS): VDS_RFC9162_SHA256,
-            int(Label.TREE_SIZE): size,
-            int(Label.LEAF_INDEX): index,
+            _ALG: int(algorithm),
+            _KID: key_id,
+            _CLAIMS: {_ISS: origin, _SUB: subject},
+            _VDS: VDS_RFC9162_SHA256,
+            _TREE_SIZE: size,
+            _LEAF_INDEX: index,
         }
     )
 
@@ -95,9 +110,14 @@ def sign_receipt(
     protected: bytes, root: bytes, size: int, index: int, path: tuple[bytes, ...], sign: Sign
 ) -> bytes:
     """Sign and encode a receipt whose header `receipt_header` made."""
-    signature = sign(signed_bytes(protected, root))
-    inclusion = dcbor.encode([size, index, list(path)])
-    return encode_sign1(protected, {int(Label.VDP): {INCLUSION: [inclusion]}}, None, signature)
+    return _encode(protected, size, index, path, sign(signed_bytes(protected, root)))
+
+
+def _encode(
+    protected: bytes, size: int, index: int, path: tuple[bytes, ...], signature: bytes
+) -> bytes:
+    inclusion = cbor2.dumps([size, index, list(path)])
+    return encode_sign1(protected, {_VDP: {INCLUSION: [inclusion]}}, None, signature)
 
 
 def parse_receipt(data: bytes) -> Receipt:

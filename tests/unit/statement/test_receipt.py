@@ -59,6 +59,13 @@ def test_a_receipt_leads_from_its_leaf_to_the_signed_root(index: int, size: int)
     assert read.encode() == receipt(index, size)
 
 
+def test_receipts_are_deterministic_cbor() -> None:
+    """Encoded without sorting: the order in the code must be the deterministic one."""
+    protected_ = cbor2.loads(receipt()).value[0]
+    assert cbor2.dumps(cbor2.loads(protected_), canonical=True) == protected_
+    assert cbor2.dumps(cbor2.loads(receipt()), canonical=True) == receipt()
+
+
 def test_a_receipt_is_for_one_leaf() -> None:
     with pytest.raises(SignatureError):
         parse_receipt(receipt()).verify_signature(LEAVES[3], SIGNER.public)

@@ -65,6 +65,24 @@ def test_what_is_signed_is_read_again() -> None:
     statement.verify_signature(SIGNER.public)
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"hashed": False, "content_type": "application/cbor"},
+        {"sequence": None, "model": None, "assurance": None, "issued_at": None, "type": None},
+        {"location": "https://example/x", "links": dict.fromkeys(Relation, (b"x" * 32,))},
+    ],
+)
+def test_headers_and_entries_are_deterministic_cbor(changes: Any) -> None:
+    """Encoded without sorting: the order in the code must be the deterministic one."""
+    statement = signed(**changes)
+    members = cbor2.loads(statement.protected)
+
+    assert cbor2.dumps(members, canonical=True) == statement.protected
+    assert cbor2.dumps(cbor2.loads(statement.entry), canonical=True) == statement.entry
+
+
 @pytest.mark.parametrize("kind", KeyKind)
 def test_both_kinds_of_key_sign(kind: KeyKind) -> None:
     signer = generate(kind)
