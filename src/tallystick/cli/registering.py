@@ -118,12 +118,15 @@ def _new(
 
 def _batch_of_file(session: Session, issuer: str, file: Path) -> "Submission":
     from tallystick.evidence import encode_row
+    from tallystick.evidence.committing import PIECE_ROWS, RowCommitter
     from tallystick.ledger import Rows
-    from tallystick.statement import row_leaves
 
     records = [encode_row(row) for row in read_rows(file)]
-    salts, leaves = row_leaves(records, os.urandom)
-    return _batch(session.signer(issuer), leaves, {}, Rows(salts, records))
+    processes = os.cpu_count() or 1 if len(records) > 4 * PIECE_ROWS else 1
+    with RowCommitter(processes) as committer:
+        committed = committer.commit(records)
+    rows = Rows(committed.salts, records)
+    return _batch(session.signer(issuer), committed.leaves, {}, rows)
 
 
 def _batch_of_selection(session: Session, issuer: str, selected: tuple[str, ...]) -> "Submission":

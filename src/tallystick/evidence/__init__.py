@@ -5,6 +5,7 @@ from tallystick.evidence.export import Shown, build_bundle
 from tallystick.evidence.numbering import Numbering, emitter_id
 from tallystick.evidence.records import (
     RECORDS,
+    Change,
     Decision,
     Evaluation,
     Intent,
@@ -26,6 +27,7 @@ from tallystick.evidence.rows import (
 
 __all__ = [
     "RECORDS",
+    "Change",
     "Decision",
     "Emitter",
     "Evaluation",

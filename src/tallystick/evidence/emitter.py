@@ -14,12 +14,13 @@ from threading import Lock
 from typing import Self
 
 from tallystick.errors import TallystickError, UnavailableError
+from tallystick.evidence.committing import RowCommitter
 from tallystick.evidence.numbering import Numbering, emitter_id
 from tallystick.evidence.records import Record
 from tallystick.identity import SoftwareSigner
 from tallystick.ledger import Ledger, Registered, Rows, Submission
 from tallystick.merkle import HASH_BYTES, tree_root
-from tallystick.statement import Batch, SignedStatement, commit, row_leaves
+from tallystick.statement import Batch, SignedStatement, commit
 from tallystick.statement.commitment import Entropy
 from tallystick.statement.governance import StatementType
 from tallystick.statement.labels import BATCH_MEDIA_TYPE
@@ -95,17 +96,24 @@ class Emitter:
         schema: bytes = bytes(32),
         subjects: Sequence[object] | None = None,
         links: Links | None = None,
+        committer: RowCommitter | None = None,
     ) -> Registered:
         """Register encoded rows as one batch statement; the rows go to the vault.
+
+        Args:
+            records: Encoded rows, at least one.
+            schema: Digest of the schema that they follow.
+            subjects: Whom each row is about, if rows of one subject are to be erased together.
+            links: Statements that the batch points to.
+            committer: Spreads the hashing over processes; worth it from some 100 000 rows on.
 
         Raises:
             RefusedError: The registration policy says no; then nothing is kept either.
             UnavailableError: The ledger cannot append.
         """
-        salts, leaves = row_leaves(list(records), self._entropy)
-        return self._register_batch(
-            leaves, schema, links or {}, Rows(salts, list(records), subjects)
-        )
+        committed = (committer or RowCommitter()).commit(records)
+        rows = Rows(committed.salts, records, subjects)
+        return self._register_batch(committed.leaves, schema, links or {}, rows)
 
     def register_selection(self, leaves: bytes, *, links: Links) -> Registered:
         """Register a choice of rows that other batches registered, such as a training set.

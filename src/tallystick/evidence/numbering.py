@@ -63,7 +63,11 @@ class Numbering:
         return sign_statement(header, payload, self._signer.sign)
 
     def take(self, statement: SignedStatement) -> None:
-        """Count a statement that `sign` made: it is durable now, the next one follows it."""
+        """Count a statement that `sign` made: the next one follows it.
+
+        Either it is durable now, or its owner makes these very bytes durable before anything
+        after them: a number that was taken must never be lost.
+        """
         self._last = statement
 
     def heartbeat(self, state: str, open_intents: int = 0) -> SignedStatement:

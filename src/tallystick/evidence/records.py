@@ -47,9 +47,10 @@ class Intent(Record, kw_only=True, frozen=True):
     Attributes:
         phase: Tells an intent from an outcome.
         operation: What is asked for, by its OpenTelemetry name: `chat`, `embeddings`.
-        request: The request body, byte for byte.
-        model: The model that was asked for.
-        parameters: All other members of the request but the input itself.
+        request: The request body, byte for byte; empty where it was too large to be taken.
+        model: The model that was asked for; empty where the request does not say.
+        parameters: All other members of the request but the input itself. A member without a
+            plain CBOR form (nested deeper than 8, a number beyond 64 bits) is given as its JSON.
         upstream: Where the call goes, without credentials.
         started_ms: The gateway's clock, milliseconds since 1970.
     """
@@ -66,18 +67,23 @@ class Intent(Record, kw_only=True, frozen=True):
 
 
 class Outcome(Record, kw_only=True, frozen=True):
-    """What became of an intent.
+    """What became of an intent. That the caller received it is not proven.
 
     Attributes:
         phase: Tells an outcome from an intent.
         status: `ok`, `error` (the upstream said so), `refused` (the gateway said so),
             `cancelled` (the caller went away), `timeout`, `broken` (the stream or answer ended
-            too early), `unreachable`.
-        http_status: As it was passed on; None where nothing came.
-        response: The response body, byte for byte, as far as it came.
+            too early), `malformed` (not what the operation answers with), `unreachable`.
+        http_status: As it was passed on; None where nothing was.
+        response: What the upstream answered, byte for byte, as far as it came; empty where the
+            gateway itself answered.
+        response_bytes: Length of the whole, where `response` is only its beginning.
+        response_sha256: Digest of the whole, where `response` is only its beginning.
+        response_id: The upstream's own name for its answer.
         answer: The text of the answer, assembled from a stream where it was one.
+        alternatives: The texts of further choices, where several were asked for.
         model: The model that the upstream says it used.
-        finish_reason: Why the upstream stopped.
+        finish_reasons: Why the upstream stopped, for each choice.
         usage: Tokens, as the upstream counted them.
         first_byte_ms: Milliseconds from the start to the first byte of the answer.
         duration_ms: Milliseconds from the start to its end.
@@ -87,12 +93,18 @@ class Outcome(Record, kw_only=True, frozen=True):
     statement_type = StatementType.INFERENCE
 
     phase: Literal["outcome"] = "outcome"
-    status: Literal["ok", "error", "refused", "cancelled", "timeout", "broken", "unreachable"]
+    status: Literal[
+        "ok", "error", "refused", "cancelled", "timeout", "broken", "malformed", "unreachable"
+    ]
     http_status: int | None = None
     response: bytes
+    response_bytes: int | None = None
+    response_sha256: bytes | None = None
+    response_id: str | None = None
     answer: str | None = None
+    alternatives: tuple[str, ...] | None = None
     model: str | None = None
-    finish_reason: str | None = None
+    finish_reasons: tuple[str, ...] | None = None
     usage: dict[str, Any] | None = None
     first_byte_ms: float | None = None
     duration_ms: float
@@ -157,6 +169,24 @@ class Evaluation(Record, kw_only=True, frozen=True):
     note: str = ""
 
 
+class Change(Record, kw_only=True, frozen=True):
+    """Something that evidence rests on was changed.
+
+    Attributes:
+        what: Name of the setting or part, such as `gateway.fail_open`.
+        before: What it was; None where that is unknown.
+        after: What it is now.
+        reason: Why, in words.
+    """
+
+    statement_type = StatementType.CHANGE
+
+    what: str
+    before: Any = None
+    after: Any
+    reason: str
+
+
 class Refusal(Record, kw_only=True, frozen=True):
     """The ledger refused a statement of a known issuer. Written by the ledger itself.
 
@@ -175,7 +205,15 @@ class Refusal(Record, kw_only=True, frozen=True):
     policy: bytes
 
 
-RECORDS: tuple[type[Record], ...] = (Intent, Outcome, Decision, Model, Evaluation, Refusal)
+RECORDS: tuple[type[Record], ...] = (
+    Intent,
+    Outcome,
+    Decision,
+    Model,
+    Evaluation,
+    Change,
+    Refusal,
+)
 """All records with salted fields. Batches, policies, keys and heartbeats are inline payloads."""
 
 

@@ -8,6 +8,7 @@ Source:
     docs/reference/formats.md, section "Batch statements".
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
@@ -16,6 +17,7 @@ from tallystick.errors import EncodingError
 from tallystick.merkle import HASH_BYTES
 from tallystick.statement import dcbor
 from tallystick.statement.commitment import SALT_BYTES, Entropy
+from tallystick.statement.dcbor import bstr_head
 
 BATCH_TAG: Final = "tallystick/batch/1"
 ROW_RULE: Final = "tallystick/row/1"
@@ -78,17 +80,6 @@ def parse_batch(payload: bytes) -> Batch:
     raise EncodingError("batch payload must be [tag, rule, rows, root, schema, first seq]")
 
 
-def bstr_head(length: int) -> bytes:
-    """Return the CBOR head of a byte string of that many bytes."""
-    if length < 24:
-        return bytes((0x40 | length,))
-    if length < 2**8:
-        return b"\x58" + length.to_bytes(1)
-    if length < 2**16:
-        return b"\x59" + length.to_bytes(2)
-    return b"\x5a" + length.to_bytes(4)
-
-
 def row_data(salt: bytes, record: bytes) -> bytes:
     """Return the leaf data of a row: dCBOR[rule, salt, record], record a byte string.
 
@@ -104,7 +95,7 @@ def row_leaf(salt: bytes, record: bytes) -> bytes:
     return sha256(_LEAF_HEAD + salt + bstr_head(len(record)) + record).digest()
 
 
-def row_leaves(records: list[bytes], entropy: Entropy) -> tuple[bytes, bytes]:
+def row_leaves(records: Sequence[bytes], entropy: Entropy) -> tuple[bytes, bytes]:
     """Salt and hash many rows.
 
     Args:
@@ -116,9 +107,17 @@ def row_leaves(records: list[bytes], entropy: Entropy) -> tuple[bytes, bytes]:
     """
     salts = entropy(SALT_BYTES * len(records))
     head, digest = _LEAF_HEAD, sha256
-    heads = {length: bstr_head(length) for length in {len(record) for record in records}}
-    leaves = [
-        digest(head + salts[at : at + SALT_BYTES] + heads[len(record)] + record).digest()
-        for at, record in zip(range(0, len(salts), SALT_BYTES), records, strict=True)
-    ]
+    heads = {length: bstr_head(length) for length in set(map(len, records))}
+    places = range(0, len(salts), SALT_BYTES)
+    if len(heads) == 1:  # rows of one length, as most tables have: no look-up for each
+        [middle] = heads.values()
+        leaves = [
+            digest(head + salts[at : at + SALT_BYTES] + middle + record).digest()
+            for at, record in zip(places, records, strict=True)
+        ]
+    else:
+        leaves = [
+            digest(head + salts[at : at + SALT_BYTES] + heads[len(record)] + record).digest()
+            for at, record in zip(places, records, strict=True)
+        ]
     return salts, b"".join(leaves)

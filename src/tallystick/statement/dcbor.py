@@ -104,6 +104,17 @@ def decode_deterministic(data: bytes, what: str) -> Any:
     return value
 
 
+def bstr_head(length: int) -> bytes:
+    """Return the CBOR head of a byte string of that many bytes."""
+    if length < 24:
+        return bytes((0x40 | length,))
+    if length < 2**8:
+        return b"\x58" + length.to_bytes(1)
+    if length < 2**16:
+        return b"\x59" + length.to_bytes(2)
+    return b"\x5a" + length.to_bytes(4)
+
+
 def _check_map_keys(value: object) -> None:
     if isinstance(value, Mapping):
         if len({isinstance(key, str) for key in value}) > 1:

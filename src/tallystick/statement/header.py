@@ -32,7 +32,45 @@ LINKS_MAX: Final = 256
 """Most statements that one statement may point to, per relation."""
 UINT_MAX: Final = 2**63 - 1
 
-_ALGORITHMS: Final = frozenset(Alg)
+_ALGORITHMS: Final = frozenset(map(int, Alg))
+
+# Plain numbers: looking a member of an enum up costs as much as the dictionary.
+_ALG, _CONTENT_TYPE, _KID = int(Label.ALG), int(Label.CONTENT_TYPE), int(Label.KID)
+_CWT_CLAIMS, _TYP = int(Label.CWT_CLAIMS), int(Label.TYP)
+_PAYLOAD_HASH_ALG = int(Label.PAYLOAD_HASH_ALG)
+_PREIMAGE_CONTENT_TYPE = int(Label.PREIMAGE_CONTENT_TYPE)
+_PAYLOAD_LOCATION = int(Label.PAYLOAD_LOCATION)
+_TYPE, _EMITTER, _EPOCH = int(Label.TYPE), int(Label.EMITTER), int(Label.EPOCH)
+_SEQ, _PREV, _LINKS = int(Label.SEQ), int(Label.PREV), int(Label.LINKS)
+_MODEL, _ASSURANCE = int(Label.MODEL), int(Label.ASSURANCE)
+_ISS, _SUB, _IAT = int(Claim.ISS), int(Claim.SUB), int(Claim.IAT)
+_FORBIDDEN: Final = (int(Label.CRIT), int(Label.VDS))
+
+_Rule = tuple[Any, int, int, str]
+"""Type of a member, least and most value or length, and that in words."""
+_NUMBER: Final[_Rule] = (int, -(2**64), 2**64, "")
+_UNSIGNED: Final[_Rule] = (int, 0, UINT_MAX, "be in 0..2**63-1")
+_TEXT: Final[_Rule] = (str, 1, TEXT_MAX, f"have 1..{TEXT_MAX} letters")
+_OCTETS: Final[_Rule] = (bytes, 1, TEXT_MAX, f"have 1..{TEXT_MAX} bytes")
+_DIGEST: Final[_Rule] = (bytes, HASH_BYTES, HASH_BYTES, f"have {HASH_BYTES} bytes")
+_MAP: Final[_Rule] = (dict, 0, 2**32, "")
+
+_MEMBERS: Final[Mapping[int, _Rule]] = {
+    _ALG: _NUMBER,
+    _KID: _OCTETS,
+    _CWT_CLAIMS: _MAP,
+    _PAYLOAD_HASH_ALG: _NUMBER,
+    _PAYLOAD_LOCATION: _TEXT,
+    _TYPE: _TEXT,
+    _EMITTER: _OCTETS,
+    _EPOCH: _UNSIGNED,
+    _SEQ: _UNSIGNED,
+    _PREV: _DIGEST,
+    _LINKS: _MAP,
+    _MODEL: _DIGEST,
+    _ASSURANCE: _TEXT,
+}
+_CLAIMS: Final[Mapping[int, _Rule]] = {_ISS: _TEXT, _SUB: _TEXT, _IAT: _UNSIGNED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,74 +169,68 @@ def parse_header(protected: bytes) -> Header:
     members = dcbor.decode(protected, "protected header")
     if not isinstance(members, dict):
         raise EncodingError("protected header must be a map")
-    for label in (Label.CRIT, Label.VDS):
+    for label in _FORBIDDEN:
         if label in members:
-            raise EncodingError(f"a statement must not have header {label} ({label.name.lower()})")
-    get = _Reader(members)
-    claims = get.required(Label.CWT_CLAIMS, dict)
-    claim = _Reader(claims)
-    algorithm = get.required(Label.ALG, int)
-    if algorithm not in _ALGORITHMS:
-        names = ", ".join(f"{alg.value}" for alg in Alg)
-        raise EncodingError(f"signature algorithm must be one of {names}, got {algorithm}")
+            raise EncodingError(
+                f"a statement must not have header {label} ({Label(label).name.lower()})"
+            )
+    _check(members, _MEMBERS)
+    claims: dict[Any, Any] = _required(members, _CWT_CLAIMS)
+    _check(claims, _CLAIMS)
+    get = members.get
     header = Header(
-        algorithm=algorithm,
-        key_id=get.required(Label.KID, bytes),
-        issuer=claim.required(Claim.ISS, str),
-        subject=claim.required(Claim.SUB, str),
-        issued_at=claim.unsigned(Claim.IAT),
-        type=get.optional(Label.TYPE, str),
-        typ=_media(members.get(Label.TYP)),
-        content_type=_content_type(get),
-        hashed=_hashed(get),
-        location=get.optional(Label.PAYLOAD_LOCATION, str),
-        sequence=_sequence(get),
-        links=_links(get.optional(Label.LINKS, dict)),
-        model=get.digest(Label.MODEL),
-        assurance=get.optional(Label.ASSURANCE, str),
+        algorithm=_algorithm(members),
+        key_id=_required(members, _KID),
+        issuer=_required(claims, _ISS),
+        subject=_required(claims, _SUB),
+        issued_at=claims.get(_IAT),
+        type=get(_TYPE),
+        typ=_media(get(_TYP)),
+        content_type=_content_type(members),
+        hashed=_hashed(members),
+        location=get(_PAYLOAD_LOCATION),
+        sequence=_sequence(members),
+        links=_links(get(_LINKS)),
+        model=get(_MODEL),
+        assurance=get(_ASSURANCE),
     )
     if header.type is not None and header.typ != media_type(header.type):
         raise EncodingError(f"typ must be {media_type(header.type)!r}, got {header.typ!r}")
     return header
 
 
-class _Reader:
-    """Typed access to a decoded map; every wrong type is an EncodingError."""
+def _check(members: dict[Any, Any], rules: Mapping[Any, _Rule]) -> None:
+    """Check types and sizes in one pass: this is on the path of every statement.
 
-    __slots__ = ("members",)
-
-    def __init__(self, members: dict[Any, Any]) -> None:
-        self.members = members
-
-    def optional(self, label: int, kind: type) -> Any:
-        value = self.members.get(label)
-        if value is None:
-            return None
+    A member that is null counts as absent.
+    """
+    for label, value in members.items():
+        if type(label) is not int and type(label) is not str:
+            raise EncodingError(f"a header label must be a number or text, got {label!r:.60}")
+        rule = rules.get(label) if value is not None else None
+        if rule is None:
+            continue
+        kind, least, most, words = rule
         if type(value) is not kind:
             raise EncodingError(f"header {label} must be {kind.__name__}, got {value!r:.60}")
-        if isinstance(value, str | bytes) and not 0 < len(value) <= TEXT_MAX:
-            raise EncodingError(
-                f"header {label} must have 1..{TEXT_MAX} letters or bytes, got {len(value)}"
-            )
-        return value
+        size = value if kind is int else len(value)
+        if not least <= size <= most:
+            raise EncodingError(f"header {label} must {words}, got {size}")
 
-    def required(self, label: int, kind: type) -> Any:
-        value = self.optional(label, kind)
-        if value is None:
-            raise EncodingError(f"header {label} is missing")
-        return value
 
-    def unsigned(self, label: int) -> int | None:
-        value: int | None = self.optional(label, int)
-        if value is not None and not 0 <= value <= UINT_MAX:
-            raise EncodingError(f"header {label} must be in 0..2**63-1, got {value}")
-        return value
+def _required(members: dict[Any, Any], label: int) -> Any:
+    value = members.get(label)
+    if value is None:
+        raise EncodingError(f"header {label} is missing")
+    return value
 
-    def digest(self, label: int) -> bytes | None:
-        value: bytes | None = self.optional(label, bytes)
-        if value is not None and len(value) != HASH_BYTES:
-            raise EncodingError(f"header {label} must have {HASH_BYTES} bytes, got {len(value)}")
-        return value
+
+def _algorithm(members: dict[Any, Any]) -> int:
+    algorithm: int = _required(members, _ALG)
+    if algorithm not in _ALGORITHMS:
+        names = ", ".join(f"{alg.value}" for alg in Alg)
+        raise EncodingError(f"signature algorithm must be one of {names}, got {algorithm}")
+    return algorithm
 
 
 def _preimage_type(header: Header) -> str | None:
@@ -221,27 +253,25 @@ def _media(value: object) -> str | None:
     raise EncodingError(f"header {Label.TYP} must be text or a number, got {value!r:.60}")
 
 
-def _hashed(get: _Reader) -> bool:
-    algorithm = get.optional(Label.PAYLOAD_HASH_ALG, int)
+def _hashed(members: dict[Any, Any]) -> bool:
+    algorithm = members.get(_PAYLOAD_HASH_ALG)
     if algorithm is None:
         return False
     if algorithm != SHA_256:
         raise EncodingError(f"payload hash must be SHA-256 ({SHA_256}), got {algorithm}")
-    if Label.CONTENT_TYPE in get.members:
+    if _CONTENT_TYPE in members:
         raise EncodingError("a hash envelope must not have header 3 (content type)")
     return True
 
 
-def _content_type(get: _Reader) -> str | None:
-    hashed = Label.PAYLOAD_HASH_ALG in get.members
-    label = Label.PREIMAGE_CONTENT_TYPE if hashed else Label.CONTENT_TYPE
-    return _media(get.members.get(label))
+def _content_type(members: dict[Any, Any]) -> str | None:
+    hashed = _PAYLOAD_HASH_ALG in members
+    return _media(members.get(_PREIMAGE_CONTENT_TYPE if hashed else _CONTENT_TYPE))
 
 
-def _sequence(get: _Reader) -> Sequence | None:
-    emitter = get.optional(Label.EMITTER, bytes)
-    epoch, seq = get.unsigned(Label.EPOCH), get.unsigned(Label.SEQ)
-    prev = get.digest(Label.PREV)
+def _sequence(members: dict[Any, Any]) -> Sequence | None:
+    get = members.get
+    emitter, epoch, seq, prev = get(_EMITTER), get(_EPOCH), get(_SEQ), get(_PREV)
     if emitter is None and epoch is None and seq is None and prev is None:
         return None
     if emitter is None or epoch is None or seq is None or len(emitter) != EMITTER_BYTES:

@@ -14,7 +14,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from tallystick.errors import EncodingError, LimitError
-from tallystick.statement.cose import encode_sign1, parse_sign1, signed_bytes, statement_id
+from tallystick.statement.cose import (
+    encode_sign1,
+    parse_sign1,
+    signed_bytes,
+    split_registered,
+    statement_id,
+)
 from tallystick.statement.header import HASH_BYTES, Header, encode_header, parse_header
 from tallystick.statement.keys import SIGNATURE_BYTES, PublicKey
 from tallystick.statement.labels import ENTRY_BYTES_MAX
@@ -75,6 +81,22 @@ def parse_statement(data: bytes) -> SignedStatement:
             f"{_STATEMENT} has {len(data)} bytes, at most {ENTRY_BYTES_MAX} allowed",
             advice="register a commitment to large content, not the content itself",
         )
+    parts = split_registered(data)
+    if parts is None:
+        protected, payload, signature = _parse_parts(data)
+    else:
+        protected, payload, signature = parts
+    header = parse_header(protected)
+    if header.hashed and len(payload) != HASH_BYTES:
+        raise EncodingError(
+            f"hash envelope must have a payload of {HASH_BYTES} bytes, got {len(payload)}"
+        )
+    entry = data if parts else encode_sign1(protected, {}, payload, signature)
+    return _assemble(header, protected, payload, signature, entry)
+
+
+def _parse_parts(data: bytes) -> tuple[bytes, bytes, bytes]:
+    """Read what is not in the form that is registered; return header, payload and signature."""
     sign1 = parse_sign1(data, _STATEMENT)
     if sign1.payload is None:
         raise EncodingError(f"{_STATEMENT} has a detached payload, expected it inside")
@@ -82,12 +104,7 @@ def parse_statement(data: bytes) -> SignedStatement:
         raise EncodingError(
             f"signature must have {SIGNATURE_BYTES} bytes, got {len(sign1.signature)}"
         )
-    header = parse_header(sign1.protected)
-    if header.hashed and len(sign1.payload) != HASH_BYTES:
-        raise EncodingError(
-            f"hash envelope must have a payload of {HASH_BYTES} bytes, got {len(sign1.payload)}"
-        )
-    return _assemble(header, sign1.protected, sign1.payload, sign1.signature)
+    return sign1.protected, sign1.payload, sign1.signature
 
 
 def sign_statement(header: Header, payload: bytes, sign: Sign) -> SignedStatement:
@@ -102,9 +119,9 @@ def sign_statement(header: Header, payload: bytes, sign: Sign) -> SignedStatemen
         LimitError: The entry would be too long for an entry bundle.
     """
     protected = encode_header(header)
-    statement = _assemble(
-        parse_header(protected), protected, payload, sign(signed_bytes(protected, payload))
-    )
+    signature = sign(signed_bytes(protected, payload))
+    entry = encode_sign1(protected, {}, payload, signature)
+    statement = _assemble(parse_header(protected), protected, payload, signature, entry)
     if len(statement.entry) > ENTRY_BYTES_MAX:
         raise LimitError(
             f"{_STATEMENT} has {len(statement.entry)} bytes, at most {ENTRY_BYTES_MAX} allowed"
@@ -113,7 +130,7 @@ def sign_statement(header: Header, payload: bytes, sign: Sign) -> SignedStatemen
 
 
 def _assemble(
-    header: Header, protected: bytes, payload: bytes, signature: bytes
+    header: Header, protected: bytes, payload: bytes, signature: bytes, entry: bytes
 ) -> SignedStatement:
     return SignedStatement(
         id=statement_id(protected, payload),
@@ -121,5 +138,5 @@ def _assemble(
         protected=protected,
         payload=payload,
         signature=signature,
-        entry=encode_sign1(protected, {}, payload, signature),
+        entry=entry,
     )
