@@ -8,7 +8,7 @@ import pytest
 from tallystick.errors import LimitError
 from tallystick.log.bundle import encode_bundle, parse_bundle
 from tallystick.log.journal import SEGMENTS_MAX, Journal
-from tests.fault.simulated_disk import SimulatedDisk
+from tests.fault.simulated_disk import Counter, InjectedError, SimulatedDisk
 
 FOLDER = Path("/j")
 
@@ -79,3 +79,89 @@ def test_a_batch_larger_than_a_segment_is_refused_and_nothing_is_written() -> No
         write(writer, 0, [b"x" * 70_000])
 
     assert replayed(disk, 0) == []
+
+
+def test_a_segment_that_was_made_but_never_begun_is_not_written_into() -> None:
+    """A crash between making the first file and writing its header."""
+    disk = SimulatedDisk()
+    disk.block_file(FOLDER / "0", 16_384)
+    write(journal(disk), 0, [b"first"])
+
+    assert replayed(disk, 0) == [b"first"]
+
+
+def test_one_sync_covers_all_that_was_written_before_it() -> None:
+    disk = SimulatedDisk()
+    writer = journal(disk)
+    for n in range(9):  # more than one segment holds
+        writer.write(n, 1, encode_bundle([b"%d" % n * 3000]))
+    assert replayed(disk.crashed(None), 0) == []
+    writer.sync()
+
+    assert replayed(disk.crashed(None), 0) == [b"%d" % n * 3000 for n in range(9)]
+
+
+def test_after_an_error_the_same_items_go_into_another_segment() -> None:
+    disk = SimulatedDisk()
+    writer = journal(disk)
+    write(writer, 0, [b"kept"])
+    disk.counter = Counter(1, "before")
+    with pytest.raises(InjectedError):
+        write(writer, 1, [b"tried"])
+    disk.counter = Counter()
+    writer.abandon()
+    write(writer, 1, [b"tried"])
+    write(writer, 2, [b"next"])
+
+    assert len(disk.files) == 2
+    for seed in (None, 1, 2, 3):
+        assert replayed(disk.crashed(seed), 0) == [b"kept", b"tried", b"next"]
+
+
+def test_giving_up_again_and_again_does_not_use_up_the_segments() -> None:
+    disk = SimulatedDisk()
+    writer = journal(disk)
+    write(writer, 0, [b"kept"])
+    for _ in range(3 * SEGMENTS_MAX):
+        disk.counter = Counter(1, "before")
+        with pytest.raises(InjectedError):
+            write(writer, 1, [b"tried"])
+        disk.counter = Counter()
+        writer.abandon()
+        writer.recycle(1)
+    write(writer, 1, [b"tried"])
+
+    assert replayed(disk.crashed(None), 0) == [b"kept", b"tried"]
+
+
+def test_what_was_written_twice_is_replayed_once_whatever_survives() -> None:
+    """Unsynced batches span two segments, the sync fails, and all are written again."""
+    disk = SimulatedDisk()
+    writer = journal(disk)
+    items = [b"%d" % n * 3000 for n in range(12)]
+    for n in range(6):
+        writer.write(n, 1, encode_bundle([items[n]]))
+    disk.counter = Counter(0, "before")
+    with pytest.raises(InjectedError):
+        writer.sync()
+    disk.counter = Counter()
+    writer.abandon()
+    for n in range(12):
+        write(writer, n, [items[n]])
+
+    for seed in (None, *range(20)):
+        assert replayed(disk.crashed(seed), 0) == items
+
+
+def test_a_segment_is_ready_before_it_is_needed() -> None:
+    disk = SimulatedDisk()
+    writer = journal(disk)
+    for _ in range(3):
+        writer.reserve()
+    assert len(disk.files) == 1
+    write(writer, 0, [b"x" * 9000])
+    writer.reserve()
+    made = len(disk.files)
+    write(writer, 1, [b"x" * 9000])
+
+    assert made == len(disk.files) == 2

@@ -1,6 +1,6 @@
 """Admission at the embedded engine: applies the rules in log order and records what it refuses."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from tallystick.errors import (
@@ -21,6 +21,8 @@ from tallystick.vault import SealedContent, Vault
 
 BACKLOG_MAX: Final = 16 * RUN_ENTRIES
 """Entries that may wait for the index before nothing more is admitted."""
+TOGETHER_MIN: Final = 8
+"""From so many statements on, the index is asked about all of them at once."""
 REFUSALS_PER_HOUR: Final = 1000
 """Refusals of one issuer that are recorded in an hour of the ledger's time; then only counted."""
 
@@ -38,6 +40,7 @@ class LedgerAdmission:
         self._late = False
         self._refused: dict[str, tuple[int, int]] = {}  # hour and count, by issuer
         self._contents: list[SealedContent] = []
+        self._looked_up: dict[bytes, list[int]] = {}
 
     def follow(self, snapshot: Snapshot) -> None:
         """Read entries from this state of the log from now on."""
@@ -55,6 +58,9 @@ class LedgerAdmission:
         self._placed.clear()
         self._ids.clear()
         self._contents.clear()
+        # Numbered statements are found by their number, others by a look into the index.
+        unnumbered = [c.statement for c in candidates if c.statement.header.sequence is None]
+        self._looked_up = self._index.retries(unnumbered) if len(unnumbered) >= TOGETHER_MIN else {}
         verdicts = [self._verdict(candidate) for candidate in candidates]
         if self._contents:
             self._vault.put(self._contents)
@@ -131,7 +137,8 @@ class LedgerAdmission:
         """Return where exactly this statement is registered."""
         if self._reader is None:
             raise UnavailableError("the log is not open")
-        for index in self._index.retry(statement):
+        places: Iterable[int] | None = self._looked_up.get(statement.id)
+        for index in self._index.retry(statement) if places is None else places:
             if parse_statement(self._reader.entry(index)).id == statement.id:
                 return index
         return None

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,19 +32,20 @@ class Parts:
     admission: LedgerAdmission
     sequencer: Sequencer[Candidate]
     halfway: HalfwayStore
+    closed: bool = False
 
     def close(self, *, finish: bool) -> None:
-        """Close all; `finish` ends the epoch first, which an unhealthy log cannot."""
-        try:
+        """Close all, once; `finish` ends the epoch first, which an unhealthy log cannot."""
+        if self.closed:
+            return
+        self.closed = True
+        with ExitStack() as stack:  # an error in one does not keep the others open
+            for part in (self.halfway, self.vault, self.index, self.log):
+                stack.callback(part.close)
             if finish:
                 last = self.admission.close_epoch()
                 if last:
                     self.log.append(last)
-        finally:
-            self.log.close()
-            self.index.close()
-            self.vault.close()
-            self.halfway.close()
 
 
 def assemble(home: Home, card: Card, keys: KeyFile, clock: Clock, head: Path | None) -> Parts:

@@ -12,6 +12,7 @@ HOME/
     index/          for searching              rebuilt from the log
     vault/          encrypted content          unreadable without the key file
     spool/          what a gateway has not registered yet
+    api-keys.json   who may call the gateway   no key can be read from it
 """
 
 import os
@@ -79,6 +80,11 @@ class Home:
     def spool(self) -> Path:
         """What a gateway has made durable and not yet registered."""
         return self.data / "spool"
+
+    @property
+    def api_keys(self) -> Path:
+        """Digests of the keys under which callers reach the gateway."""
+        return self.data / "api-keys.json"
 
     @property
     def halfway(self) -> Path:

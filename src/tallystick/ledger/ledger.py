@@ -8,8 +8,10 @@ One process writes at a time. Methods may be called from any thread.
 """
 
 import logging
+import sqlite3
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from threading import Condition, Event, Lock, Thread
 from typing import Final, Self
@@ -51,6 +53,7 @@ class Ledger(Reads):
         clock: Clock,
         checks: SignatureChecks,
         head: Path | None,
+        publish_seconds: float,
     ) -> None:
         """Use `Ledger.open`."""
         self.home, self.card, self.keys = home, read_card(home), keys
@@ -63,6 +66,7 @@ class Ledger(Reads):
         self._grown = Condition()
         self._receipt = keys.signer(RECEIPT)
         self._closing = Event()
+        self._publish_seconds = publish_seconds
         self.publish_error: str | None = None
         self._publisher = Thread(target=self._publish, name="tallystick-publisher", daemon=True)
         self._publisher.start()
@@ -76,6 +80,7 @@ class Ledger(Reads):
         clock: Clock = lambda: int(time.time()),
         checks: SignatureChecks | None = None,
         head: Path | None = None,
+        publish_seconds: float = PUBLISH_SECONDS,
     ) -> Self:
         """Open a ledger for writing.
 
@@ -85,6 +90,7 @@ class Ledger(Reads):
             clock: Seconds since 1970.
             checks: Where signatures are checked; in the calling thread by default.
             head: Folder of the head store, if it is not in `home`.
+            publish_seconds: How long entries wait, at most, until everybody can read them.
 
         Raises:
             NotFoundError: There is no ledger.
@@ -96,7 +102,15 @@ class Ledger(Reads):
         lock = WriterLock(home.lock)
         try:
             keys = KeyFile(home.service_keys, passphrase)
-            return cls(home, keys, lock, clock=clock, checks=checks or InlineChecks(), head=head)
+            return cls(
+                home,
+                keys,
+                lock,
+                clock=clock,
+                checks=checks or InlineChecks(),
+                head=head,
+                publish_seconds=publish_seconds,
+            )
         except BaseException:
             lock.release()
             raise
@@ -138,6 +152,18 @@ class Ledger(Reads):
         return self._parts.log.published
 
     @property
+    def trouble(self) -> str | None:
+        """What keeps the ledger from taking or publishing entries now; None if nothing does.
+
+        After an error half-way the next registration opens the log again.
+        """
+        if self._failed is not None:
+            return f"the log stopped: {self._failed}"
+        if not self._publisher.is_alive():
+            return "the ledger is closed" if self._closing.is_set() else "the publisher ended"
+        return self.publish_error and f"publishing fails: {self.publish_error}"
+
+    @property
     def api_secret(self) -> bytes:
         """Key under which API keys are hashed."""
         return self.keys.secret(API)
@@ -157,8 +183,10 @@ class Ledger(Reads):
             answers = registrar.register(submissions)
         except Exception as error:
             failure = error if isinstance(error, TallystickError) else None
-            self._failed = failure or UnavailableError(f"{type(error).__name__}: {error}")
-            raise self._failed from error
+            failure = failure or UnavailableError(f"{type(error).__name__}: {error}")
+            if parts is self._parts:  # else it was opened again meanwhile
+                self._failed = failure
+            raise failure from error
         with self._grown:
             self._grown.notify_all()
         return answers
@@ -212,7 +240,9 @@ class Ledger(Reads):
         return self._parts.log.integrate()
 
     def close(self) -> None:
-        """Finish, publish and give everything back."""
+        """Finish, publish and give everything back; closing again does nothing."""
+        if self._closing.is_set():
+            return
         self._closing.set()
         self._publisher.join()
         try:
@@ -235,13 +265,20 @@ class Ledger(Reads):
         with self._reopening:
             if self._failed is not None:
                 _log.warning("opening the ledger again after: %s", self._failed)
-                self._parts.close(finish=False)
-                self._parts = assemble(self.home, self.card, self.keys, self.clock, self._head)
-                self._failed = None
+                self._open_again()
         return self._parts
 
+    def _open_again(self) -> None:
+        with suppress(OSError, TallystickError):  # what failed before may fail to close too
+            self._parts.close(finish=False)
+        try:
+            self._parts = assemble(self.home, self.card, self.keys, self.clock, self._head)
+        except (OSError, sqlite3.Error) as error:
+            raise UnavailableError(f"the ledger cannot be opened again: {error}") from error
+        self._failed = None
+
     def _publish(self) -> None:
-        while not self._closing.wait(PUBLISH_SECONDS):
+        while not self._closing.wait(self._publish_seconds):
             try:
                 parts = self._parts
                 parts.log.integrate()

@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tallystick.errors import CommitmentError, InputError, TallystickError
+from tallystick.errors import CommitmentError, EncodingError, InputError, TallystickError
 from tallystick.ledger.assembly import Parts
 from tallystick.ledger.batches import Batches
 from tallystick.ledger.rules import Candidate, batch_of
-from tallystick.ledger.signatures import SignatureChecks, question
+from tallystick.ledger.signatures import SignatureChecks
 from tallystick.ledger.submission import Registered, Submission
 from tallystick.log import Outcome
 from tallystick.merkle import HASH_BYTES, tree_root
-from tallystick.statement import SignedStatement, parse_statement
+from tallystick.statement import SignedStatement
 
 Answer = Registered | TallystickError
 
@@ -21,7 +21,6 @@ class _Work:
     """One submission on its way."""
 
     submission: Submission
-    statement: SignedStatement | None = None
     candidate: Candidate | None = None
     answer: Answer | None = None
 
@@ -36,9 +35,7 @@ class Registrar:
     def register(self, submissions: Sequence[Submission]) -> list[Answer]:
         """Register submissions in their order; see `Ledger.register`."""
         works = [_Work(submission) for submission in submissions]
-        for work in works:
-            self._parse(work)
-        self._check_signatures([work for work in works if work.statement])
+        self._examine(works)
         self._keep_beside([work for work in works if work.candidate and work.candidate.signed])
         asking = [work for work in works if work.candidate and not work.answer]
         outcomes = self._parts.sequencer.submit([w.candidate for w in asking if w.candidate])
@@ -46,30 +43,18 @@ class Registrar:
             self._take(work, outcome)
         return [work.answer for work in works if work.answer]
 
-    def _parse(self, work: _Work) -> None:
-        try:
-            work.statement = parse_statement(work.submission.entry)
-            content = work.submission.content
-            if content is not None and content.commitment() != work.statement.payload:
-                raise CommitmentError("the content is not what the statement commits to")
-        except TallystickError as error:
-            work.statement, work.answer = None, error
-
-    def _check_signatures(self, works: list[_Work]) -> None:
-        """Check all signatures at once: that does not depend on the order of entries."""
-        questions, asked = [], []
-        for work in works:
-            assert work.statement is not None  # noqa: S101 - the caller chose those
-            header = work.statement.header
-            record = self._parts.state.record(header.issuer, header.key_id)
-            if record is not None:
-                questions.append(question(work.statement, record.key))
-                asked.append(id(work))
-        answers = dict(zip(asked, self._checks.check(questions), strict=True))
-        for work in works:
-            assert work.statement is not None  # noqa: S101 - the caller chose those
-            signed = answers.get(id(work), False)
-            work.candidate = _candidate(work.submission, work.statement, signed=signed)
+    def _examine(self, works: list[_Work]) -> None:
+        """Parse and check all at once: that does not depend on the order of entries."""
+        entries = [work.submission.entry for work in works]
+        answers = self._checks.examine(entries, self._parts.state.keys)
+        for work, answer in zip(works, answers, strict=True):
+            if isinstance(answer, TallystickError):
+                work.answer = answer
+            elif (error := _contradiction(work.submission, answer.statement)) is not None:
+                work.answer = error
+            else:
+                signed = answer.signed
+                work.candidate = _candidate(work.submission, answer.statement, signed=signed)
 
     def _keep_beside(self, works: list[_Work]) -> None:
         """Make content and leaf hashes durable before the statement is; strangers keep nothing."""
@@ -102,6 +87,16 @@ class Registrar:
             self._parts.vault.discard(statement_id)  # refused: it has no place here
         if work.candidate.leaf_count is not None:
             self._batches.discard(statement_id)
+
+
+def _contradiction(submission: Submission, statement: SignedStatement) -> TallystickError | None:
+    """Return what is wrong with the content that came along, if something is."""
+    try:
+        if submission.content and submission.content.commitment() != statement.payload:
+            return CommitmentError("the content is not what the statement commits to")
+    except EncodingError as error:
+        return error
+    return None
 
 
 def _candidate(submission: Submission, statement: SignedStatement, *, signed: bool) -> Candidate:

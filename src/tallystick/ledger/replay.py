@@ -49,9 +49,9 @@ def replay_refusal(
 def _candidate(statement: SignedStatement, state: LedgerState) -> Candidate:
     header = statement.header
     record = state.record(header.issuer, header.key_id)
-    signed = record is not None and InlineChecks().check(
-        [question(statement, record.key)]
-    ) == [True]
+    signed = record is not None and InlineChecks().check([question(statement, record.key)]) == [
+        True
+    ]
     try:
         batch = batch_of(statement)
     except InputError:

@@ -41,6 +41,7 @@ from tallystick.statement.labels import BATCH_MEDIA_TYPE
 
 FUTURE_SECONDS_MAX: Final = 300
 _TYPES: Final = frozenset(StatementType)
+_ONLY_OPERATOR: Final = OPERATOR_TYPES - {StatementType.HEARTBEAT} | {StatementType.GENESIS}
 _RELATIONS: Final = frozenset(Relation)
 
 
@@ -121,7 +122,7 @@ def _check_type(statement: SignedStatement, state: LedgerState) -> None:
         raise RefusedError(f"{header.type!r:.40} is not a statement type", reason="type.unknown")
     if header.type in OPERATOR_TYPES and operator:
         return
-    if header.type in OPERATOR_TYPES - {StatementType.HEARTBEAT} | {StatementType.GENESIS}:
+    if header.type in _ONLY_OPERATOR:
         raise RefusedError(
             f"only the operator of the log registers {header.type!r} statements",
             reason="type.operator",

@@ -1,28 +1,48 @@
-"""Checking many signatures: pure, so it runs ahead of admission and on every core."""
+"""Parsing and checking many statements: pure, so it runs ahead of admission and on every core."""
 
-import multiprocessing
-from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
 from typing import Final, Protocol
 
-from tallystick.errors import SignatureError
+from tallystick.errors import SignatureError, TallystickError
 from tallystick.identity import fastest_equation
-from tallystick.statement import PublicKey, SignedStatement
+from tallystick.ledger.worker import Worker
+from tallystick.statement import PublicKey, SignedStatement, parse_statement
 from tallystick.statement.ed25519 import verify_ed25519
+from tallystick.statement.governance import KeyRecord
 from tallystick.statement.keys import ALGORITHMS, KeyKind
 
 Question = tuple[PublicKey, bytes, bytes, int]
 """Key, signature, message, algorithm."""
+Keys = Mapping[tuple[str, bytes], tuple[int, KeyRecord]]
+"""Registered keys by issuer and key id, as `LedgerState.keys` has them: none is ever removed."""
 
-CHUNK: Final = 64
-"""Questions that one process answers at a time."""
+CHUNK: Final = 128
+"""Entries that one process examines at a time."""
+INLINE_MAX: Final = 16
+"""So few entries are examined by the caller: asking a process costs more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """An entry that is a statement.
+
+    Attributes:
+        statement: Parsed.
+        signed: The signature matches the registered key that the header names.
+    """
+
+    statement: SignedStatement
+    signed: bool
 
 
 class SignatureChecks(Protocol):
-    """Answers whether signatures match."""
+    """Parses entries and answers whether their signatures match."""
 
-    def check(self, questions: Sequence[Question]) -> list[bool]:
-        """Return one answer per question, in order."""
+    def examine(self, entries: Sequence[bytes], keys: Keys) -> list[Examined | TallystickError]:
+        """Return one answer per entry, in order; an error where it is no statement."""
         ...
 
     def close(self) -> None:
@@ -46,8 +66,21 @@ class InlineChecks:
         """Return one answer per question, in order."""
         return [self._matches(*q) for q in questions]
 
+    def examine(self, entries: Sequence[bytes], keys: Keys) -> list[Examined | TallystickError]:
+        """Return one answer per entry, in order."""
+        return [self._examine(entry, keys) for entry in entries]
+
     def close(self) -> None:
         """Nothing is held."""
+
+    def _examine(self, entry: bytes, keys: Keys) -> Examined | TallystickError:
+        try:
+            statement = parse_statement(entry)
+        except TallystickError as error:
+            return error
+        found = keys.get((statement.header.issuer, statement.header.key_id))
+        signed = found is not None and self._matches(*question(statement, found[1].key))
+        return Examined(statement, signed)
 
     def _matches(self, key: PublicKey, signature: bytes, message: bytes, algorithm: int) -> bool:
         try:
@@ -64,31 +97,66 @@ class PooledChecks:
     """Checks in other processes; threads do not help, the libraries are too quick for them."""
 
     def __init__(self, processes: int) -> None:
-        """Start `processes` workers; small questions are still answered inline."""
-        context = multiprocessing.get_context("forkserver")
-        self._pool = ProcessPoolExecutor(processes, context, initializer=_start)
+        """Start `processes` workers; few entries are still examined inline."""
         self._inline = InlineChecks()
+        self._workers = [Worker() for _ in range(processes)]
+        self._idle: SimpleQueue[Worker] = SimpleQueue()
+        for worker in self._workers:
+            self._idle.put(worker)
 
-    def check(self, questions: Sequence[Question]) -> list[bool]:
-        """Return one answer per question, in order."""
-        if len(questions) < CHUNK // 4:
-            return self._inline.check(questions)
-        chunks = [questions[at : at + CHUNK] for at in range(0, len(questions), CHUNK)]
-        return [answer for answers in self._pool.map(_check, chunks) for answer in answers]
+    def examine(self, entries: Sequence[bytes], keys: Keys) -> list[Examined | TallystickError]:
+        """Return one answer per entry, in order."""
+        if len(entries) < INLINE_MAX or not self._workers:
+            return self._inline.examine(entries, keys)
+        asked: deque[tuple[Worker, Sequence[bytes]]] = deque()
+        try:
+            return self._examine(entries, keys, asked)
+        except BaseException:
+            for worker, _ in asked:
+                worker.abandon()
+            raise
+        finally:
+            for worker, _ in asked:
+                self._idle.put(worker)
 
     def close(self) -> None:
         """End the workers."""
-        self._pool.shutdown(cancel_futures=True)
+        for worker in self._workers:
+            worker.close()
 
+    def _examine(
+        self, entries: Sequence[bytes], keys: Keys, asked: deque[tuple[Worker, Sequence[bytes]]]
+    ) -> list[Examined | TallystickError]:
+        """Spread entries over the workers that are idle; `asked` are those that work for us."""
+        answers: list[Examined | TallystickError] = []
+        for at in range(0, len(entries), CHUNK):
+            chunk = entries[at : at + CHUNK]
+            worker = self._idle_worker(wait=not asked)
+            if worker is None:
+                answers += self._answers(*asked[0], keys)
+                worker, _ = asked.popleft()
+            asked.append((worker, chunk))
+            worker.ask(chunk, keys)
+        while asked:
+            answers += self._answers(*asked[0], keys)
+            self._idle.put(asked.popleft()[0])
+        return answers
 
-_worker: InlineChecks | None = None
+    def _idle_worker(self, *, wait: bool) -> Worker | None:
+        """Return a worker that nobody uses; waits only for a caller who holds none."""
+        try:
+            return self._idle.get(block=wait)
+        except Empty:
+            return None
 
-
-def _start() -> None:
-    global _worker  # noqa: PLW0603 - one per worker process
-    _worker = InlineChecks()
-
-
-def _check(questions: Sequence[Question]) -> list[bool]:
-    assert _worker is not None  # noqa: S101 - the initializer ran
-    return _worker.check(questions)
+    def _answers(
+        self, worker: Worker, chunk: Sequence[bytes], keys: Keys
+    ) -> list[Examined | TallystickError]:
+        """Take a worker's answers; what it could not read, or a dead one's work, is done here."""
+        answers = worker.answers()
+        if answers is None:
+            return self._inline.examine(chunk, keys)
+        return [
+            self._inline.examine([entry], keys)[0] if answer is None else Examined(*answer)
+            for entry, answer in zip(chunk, answers, strict=True)
+        ]

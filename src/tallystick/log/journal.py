@@ -1,7 +1,8 @@
 """The journal: what makes an acknowledgement durable before any tile is written.
 
 A few files of fixed size, filled with zeros once and then overwritten again and again, so that
-one `fdatasync` per batch is all that is paid. A frame holds one batch of numbered items:
+one `fdatasync` is all that is paid, for one batch or for several that were written meanwhile. A
+frame holds one batch of numbered items:
 
     body length (4) | items (4) | number of the first (8) | digest (32) | body
 
@@ -48,7 +49,7 @@ class _Segment:
 
 
 class Journal:
-    """`append` belongs to one thread; replayed once, when the log is opened."""
+    """`append` and `write` belong to one thread; replayed once, when its owner opens it."""
 
     def __init__(
         self,
@@ -60,29 +61,44 @@ class Journal:
         """Open all segments and find where the newest ends."""
         self._disk, self._folder, self._entropy = disk, folder, entropy
         self._segment_bytes = segment_bytes
-        self._lock = Lock()  # which segments are free: the integrator recycles, the appender takes
+        # Guards which segments are free and which are not synced: others recycle, reserve, sync.
+        self._lock = Lock()
+        self._unsynced: list[_Segment] = []
         self._segments = [self._open(name) for name in disk.names(folder) if name.isdigit()]
         for segment in self._segments:
             self._read_head(segment)
-        self._current = max(self._segments, key=lambda s: s.serial, default=None)
+        begun = [segment for segment in self._segments if segment.serial]
+        self._current = max(begun, key=lambda s: s.serial, default=None)
         self._serial = self._current.serial if self._current else 0
+
+    @property
+    def last(self) -> int:
+        """Number after the last item in the newest segment; exact once all was replayed."""
+        return self._current.last if self._current else 0
 
     def replay(self, number: int) -> Iterator[tuple[int, int, bytes]]:
         """Yield first number, count and body of the frames that reach beyond `number`, in order.
 
         Prepares to append after them. What is not whole was never acknowledged and is left out;
-        whether all that was acknowledged is there, the caller must know from elsewhere.
+        whether all that was acknowledged is there, the caller must know from elsewhere. A killed
+        process may leave whole frames that were never synced: `sync` before building on them.
         """
         for segment in sorted((s for s in self._segments if s.serial), key=lambda s: s.serial):
             if segment.first > number:
-                break
+                continue  # left after an error, and what was before it is not whole
+            self._unsynced.append(segment)
             for first, count, body in self._frames(segment):
                 if first <= number < first + count:
                     yield first, count, body
                     number = first + count
 
     def append(self, first: int, count: int, body: bytes) -> None:
-        """Write one batch durably.
+        """Write one batch durably; as `write`, then `sync`."""
+        self.write(first, count, body)
+        self.sync()
+
+    def write(self, first: int, count: int, body: bytes) -> None:
+        """Write one batch; it is durable only after `sync`.
 
         Args:
             first: Number of its first item.
@@ -90,8 +106,9 @@ class Journal:
             body: The items, as their owner encodes them.
 
         Raises:
-            LimitError: The body is too large for a segment.
+            LimitError: The body is too large for a segment; nothing was written.
             BlockingIOError: Every segment still holds items that are not recycled.
+            OSError: It is not known what was written: `abandon`, or open the journal again.
         """
         if _FRAME_HEAD + len(body) > self._segment_bytes - _BODY_AT:
             raise LimitError(f"batch has {len(body)} bytes, more than a journal segment holds")
@@ -102,10 +119,49 @@ class Journal:
         head = len(body).to_bytes(4) + count.to_bytes(4) + first.to_bytes(8)
         chain = sha256(segment.chain + head + body).digest()
         segment.file.pwrite(head + chain + body, segment.end)
-        segment.file.datasync()
         segment.chain = chain
         segment.end += _FRAME_HEAD + len(body)
         segment.last = first + count
+        with self._lock:
+            if segment not in self._unsynced:
+                self._unsynced.append(segment)
+
+    def sync(self) -> None:
+        """Make durable all that was written before; another thread may go on writing meanwhile.
+
+        Raises:
+            OSError: It is not known what is durable: `abandon`, or open the journal again.
+        """
+        with self._lock:
+            segments, self._unsynced = self._unsynced, []
+        for segment in segments:
+            segment.file.datasync()
+
+    def abandon(self) -> None:
+        """Leave the current segment after an error: the next batch begins another one.
+
+        What the disk holds of a segment after an error is unknown, its header included. All that
+        was written since the last successful `sync` must be written again, with the same numbers
+        and items: where both copies survive, replay takes either.
+        """
+        with self._lock:
+            current, self._current = self._current, None
+            self._unsynced = []
+            if current is not None and current.last == current.first:
+                current.serial = 0  # nothing is in it: free to be taken again
+
+    def reserve(self) -> None:
+        """Have a free segment ready, so that no `write` waits for a file to be filled."""
+        with self._lock:
+            short = all(s.serial for s in self._segments) and len(self._segments) < SEGMENTS_MAX
+            name = str(len(self._segments))
+        if short:
+            segment = self._open(name)
+            with self._lock:
+                if name == str(len(self._segments)):
+                    self._segments.append(segment)
+                    return
+            segment.file.close()
 
     def recycle(self, number: int) -> None:
         """Allow segments to be overwritten whose items are all below `number`."""

@@ -6,7 +6,7 @@ answers everybody. So a lone writer never waits, and under load one sync covers 
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Final, Generic, Protocol, TypeVar
@@ -18,7 +18,8 @@ from tallystick.log.snapshot import Snapshot
 BATCH_MAX: Final = 2048
 """Candidates that are taken at once."""
 BATCH_BYTES_MAX: Final = 4 << 20
-"""Bytes that are taken at once; the journal's segments hold twice as much."""
+"""Bytes that are taken at once; a segment of the journal holds twice as much, for what admission
+adds."""
 
 C_contra = TypeVar("C_contra", contravariant=True)
 C = TypeVar("C")
@@ -88,6 +89,7 @@ class Outcome:
 @dataclass(slots=True)
 class _Ticket(Generic[C]):
     candidates: Sequence[C]
+    size: int
     outcomes: list[Outcome | TallystickError] = field(default_factory=list)
     error: BaseException | None = None
     done: bool = False
@@ -110,24 +112,37 @@ class Sequencer(Generic[C]):
         Raises:
             UnavailableError: The log cannot append; see `EmbeddedLog.append`.
         """
-        ticket = _Ticket(candidates)
-        self._queue.append(ticket)
+        tickets = list(self._cut(candidates))
+        self._queue.extend(tickets)
         with self._turn:
-            while not ticket.done:
+            while not all(ticket.done for ticket in tickets):
                 self._run(self._take())
-        if ticket.error is not None:
-            raise ticket.error
-        return ticket.outcomes
+        for ticket in tickets:
+            if ticket.error is not None:
+                raise ticket.error
+        return [outcome for ticket in tickets for outcome in ticket.outcomes]
+
+    def _cut(self, candidates: Sequence[C]) -> Iterator[_Ticket[C]]:
+        """Cut candidates into parts that fit a batch each."""
+        first = size = 0
+        for at, candidate in enumerate(candidates):
+            length = self._size_of(candidate)
+            if at > first and (at - first == BATCH_MAX or size + length > BATCH_BYTES_MAX):
+                yield _Ticket(candidates[first:at], size)
+                first, size = at, 0
+            size += length
+        yield _Ticket(candidates[first:], size)
 
     def _take(self) -> list[_Ticket[C]]:
-        """Take tickets from the queue, at least one, until the batch is full."""
-        tickets: list[_Ticket[C]] = []
-        count = size = 0
-        while self._queue and (not tickets or (count < BATCH_MAX and size < BATCH_BYTES_MAX)):
-            ticket = self._queue.popleft()
-            tickets.append(ticket)
-            count += len(ticket.candidates)
-            size += sum(map(self._size_of, ticket.candidates))
+        """Take tickets from the queue, at least one, as many as fit a batch."""
+        tickets = [self._queue.popleft()]
+        count, size = len(tickets[0].candidates), tickets[0].size
+        while self._queue:
+            count += len(self._queue[0].candidates)
+            size += self._queue[0].size
+            if count > BATCH_MAX or size > BATCH_BYTES_MAX:
+                break
+            tickets.append(self._queue.popleft())
         return tickets
 
     def _run(self, tickets: list[_Ticket[C]]) -> None:

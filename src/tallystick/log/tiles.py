@@ -109,6 +109,23 @@ class TileReader:
         self._disk = disk or PosixDisk()
         self._halfway = halfway
 
+    def of_size(self, size: int) -> "TileReader":
+        """Return a reader of the same log as it was at a smaller size.
+
+        Raises:
+            NotFoundError: The tree never had that size yet.
+        """
+        if not 0 <= size <= self.size:
+            raise NotFoundError(f"no tree of size {size}: the log has {self.size} entries")
+        return TileReader(
+            Path(self._folder),
+            size,
+            tail=self._tail,
+            cache=self._cache,
+            disk=self._disk,
+            halfway=self._halfway,
+        )
+
     def entry(self, index: int) -> bytes:
         """Return one entry.
 

@@ -10,6 +10,7 @@ Source:
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Final
 
@@ -85,6 +86,19 @@ class Disclosure:
     shown: Mapping[str, OpenField]
 
 
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """Content that is committed to, ready to be encrypted: what a hot path needs of a `Preimage`.
+
+    Attributes:
+        commitment: The statement's payload.
+        plain: dCBOR of [salt, {name: [salt, value]}], what a vault encrypts.
+    """
+
+    commitment: bytes
+    plain: bytes
+
+
 def commit(values: Mapping[str, Any], entropy: Entropy) -> Preimage:
     """Salt every field freshly.
 
@@ -92,11 +106,7 @@ def commit(values: Mapping[str, Any], entropy: Entropy) -> Preimage:
         EncodingError: Too many fields, a name that is empty or too long, or a value without a
             deterministic CBOR form.
     """
-    if not 0 < len(values) <= FIELDS_MAX:
-        raise EncodingError(f"content must have 1..{FIELDS_MAX} fields, got {len(values)}")
-    for name in values:
-        if not 0 < len(name) <= NAME_MAX:
-            raise EncodingError(f"a field name must have 1..{NAME_MAX} letters, got {name!r:.60}")
+    _check_names(values)
     salts = entropy(SALT_BYTES * (len(values) + 1))
     fields = {
         name: OpenField(salts[at : at + SALT_BYTES], value)
@@ -105,6 +115,28 @@ def commit(values: Mapping[str, Any], entropy: Entropy) -> Preimage:
         )
     }
     return Preimage(salts[:SALT_BYTES], fields)
+
+
+def commit_encoded(values: Mapping[str, Any], entropy: Entropy) -> Committed:
+    """Salt every field freshly, as `commit`; each value is encoded once, for digest and vault.
+
+    Raises:
+        EncodingError: As `commit`.
+    """
+    _check_names(values)
+    salts = entropy(SALT_BYTES * (len(values) + 1))
+    digests, plain = [_CONTENT_HEAD + salts[:SALT_BYTES]], [_PLAIN_HEAD + salts[:SALT_BYTES]]
+    at = 0
+    for name, name_cbor in _in_order(tuple(values)):
+        at += SALT_BYTES
+        salt, value = salts[at : at + SALT_BYTES], dcbor.encode(values[name])
+        digest = sha256(_FIELD_HEAD + salt + name_cbor)
+        digest.update(value)
+        digests += (name_cbor, _BSTR_32, digest.digest())
+        plain += (name_cbor, _PAIR_HEAD, salt, value)
+    digests[0] += (head := _map_head(len(values)))
+    plain[0] += head
+    return Committed(sha256(b"".join(digests)).digest(), b"".join(plain))
 
 
 def field_digests(fields: Mapping[str, OpenField]) -> dict[str, bytes]:
@@ -132,3 +164,32 @@ def verify_disclosure(disclosure: Disclosure, payload: bytes) -> dict[str, Any]:
         if disclosure.digests.get(name) != field.digest(name):
             raise CommitmentError(f"field {name!r} does not match its commitment")
     return {name: field.value for name, field in disclosure.shown.items()}
+
+
+def _check_names(values: Mapping[str, Any]) -> None:
+    if not 0 < len(values) <= FIELDS_MAX:
+        raise EncodingError(f"content must have 1..{FIELDS_MAX} fields, got {len(values)}")
+    for name in values:
+        if not 0 < len(name) <= NAME_MAX:
+            raise EncodingError(f"a field name must have 1..{NAME_MAX} letters, got {name!r:.60}")
+
+
+# The constant parts of what is hashed and encrypted, so that only values need to be encoded.
+_BSTR_32: Final = dcbor.bstr_head(SALT_BYTES)
+_FIELD_HEAD: Final = b"\x84" + dcbor.encode(FIELD_TAG) + _BSTR_32
+_CONTENT_HEAD: Final = b"\x83" + dcbor.encode(CONTENT_TAG) + _BSTR_32
+_PLAIN_HEAD: Final = b"\x82" + _BSTR_32
+_PAIR_HEAD: Final = b"\x82" + _BSTR_32
+
+
+@lru_cache(maxsize=256)
+def _in_order(names: tuple[str, ...]) -> tuple[tuple[str, bytes], ...]:
+    """Return names with their encodings, in the order in which a deterministic map has them."""
+    encoded = [(name, dcbor.encode(name)) for name in names]
+    return tuple(sorted(encoded, key=lambda pair: (len(pair[1]), pair[1])))
+
+
+def _map_head(count: int) -> bytes:
+    if count < 24:
+        return bytes((0xA0 | count,))
+    return b"\xb8" + count.to_bytes(1) if count < 2**8 else b"\xb9" + count.to_bytes(2)

@@ -88,9 +88,11 @@ class Vault:
     def seal(self, statement_id: bytes, preimage: Preimage) -> SealedContent:
         """Encrypt content under a fresh key; nothing is written."""
         fields = {name: [field.salt, field.value] for name, field in preimage.fields.items()}
-        return SealedContent(
-            statement_id, *self._seal(statement_id, dcbor.encode([preimage.salt, fields]))
-        )
+        return self.seal_encoded(statement_id, dcbor.encode([preimage.salt, fields]))
+
+    def seal_encoded(self, statement_id: bytes, plain: bytes) -> SealedContent:
+        """Encrypt content that `tallystick.statement.commitment.commit_encoded` has encoded."""
+        return SealedContent(statement_id, *self._seal(statement_id, plain))
 
     def put(self, contents: Iterable[SealedContent]) -> None:
         """Write content durably. What is there already stays as it is.

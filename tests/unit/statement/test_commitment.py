@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tallystick.errors import CommitmentError, EncodingError
@@ -14,6 +14,7 @@ from tallystick.statement import (
     Batch,
     Disclosure,
     OpenField,
+    Preimage,
     commit,
     parse_batch,
     row_data,
@@ -21,7 +22,9 @@ from tallystick.statement import (
     row_leaves,
     verify_disclosure,
 )
+from tallystick.statement.commitment import FIELDS_MAX, commit_encoded
 from tallystick.statement.dcbor import decode, decode_deterministic, encode
+from tests.conftest import Entropy
 
 VALUES = {"prompt": "is it benign?", "answer": "yes", "parameters": {"temperature": 0.5}}
 json_values: st.SearchStrategy[Any] = st.recursive(
@@ -173,3 +176,16 @@ def test_a_batch_is_read_as_it_was_written(entropy: Callable[[int], bytes]) -> N
 def test_a_batch_of_another_shape_is_refused(payload: Any) -> None:
     with pytest.raises(EncodingError):
         parse_batch(encode(payload))
+
+
+@given(st.dictionaries(st.text(min_size=1, max_size=40), json_values, min_size=1, max_size=40))
+@example({f"field {n}": n for n in range(FIELDS_MAX)})
+def test_encoding_each_value_once_gives_the_same_bytes(values: dict[str, Any]) -> None:
+    made = commit_encoded(values, Entropy())
+
+    salt, fields = decode(made.plain, "content")
+    preimage = Preimage(salt, {name: OpenField(*field) for name, field in fields.items()})
+    assert preimage.values() == values
+    assert preimage.commitment() == made.commitment
+    assert encode([salt, fields]) == made.plain
+    assert len({salt, *(field.salt for field in preimage.fields.values())}) == len(values) + 1

@@ -1,0 +1,239 @@
+"""Virtual API keys: which registered issuer a caller of the gateway is.
+
+    keys = ApiKeys(home.api_keys, ledger.api_secret)
+    token, key = keys.create(originator_of(ledger, did), label="night batch")
+    keys.resolve(token, now).statement      # goes into links["acted_for"]
+
+A key is `tly_` and 256 random bits. Stored is only its HMAC-SHA-256 under a secret of the ledger's
+key file, so whoever reads the file can use no key and try no guess.
+
+Trust: whoever can write the file and has the ledger's secret can make keys for any originator;
+whoever can write the file alone can delete keys, or bring a revoked one back.
+"""
+
+import hmac
+import os
+import secrets
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import Final
+
+import msgspec
+
+from tallystick.errors import EncodingError, LimitError, NotFoundError, RefusedError, VersionError
+from tallystick.ledger import Query, Reads
+from tallystick.log import WriterLock
+from tallystick.statement.governance import StatementType
+
+PREFIX: Final = "tly_"
+KEY_BYTES: Final = 32
+KEYS_MAX: Final = 100_000
+LABEL_LETTERS_MAX: Final = 200
+FORMAT: Final = 1
+_LOOK_SECONDS: Final = 1
+"""How long a change by another process may go unnoticed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Originator:
+    """A registered issuer for whom an AI may act.
+
+    Attributes:
+        issuer: DID.
+        statement: Id of the `key` statement that registered it.
+    """
+
+    issuer: str
+    statement: bytes
+
+
+class ApiKey(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """One key as it is stored; times are seconds since 1970.
+
+    Attributes:
+        id: Names the key where it is listed or revoked; tells nothing about it.
+        digest: HMAC of the token, in hex.
+        issuer: DID of the originator.
+        statement: Id of the statement that registered the originator's key, in hex.
+        label: For people; it stays in this file.
+        created_at: When it was made.
+        expires_at: From then on it is refused.
+        revoked_at: Since then it is refused.
+    """
+
+    id: str
+    digest: str
+    issuer: str
+    statement: str
+    label: str
+    created_at: int
+    expires_at: int | None = None
+    revoked_at: int | None = None
+
+
+ChangeKeys = Callable[[list[ApiKey]], list[ApiKey]]
+
+
+class _File(msgspec.Struct, forbid_unknown_fields=True):
+    keys: list[ApiKey]
+    format: int = FORMAT
+
+
+def originator_of(ledger: Reads, issuer: str) -> Originator:
+    """Find the newest registered key of an issuer.
+
+    Raises:
+        NotFoundError: It has none.
+    """
+    found = ledger.find(Query(type=StatementType.KEY, subject=issuer, limit=1)).found
+    if not found:
+        raise NotFoundError(
+            f"no key of {issuer:.200} is registered here",
+            advice="register the originator first: `tally keys create`",
+        )
+    return Originator(issuer, found[0].statement.id)
+
+
+class ApiKeys:
+    """The keys of one ledger; safe to share between threads, and to change from outside."""
+
+    def __init__(self, path: Path, secret: bytes) -> None:
+        """Read the file when it is needed; there need not be one."""
+        self._path, self._secret = path, secret
+        self._lock = Lock()
+        self._keys: dict[str, ApiKey] = {}
+        self._version: tuple[int, int, int] | None = None
+        self._looked_at = -_LOOK_SECONDS
+
+    def create(
+        self, originator: Originator, *, now: int, label: str = "", expires_at: int | None = None
+    ) -> tuple[str, ApiKey]:
+        """Make a key for an originator.
+
+        Returns:
+            The token, which is shown once and cannot be found again, and what is stored.
+
+        Raises:
+            LimitError: There are too many keys, or the label is too long.
+            ConflictError: Another process is changing keys.
+        """
+        if len(label) > LABEL_LETTERS_MAX:
+            raise LimitError(f"a label has at most {LABEL_LETTERS_MAX} letters, got {len(label)}")
+        token = PREFIX + secrets.token_urlsafe(KEY_BYTES)
+        key = ApiKey(
+            id=secrets.token_hex(8),
+            digest=self._digest(token),
+            issuer=originator.issuer,
+            statement=originator.statement.hex(),
+            label=label,
+            created_at=now,
+            expires_at=expires_at,
+        )
+        self._change(lambda keys: [*keys, key])
+        return token, key
+
+    def known(self) -> list[ApiKey]:
+        """Return all keys, the oldest first."""
+        with self._lock:
+            self._load()
+            return sorted(self._keys.values(), key=lambda key: (key.created_at, key.id))
+
+    def revoke(self, key_id: str, *, now: int) -> ApiKey:
+        """Refuse a key from now on; a running gateway learns of it within a second.
+
+        Raises:
+            NotFoundError: There is none with that id.
+            ConflictError: Another process is changing keys.
+        """
+        revoked: list[ApiKey] = []
+
+        def change(keys: list[ApiKey]) -> list[ApiKey]:
+            revoked.extend(
+                msgspec.structs.replace(key, revoked_at=key.revoked_at or now)
+                for key in keys
+                if key.id == key_id
+            )
+            if not revoked:
+                raise NotFoundError(f"no API key has the id {key_id!r:.40}")
+            return [key for key in keys if key.id != key_id] + revoked
+
+        self._change(change)
+        return revoked[0]
+
+    def resolve(self, token: str, now: int) -> ApiKey:
+        """Return the key of a token.
+
+        Raises:
+            RefusedError: Unknown, expired or revoked; `reason` says which.
+        """
+        with self._lock:
+            if not self._looked_at <= now < self._looked_at + _LOOK_SECONDS:
+                self._looked_at = now
+                self._load()
+            key = self._keys.get(self._digest(token))
+        if key is None:
+            raise RefusedError("this API key is not known", reason="api-key.unknown")
+        if key.revoked_at is not None:
+            raise RefusedError("this API key was revoked", reason="api-key.revoked")
+        if key.expires_at is not None and now >= key.expires_at:
+            raise RefusedError("this API key has expired", reason="api-key.expired")
+        return key
+
+    def _digest(self, token: str) -> str:
+        return hmac.digest(self._secret, b"tallystick/api-key/1\0" + token.encode(), "sha256").hex()
+
+    def _change(self, change: ChangeKeys) -> None:
+        """Read, change and replace the file; one process at a time."""
+        lock = WriterLock(self._path.with_name(self._path.name + ".lock"))
+        try:
+            with self._lock:
+                self._load()
+                keys = change(list(self._keys.values()))
+                if len(keys) > KEYS_MAX:
+                    raise LimitError(f"there are {KEYS_MAX} API keys, the most there may be")
+                _replace(self._path, msgspec.json.encode(_File(keys)))
+                self._load()
+        finally:
+            lock.release()
+
+    def _load(self) -> None:
+        """Read the file again if it is another one than was read last."""
+        version = None
+        with suppress(FileNotFoundError):
+            status = self._path.stat()
+            version = status.st_ino, status.st_mtime_ns, status.st_size
+        if version == self._version:
+            return
+        self._keys = {} if version is None else {key.digest: key for key in _read(self._path)}
+        self._version = version
+
+
+def _read(path: Path) -> list[ApiKey]:
+    try:
+        data = path.read_bytes()
+        version = msgspec.json.decode(data, type=dict).get("format")
+        if version != FORMAT:
+            raise VersionError(f"{path} has format {version!r}, this release reads {FORMAT}")
+        return msgspec.json.decode(data, type=_File).keys
+    except msgspec.DecodeError as error:
+        raise EncodingError(f"{path} is damaged: {error}") from error
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """Put the new file in the old one's place durably, readable by its owner only."""
+    beside = path.with_name(path.name + ".new")
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        os.fchmod(descriptor, 0o600)
+        file.write(data)
+        file.flush()
+        os.fsync(descriptor)
+    beside.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

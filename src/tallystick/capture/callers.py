@@ -1,0 +1,109 @@
+"""Who calls: an originator by key, or somebody on this machine who only says so.
+
+| request | assurance | acted for | the upstream sees |
+|---|---|---|---|
+| `Bearer tly_…` | `api-key` | the key's originator | the gateway's own key |
+| loopback, no key | `asserted` | nobody named | the gateway's own key |
+| loopback, another bearer token | `asserted` | nobody named | that token |
+| anything else | refused, 401, counted, not recorded: strangers write no statements | | |
+
+A web page that somebody on this machine visits can send requests to loopback too. Without a key
+only such requests are served that name a loopback host and come from no other page.
+"""
+
+import ipaddress
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from tallystick.capture.api_keys import PREFIX, ApiKeys
+from tallystick.capture.problems import Problem, ProblemError, key_demanded
+from tallystick.capture.settings import GatewaySettings
+from tallystick.errors import RefusedError, TallystickError
+from tallystick.statement import Assurance, Relation
+
+_BEARER: Final = "bearer "
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """For whom a call is made.
+
+    Attributes:
+        assurance: How strongly the originator is known.
+        links: Names the originator's registered key, if there is one.
+        authorization: What the upstream is sent; never recorded.
+    """
+
+    assurance: str
+    links: Mapping[str, tuple[bytes, ...]]
+    authorization: str | None
+
+
+class Callers:
+    """Decides who may call. Counts whom it refused."""
+
+    def __init__(self, keys: ApiKeys, settings: GatewaySettings, clock: Callable[[], int]) -> None:
+        """Look tokens up in `keys`, as of `clock`, in seconds since 1970."""
+        self._keys, self._clock = keys, clock
+        self._loopback_allowed = not settings.require_key
+        own = settings.upstream_key
+        self._own = f"Bearer {own}" if own else None
+        self.refused = 0
+
+    def identify(self, scope: Mapping[str, Any]) -> Caller:
+        """Return who calls.
+
+        Raises:
+            ProblemError: Nobody who may.
+        """
+        headers = _chosen(scope["headers"])
+        authorization = headers.get(b"authorization", "")
+        is_bearer = authorization[: len(_BEARER)].lower() == _BEARER
+        token = authorization[len(_BEARER) :].strip() if is_bearer else ""
+        try:
+            if token.startswith(PREFIX):
+                return self._resolve(token)
+            if not self._loopback_allowed or not _is_local(scope, headers):
+                raise ProblemError(
+                    key_demanded("this gateway serves callers with a key of its own")
+                )
+        except ProblemError:
+            self.refused += 1
+            raise
+        return Caller(Assurance.ASSERTED, {}, authorization or self._own)
+
+    def _resolve(self, token: str) -> Caller:
+        try:
+            key = self._keys.resolve(token, self._clock())
+        except RefusedError as error:
+            raise ProblemError(key_demanded(str(error))) from error
+        except TallystickError as error:
+            raise ProblemError(Problem(503, "keys_not_readable", str(error), 1)) from error
+        links = {str(Relation.ACTED_FOR): (bytes.fromhex(key.statement),)}
+        return Caller(Assurance.API_KEY, links, self._own)
+
+
+def _chosen(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, str]:
+    wanted = (b"authorization", b"host", b"origin")
+    return {name: value.decode("latin-1") for name, value in headers if name in wanted}
+
+
+def _is_local(scope: Mapping[str, Any], headers: Mapping[bytes, str]) -> bool:
+    """Tell whether a request comes over loopback, and not from a page of another site."""
+    host, origin = headers.get(b"host", ""), headers.get(b"origin")
+    ends = (scope.get("client"), scope.get("server"))
+    same_page = origin in {None, f"{scope.get('scheme', 'http')}://{host}"}
+    return same_page and _is_loopback(host) and all(end and _is_loopback(end[0]) for end in ends)
+
+
+@lru_cache(maxsize=256)
+def _is_loopback(host: str) -> bool:
+    """Tell whether a host, perhaps with a port, is this machine by its own word."""
+    try:
+        name = urlsplit(f"//{host}").hostname or "" if not host.count(":") > 1 else host
+        return name == "localhost" or ipaddress.ip_address(name.strip("[]")).is_loopback
+    except ValueError:
+        return False

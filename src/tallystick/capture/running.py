@@ -1,0 +1,63 @@
+"""What a gateway consists of while it runs, and whether a new call may begin."""
+
+from dataclasses import dataclass
+
+from tallystick.capture.callers import Callers
+from tallystick.capture.models import ModelNames
+from tallystick.capture.problems import ProblemError, stopping, too_many_calls
+from tallystick.capture.recorder import Recorder
+from tallystick.capture.registration import Registration
+from tallystick.capture.settings import GatewaySettings
+from tallystick.capture.upstream import Upstream
+
+
+@dataclass(slots=True)
+class Running:
+    """The parts of a started gateway. Belongs to the event loop's thread.
+
+    Attributes:
+        settings: As the operator gave them.
+        callers: Decides who may call.
+        models: Names of registered models.
+        upstream: The way to the model.
+        recorder: Says what happens.
+        registration: Hands that to the ledger.
+        calls: Calls under way.
+        served: Calls that had an intent, since the start.
+        stopping: No call may begin any more.
+    """
+
+    settings: GatewaySettings
+    callers: Callers
+    models: ModelNames
+    upstream: Upstream
+    recorder: Recorder
+    registration: Registration
+    calls: int = 0
+    served: int = 0
+    stopping: bool = False
+
+    def check_room(self) -> None:
+        """Refuse a call beyond those that may be under way.
+
+        Raises:
+            ProblemError: There are too many.
+        """
+        if self.calls > self.settings.calls_max:
+            raise ProblemError(too_many_calls(self.settings.calls_max))
+
+    def why_not_recorded(self) -> str | None:
+        """Return why no intent can be made durable now, None if it can.
+
+        What the ledger refuses can still be spooled: a gateway that fails open goes on so.
+
+        Raises:
+            ProblemError: The gateway is stopping.
+        """
+        if self.stopping:
+            raise ProblemError(stopping())
+        held = None if self.settings.fail_open else self.registration.held
+        if held is not None:
+            return f"the ledger refuses this gateway's statements: {held}"
+        failure = self.recorder.writer.failure
+        return None if failure is None else f"the spool cannot be written: {failure}"

@@ -1,0 +1,84 @@
+"""The outermost application: what holds for every request, the gateway's too."""
+
+from time import perf_counter
+from typing import Final
+
+from tallystick.errors import TallystickError
+from tallystick.web import limits
+from tallystick.web.answers import App, Message, Receive, Scope, Send
+from tallystick.web.lifespan import Lifespan
+from tallystick.web.problems import BusyError, native_answer
+from tallystick.web.resource import ROUTE, finish, make_call, refuse_large_headers
+from tallystick.web.service import Service
+
+OTHER: Final = "other"
+"""Route or method of requests that no resource answered, in the metrics."""
+METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
+WEB_SOCKET_CLOSED: Final = 1000
+
+
+class Gate:
+    """Limits and counts requests, and hands them on."""
+
+    def __init__(self, service: Service, inner: App, lifespan: Lifespan) -> None:
+        """Stand before `inner`."""
+        self._service, self._inner, self._lifespan = service, inner, lifespan
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or run as long as the server does."""
+        if scope["type"] == "lifespan":
+            await self._lifespan.run(receive, send)
+        elif scope["type"] == "http":
+            await self._answer(scope, _Counted(receive, send))
+        else:  # a web socket: nothing here speaks that
+            await send({"type": "websocket.close", "code": WEB_SOCKET_CLOSED})
+
+    async def _answer(self, scope: Scope, counted: "_Counted") -> None:
+        begun = perf_counter()
+        self._service.requests += 1
+        try:
+            await self._inner_or_refuse(scope, counted)
+        finally:
+            self._service.requests -= 1
+            self._count(scope, counted, perf_counter() - begun)
+
+    async def _inner_or_refuse(self, scope: Scope, counted: "_Counted") -> None:
+        try:
+            refuse_large_headers(scope, limits.HEADER_BYTES_MAX)
+            if self._service.requests > self._service.settings.requests_max:
+                raise BusyError(f"{self._service.requests - 1} requests are being answered already")
+        except TallystickError as error:
+            call = make_call(self._service, scope, counted.receive, counted.send)
+            await finish(call, native_answer(error))
+        else:
+            await self._inner(scope, counted.receive, counted.send)
+
+    def _count(self, scope: Scope, counted: "_Counted", seconds: float) -> None:
+        telemetry, route = self._service.telemetry, scope.get(ROUTE, OTHER)
+        method = scope["method"] if scope["method"] in METHODS else OTHER
+        telemetry.requests.add(1, method, route, str(counted.status))
+        telemetry.latency.observe(seconds, route)
+        telemetry.received.add(counted.received_bytes)
+        telemetry.sent.add(counted.sent_bytes)
+
+
+class _Counted:
+    """A request's two ends, with what went through them."""
+
+    __slots__ = ("_receive", "_send", "received_bytes", "sent_bytes", "status")
+
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self._receive, self._send = receive, send
+        self.received_bytes = self.sent_bytes = self.status = 0
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        self.received_bytes += len(message.get("body", b""))
+        return message
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+        else:
+            self.sent_bytes += len(message.get("body", b""))
+        await self._send(message)

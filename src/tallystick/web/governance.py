@@ -1,0 +1,70 @@
+"""Who may register what, and with which keys: public, because verifiers need it."""
+
+from itertools import islice
+from typing import Final
+
+from tallystick.errors import InputError
+from tallystick.ledger import parse_policy_payload
+from tallystick.ledger.policy import read_policy
+from tallystick.statement import b64
+from tallystick.statement.governance import KeyRecord, StatementType, parse_genesis
+from tallystick.web.answers import Answer, json_answer
+from tallystick.web.call import Call
+from tallystick.web.cursors import next_path, read_cursor
+from tallystick.web.lookup import parse_number
+from tallystick.web.schemas import KeysView, KeyView, PolicyView, RuleView
+
+KEYS_MAX: Final = 1000
+"""Keys on one page."""
+
+
+def policy(call: Call) -> Answer:
+    """Return the registration policy that holds now, and the statement that registered it."""
+    ledger = call.service.ledger
+    found = ledger.get(ledger.state.policy_id)
+    if found.statement.header.type == StatementType.GENESIS:
+        registered = read_policy(parse_genesis(found.statement.payload).policy)
+    else:
+        registered = parse_policy_payload(found.statement.payload)
+    content = registered.content()
+    rules = [
+        RuleView(rule["types"], rule.get("issuers", []), rule.get("kinds", []))
+        for rule in content["rules"]
+    ]
+    return json_answer(PolicyView(found.statement.id.hex(), found.index, content["version"], rules))
+
+
+def keys(call: Call) -> Answer:
+    """Return the keys of the log and of all registered issuers.
+
+    Raises:
+        InputError: The limit is outside 1..KEYS_MAX.
+    """
+    limit = parse_number(call, "limit", KEYS_MAX)
+    if not 1 <= limit <= KEYS_MAX:
+        raise InputError(f"limit must be in 1..{KEYS_MAX}, got {limit}")
+    ledger, first = call.service.ledger, read_cursor(call.query, 0)
+    genesis = parse_genesis(ledger.at(0).statement.payload)
+    records = list(ledger.state.keys.values())
+    shown = [_key_view(index, record) for index, record in islice(records, first, first + limit)]
+    more = first + limit < len(records)
+    view = KeysView(
+        origin=ledger.card.origin,
+        checkpoint_key=ledger.card.checkpoint_key,
+        receipt_key=b64.encode_url(ledger.receipt_signer.public.encode()),
+        operator=genesis.operator,
+        keys=shown,
+        next=call.url(next_path("/keys", call.query, first + limit)) if more else None,
+    )
+    return json_answer(view)
+
+
+def _key_view(index: int, record: KeyRecord) -> KeyView:
+    return KeyView(
+        issuer=record.issuer,
+        key_id=record.key.thumbprint().hex(),
+        key=b64.encode_url(record.key.encode()),
+        kind=str(record.kind),
+        name=record.name,
+        index=index,
+    )

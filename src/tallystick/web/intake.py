@@ -1,0 +1,75 @@
+"""The way from the event loop to the ledger: registration in threads, several at a time.
+
+While one thread has the sequencer's turn, others wait for worker processes to check signatures;
+what queues up meanwhile becomes one group commit. So there are a few more threads than workers.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from tallystick.errors import TallystickError
+from tallystick.ledger import Ledger, Proof, Registered, Submission
+from tallystick.log import Snapshot
+
+Read = Submission | TallystickError
+"""A submission, or what was wrong with the bytes that should be one."""
+Answer = Registered | TallystickError
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What became of submissions.
+
+    Attributes:
+        answers: One per submission, in order.
+        snapshot: A signed state of the log that contains all that were registered; None if none
+            was.
+        proofs: By place, for those that were registered, if proofs were asked for.
+    """
+
+    answers: list[Answer]
+    snapshot: Snapshot | None
+    proofs: dict[int, Proof]
+
+
+class Intake:
+    """Registers what the event loop hands in."""
+
+    def __init__(self, ledger: Ledger, workers: int) -> None:
+        """Register in a ledger whose signatures `workers` processes check."""
+        self._ledger = ledger
+        self._threads = ThreadPoolExecutor(workers + 2, thread_name_prefix="tallystick-intake")
+
+    async def register(self, reads: Sequence[Read], *, prove: bool = False) -> Taken:
+        """Register submissions in their order; errors among them are handed through.
+
+        Args:
+            reads: Signed statements with what comes beside them.
+            prove: Also make receipts, all for the same checkpoint.
+
+        Raises:
+            UnavailableError: Nothing is known to be registered; send the same bytes again.
+        """
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, self._register, reads, prove)
+
+    def close(self) -> None:
+        """Finish what was handed in."""
+        self._threads.shutdown()
+
+    def _register(self, reads: Sequence[Read], prove: bool) -> Taken:  # noqa: FBT001 - an executor hands on positions
+        registered = iter(self._ledger.register([r for r in reads if isinstance(r, Submission)]))
+        answers = [next(registered) if isinstance(r, Submission) else r for r in reads]
+        snapshots = [a.snapshot for a in answers if isinstance(a, Registered)]
+        newest = max(snapshots, key=lambda s: s.checkpoint.size, default=None)
+        proofs = self._prove(answers, newest) if prove and newest is not None else {}
+        return Taken(answers, newest, proofs)
+
+    def _prove(self, answers: Sequence[Answer], snapshot: Snapshot) -> dict[int, Proof]:
+        return {
+            place: self._ledger.prove_found(self._ledger.at(answer.index), snapshot)
+            for place, answer in enumerate(answers)
+            if isinstance(answer, Registered)
+        }

@@ -1,0 +1,46 @@
+"""The largest of everything that comes from outside; each has a test on both sides.
+
+Those that an operator may want to change are defaults of `tallystick.web.settings.Settings`.
+"""
+
+from typing import Final
+
+from tallystick.statement import ENTRY_BYTES_MAX
+
+BODY_BYTES_MAX: Final = 64 << 20
+"""A body that is read as a whole: a batch of statements."""
+ENTRY_BODY_BYTES_MAX: Final = ENTRY_BYTES_MAX + 4096
+"""A body that is one signed statement; some slack lets the parser say what is too long."""
+ENTRIES_MAX: Final = 10_000
+"""Statements in one batch. A stream has no such limit."""
+LINE_BYTES_MAX: Final = 8 << 20
+"""One line of a stream."""
+BUFFERED_BYTES_MAX: Final = 256 << 20
+"""Bodies of all requests together that are held in memory."""
+REQUESTS_MAX: Final = 256
+"""Requests at the same time, those of the gateway included."""
+
+HEADER_BYTES_MAX: Final = 32 << 10
+"""Request line and headers."""
+HEADER_SECONDS_MAX: Final = 10.0
+"""Until the headers of a request are complete."""
+QUERY_FIELDS_MAX: Final = 32
+"""Fields of a query string."""
+
+BODY_PAUSE_SECONDS_MAX: Final = 10.0
+"""Between two pieces of a body."""
+BODY_SECONDS_MAX: Final = 300.0
+"""Until a body is complete; in a stream, until its next line is."""
+SEND_SECONDS_MAX: Final = 60.0
+"""Until a client has taken a piece of its answer."""
+KEEP_ALIVE_SECONDS_MAX: Final = 75
+"""Until the next request of a connection begins."""
+LINGER_BYTES_MAX: Final = 1 << 20
+"""Of a body that was refused, read and thrown away so that the client sees the answer."""
+LINGER_SECONDS_MAX: Final = 1.0
+"""The same in time."""
+
+REGISTER_SECONDS_MAX: Final = 10.0
+"""Until `POST /entries` answers 303 instead of waiting for the receipt."""
+RUNNING_MAX: Final = 1024
+"""Registrations whose outcome `GET /entries/{id}` remembers after such an answer."""

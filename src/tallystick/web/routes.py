@@ -1,0 +1,304 @@
+"""Everything that is served, in one table: router and OpenAPI document are made from it.
+
+Hot operations stand first, because the router tries paths in order.
+"""
+
+from typing import Any, Final
+
+from tallystick.web import (
+    entries,
+    governance,
+    health,
+    lookup,
+    openapi,
+    scitt_keys,
+    statements,
+    tiles,
+)
+from tallystick.web.access import Access
+from tallystick.web.answers import CBOR, COSE, JSON, NDJSON, OCTETS, TEXT
+from tallystick.web.metrics import TEXT_FORMAT
+from tallystick.web.operations import BYTES, Dialect, Operation, Parameter, Reply
+from tallystick.web.schemas import (
+    BatchAnswer,
+    ConsistencyView,
+    EntryResult,
+    KeysView,
+    PageView,
+    PolicyView,
+    RegisteredAnswer,
+    StatementView,
+    StreamEnd,
+    SubmissionBody,
+)
+
+_HEX32: Final = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
+_HEX16: Final = {"type": "string", "pattern": "^[0-9a-f]{32}$"}
+_TIME: Final = {
+    "anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "format": "date-time"}]
+}
+_SIZE: Final = {"type": "integer", "minimum": 0}
+_FLAG: Final = {"type": "boolean", "default": False}
+
+
+def _in_path(name: str, text: str, schema: dict[str, Any]) -> Parameter:
+    return Parameter(name, text, schema, place="path")
+
+
+_ID: Final = _in_path("id", "Statement id.", _HEX32)
+_CURSOR: Final = Parameter("cursor", "Where the last page ended: take it from `next`.")
+_RECEIPTS: Final = Parameter("receipts", "Also give a receipt for each statement.", _FLAG)
+
+_WRITES: Final = (
+    Operation(
+        name="register",
+        method="POST",
+        path="/statements",
+        handler=statements.register,
+        summary="Register one signed statement, a batch, or a stream; a retry gets the first index",
+        takes={
+            COSE: BYTES,
+            JSON: (SubmissionBody, list[SubmissionBody]),
+            CBOR: BYTES,
+            NDJSON: SubmissionBody,
+        },
+        parameters=(_RECEIPTS,),
+        replies=(
+            Reply(
+                200,
+                "A batch or stream, or a retry of one.",
+                {JSON: (BatchAnswer, RegisteredAnswer), NDJSON: (EntryResult, StreamEnd)},
+            ),
+            Reply(201, "One statement is registered.", {JSON: RegisteredAnswer}),
+        ),
+        access=Access.TRUSTED,
+    ),
+    Operation(
+        name="scrapiRegister",
+        method="POST",
+        path="/entries",
+        handler=entries.register_entry,
+        summary="Register a signed statement and get its receipt (SCRAPI)",
+        takes={COSE: BYTES},
+        replies=(
+            Reply(201, "It is registered: its receipt.", {COSE: BYTES}),
+            Reply(303, "Registration takes longer: ask at `Location`."),
+        ),
+        access=Access.TRUSTED,
+        dialect=Dialect.SCRAPI,
+        tag="scrapi",
+    ),
+)
+
+_TILES: Final = (
+    Operation(
+        name="checkpoint",
+        method="GET",
+        path="/checkpoint",
+        handler=tiles.checkpoint,
+        summary="The newest published checkpoint (C2SP tlog-checkpoint)",
+        replies=(Reply(200, "A signed note.", {TEXT: BYTES}),),
+        tag="tiles",
+    ),
+    Operation(
+        name="tile",
+        method="GET",
+        path="/tile/{level}/{number:path}",
+        handler=tiles.tile,
+        summary="A tile of hashes, or a bundle of entries (C2SP tlog-tiles)",
+        parameters=(
+            _in_path("level", "0 to 63, or `entries`.", {"type": "string"}),
+            _in_path(
+                "number",
+                "As `x001/x234/067`, or `x001/x234/067.p/17` for a partial one.",
+                {"type": "string"},
+            ),
+        ),
+        replies=(Reply(200, "Hashes, or entries behind their lengths.", {OCTETS: BYTES}),),
+        tag="tiles",
+    ),
+)
+
+_READS: Final = (
+    Operation(
+        name="statement",
+        method="GET",
+        path="/statements/{id}",
+        handler=lookup.statement,
+        summary="A statement with its proof; the entry alone with `Accept: application/cose`",
+        parameters=(_ID,),
+        replies=(Reply(200, "It is registered.", {JSON: StatementView, COSE: BYTES}),),
+    ),
+    Operation(
+        name="search",
+        method="GET",
+        path="/statements",
+        handler=lookup.search,
+        summary="Search statements, newest first; complete only as far as the index is trusted",
+        parameters=(
+            Parameter("issuer", "DID of who signed."),
+            Parameter("subject", "What it is about."),
+            Parameter("type", "Statement type."),
+            Parameter("model", "SHA-256 of the model that was used.", _HEX32),
+            Parameter("link", "Id of a statement that it points to.", _HEX32),
+            Parameter("emitter", "Process that wrote it.", _HEX16),
+            Parameter("since", "Issued then or later, by the issuer's claim.", _TIME),
+            Parameter("until", "Issued then or before.", _TIME),
+            Parameter(
+                "limit",
+                "Most results.",
+                {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100},
+            ),
+            _CURSOR,
+        ),
+        replies=(Reply(200, "One page.", {JSON: PageView}),),
+    ),
+    Operation(
+        name="proof",
+        method="GET",
+        path="/proofs/{id}",
+        handler=lookup.proof,
+        summary="The proof of a statement as text (C2SP tlog-proof)",
+        parameters=(_ID,),
+        replies=(Reply(200, "It is registered.", {TEXT: BYTES}),),
+    ),
+    Operation(
+        name="consistency",
+        method="GET",
+        path="/consistency",
+        handler=lookup.consistency,
+        summary="Proof that the log of one size is a prefix of the log of another",
+        parameters=(
+            Parameter("from", "The smaller size, at least 1.", _SIZE),
+            Parameter("to", "The larger size; the newest by default.", _SIZE),
+        ),
+        replies=(Reply(200, "Both roots and the path.", {JSON: ConsistencyView}),),
+    ),
+    Operation(
+        name="bundle",
+        method="GET",
+        path="/bundles/{id}",
+        handler=lookup.bundle,
+        summary="The evidence bundle of a statement, for `tally verify`",
+        parameters=(
+            _ID,
+            Parameter("content", "Open the content, where settings and caller allow it.", _FLAG),
+            Parameter("rows", "Open the rows of batches as well.", _FLAG),
+        ),
+        replies=(Reply(200, "A `*.tally.json` file.", {JSON: BYTES}),),
+    ),
+    Operation(
+        name="policy",
+        method="GET",
+        path="/policy",
+        handler=governance.policy,
+        summary="The registration policy that holds now",
+        replies=(Reply(200, "Policy and the statement that registered it.", {JSON: PolicyView}),),
+    ),
+    Operation(
+        name="keys",
+        method="GET",
+        path="/keys",
+        handler=governance.keys,
+        summary="The log's keys and those of all registered issuers",
+        parameters=(
+            Parameter(
+                "limit",
+                "Most keys.",
+                {"type": "integer", "minimum": 1, "maximum": governance.KEYS_MAX},
+            ),
+            _CURSOR,
+        ),
+        replies=(Reply(200, "In the order of their registration.", {JSON: KeysView}),),
+    ),
+)
+
+_SCRAPI: Final = (
+    Operation(
+        name="scrapiReceipt",
+        method="GET",
+        path="/entries/{id}",
+        handler=entries.resolve_entry,
+        summary="A fresh receipt for a registered statement (SCRAPI)",
+        parameters=(_ID,),
+        replies=(
+            Reply(200, "Its receipt.", {COSE: BYTES}),
+            Reply(302, "It is still being registered."),
+        ),
+        dialect=Dialect.SCRAPI,
+        tag="scrapi",
+    ),
+    Operation(
+        name="scittKeys",
+        method="GET",
+        path="/.well-known/scitt-keys",
+        handler=scitt_keys.key_set,
+        summary="The keys that verify receipts, as a COSE_KeySet (SCRAPI)",
+        replies=(Reply(200, "All keys.", {CBOR: BYTES}),),
+        dialect=Dialect.SCRAPI,
+        tag="scrapi",
+    ),
+    Operation(
+        name="scittKey",
+        method="GET",
+        path="/.well-known/scitt-keys/{kid}",
+        handler=scitt_keys.one_key,
+        summary="One of these keys, as a COSE_Key (SCRAPI)",
+        parameters=(_in_path("kid", "The key id of a receipt, base64url.", {"type": "string"}),),
+        replies=(Reply(200, "The key.", {CBOR: BYTES}),),
+        dialect=Dialect.SCRAPI,
+        tag="scrapi",
+    ),
+    Operation(
+        name="transparencyConfiguration",
+        method="GET",
+        path="/.well-known/transparency-configuration",
+        handler=scitt_keys.configuration,
+        summary="What older SCRAPI clients ask first: a map in CBOR, or in JSON on demand",
+        replies=(Reply(200, "Issuer and addresses.", {CBOR: BYTES, JSON: BYTES}),),
+        dialect=Dialect.SCRAPI,
+        tag="scrapi",
+    ),
+)
+
+_OPERATIONS: Final = (
+    Operation(
+        name="healthz",
+        method="GET",
+        path="/healthz",
+        handler=health.alive,
+        summary="Does the process live",
+        replies=(Reply(200, "It does.", {JSON: health.Health}),),
+        tag="service",
+    ),
+    Operation(
+        name="readyz",
+        method="GET",
+        path="/readyz",
+        handler=health.ready,
+        summary="Does the service take statements now",
+        replies=(Reply(200, "It does.", {JSON: health.Health}),),
+        tag="service",
+    ),
+    Operation(
+        name="metrics",
+        method="GET",
+        path="/metrics",
+        handler=health.metrics,
+        summary="Counts in the text format of Prometheus",
+        replies=(Reply(200, "All counts.", {TEXT_FORMAT: BYTES}),),
+        access=Access.TRUSTED,
+        tag="service",
+    ),
+    Operation(
+        name="openapi",
+        method="GET",
+        path="/openapi.json",
+        handler=openapi.document_answer,
+        summary="This document",
+        replies=(Reply(200, "OpenAPI 3.1.", {JSON: BYTES}),),
+        tag="service",
+    ),
+)
+
+OPERATIONS: Final = (*_WRITES, *_TILES, *_READS, *_SCRAPI, *_OPERATIONS)

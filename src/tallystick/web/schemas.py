@@ -1,0 +1,300 @@
+"""What the native API takes and gives, as JSON. Bytes are base64url without padding, ids hex."""
+
+import msgspec
+
+from tallystick.web.problems import Problem
+
+
+class FieldBody(msgspec.Struct, forbid_unknown_fields=True):
+    """One field of content.
+
+    Attributes:
+        salt: 32 bytes, base64url.
+        value: Deterministic CBOR, base64url.
+    """
+
+    salt: str
+    value: str
+
+
+class ContentBody(msgspec.Struct, forbid_unknown_fields=True):
+    """What a statement commits to, to be kept in the vault.
+
+    Attributes:
+        salt: 32 bytes of the whole, base64url.
+        fields: By name.
+    """
+
+    salt: str
+    fields: dict[str, FieldBody]
+
+
+class RowsBody(msgspec.Struct, forbid_unknown_fields=True):
+    """Rows of a batch statement, to be kept in the vault.
+
+    Attributes:
+        salts: 32 bytes per row, concatenated, base64url.
+        records: Encoded rows, base64url.
+        subjects: Whom each row is about, if rows of one subject are to be erased together.
+    """
+
+    salts: str
+    records: list[str]
+    subjects: list[str | int] | None = None
+
+
+class SubmissionBody(msgspec.Struct, forbid_unknown_fields=True):
+    """A signed statement, with what comes beside it.
+
+    Attributes:
+        entry: COSE_Sign1, base64url.
+        content: What it commits to.
+        leaves: Leaf hashes of a batch statement, concatenated, base64url; required for those.
+        rows: Rows of a batch statement.
+    """
+
+    entry: str
+    content: ContentBody | None = None
+    leaves: str | None = None
+    rows: RowsBody | None = None
+
+
+class EntryResult(msgspec.Struct, omit_defaults=True):
+    """What became of one statement of several: index and id, or a problem.
+
+    Attributes:
+        index: Its place in the log, for ever.
+        id: Statement id.
+        existed: It had been registered before; this was a retry.
+        receipt: COSE receipt, base64url, if it was asked for.
+        problem: Why it is not registered.
+    """
+
+    index: int | None = None
+    id: str | None = None
+    existed: bool = False
+    receipt: str | None = None
+    problem: Problem | None = None
+
+
+class RegisteredAnswer(msgspec.Struct, omit_defaults=True):
+    """Answer for one statement.
+
+    Attributes:
+        index: Its place in the log, for ever.
+        id: Statement id.
+        checkpoint: Signed note of a log that contains it; may not be published yet.
+        existed: It had been registered before; this was a retry.
+        receipt: COSE receipt for that checkpoint, base64url, if it was asked for.
+    """
+
+    index: int
+    id: str
+    checkpoint: str
+    existed: bool = False
+    receipt: str | None = None
+
+
+class BatchAnswer(msgspec.Struct):
+    """Answer for several statements.
+
+    Attributes:
+        results: One per statement, in order.
+        checkpoint: Signed note of a log that contains all that are registered, and to which all
+            receipts lead; null if none is.
+    """
+
+    results: list[EntryResult]
+    checkpoint: str | None
+
+
+class StreamEnd(msgspec.Struct):
+    """Last line of the answer to a stream.
+
+    Attributes:
+        checkpoint: Signed note of a log that contains all that are registered; null if none is.
+        registered: How many are, retries included.
+        refused: How many are not.
+        problem: Why the stream was not read to its end; null if it was.
+    """
+
+    checkpoint: str | None
+    registered: int
+    refused: int
+    problem: Problem | None
+
+
+class HeaderView(msgspec.Struct, omit_defaults=True):
+    """A statement's protected header, decoded. All of it is the issuer's claim.
+
+    Attributes:
+        algorithm: COSE number.
+        key_id: RFC 9679 thumbprint, hex.
+        issuer: DID of who signed.
+        subject: What it is about.
+        issued_at: Seconds since 1970.
+        type: Statement type; absent in statements of other products.
+        content_type: Media type of what the payload commits to, or of the payload itself.
+        hashed: The payload is a commitment.
+        location: Hint where the content is.
+        emitter: Process that wrote it, hex.
+        epoch: Count of its starts.
+        seq: Count of its statements in this epoch.
+        prev: Statement before this one, hex.
+        links: Other statements by relation, hex.
+        model: SHA-256 of the model that was used, hex.
+        assurance: How strongly the originator is known.
+    """
+
+    algorithm: int
+    key_id: str
+    issuer: str
+    subject: str
+    issued_at: int | None = None
+    type: str | None = None
+    content_type: str | None = None
+    hashed: bool = False
+    location: str | None = None
+    emitter: str | None = None
+    epoch: int | None = None
+    seq: int | None = None
+    prev: str | None = None
+    links: dict[str, list[str]] = {}
+    model: str | None = None
+    assurance: str | None = None
+
+
+class FoundView(msgspec.Struct):
+    """A statement in a search result.
+
+    Attributes:
+        index: Its place in the log.
+        id: Statement id.
+        header: Decoded.
+    """
+
+    index: int
+    id: str
+    header: HeaderView
+
+
+class StatementView(msgspec.Struct):
+    """A registered statement with its proof.
+
+    Attributes:
+        index: Its place in the log.
+        id: Statement id.
+        header: Decoded.
+        entry: As registered, base64url.
+        receipt: COSE receipt, base64url.
+        checkpoint: Signed note that the receipt leads to.
+    """
+
+    index: int
+    id: str
+    header: HeaderView
+    entry: str
+    receipt: str
+    checkpoint: str
+
+
+class PageView(msgspec.Struct):
+    """Some results, newest first. Complete only as far as the operator's index is trusted.
+
+    Attributes:
+        statements: What was found.
+        next: Address of the next page; null where this was all.
+    """
+
+    statements: list[FoundView]
+    next: str | None
+
+
+class ConsistencyView(msgspec.Struct):
+    """That an older log is a prefix of a newer one (RFC 9162, section 2.1.4).
+
+    Attributes:
+        from_size: Size of the older.
+        from_root: Its root, base64url.
+        to_size: Size of the newer.
+        to_root: Its root, base64url.
+        path: The proof, base64url each.
+        checkpoint: The newest signed note, of a size of at least `to_size`.
+    """
+
+    from_size: int
+    from_root: str
+    to_size: int
+    to_root: str
+    path: list[str]
+    checkpoint: str
+
+
+class RuleView(msgspec.Struct, omit_defaults=True):
+    """A rule: these issuers, or all of these kinds, may register these types.
+
+    Attributes:
+        types: Statement types; `*` is every type.
+        issuers: DIDs.
+        kinds: Kinds of issuers.
+    """
+
+    types: list[str]
+    issuers: list[str] = []
+    kinds: list[str] = []
+
+
+class PolicyView(msgspec.Struct):
+    """The registration policy that holds now.
+
+    Attributes:
+        statement: Id of the statement that registered it.
+        index: Its place in the log.
+        version: Version of the policy's format.
+        rules: Any of them may allow.
+    """
+
+    statement: str
+    index: int
+    version: int
+    rules: list[RuleView]
+
+
+class KeyView(msgspec.Struct):
+    """A registered key: this issuer signs with it, says the operator.
+
+    Attributes:
+        issuer: DID.
+        key_id: RFC 9679 thumbprint, hex.
+        key: COSE_Key, base64url.
+        kind: person, organisation, machine or ai.
+        name: Public name; always null for a person.
+        index: Entry that registered it.
+    """
+
+    issuer: str
+    key_id: str
+    key: str
+    kind: str
+    name: str | None
+    index: int
+
+
+class KeysView(msgspec.Struct):
+    """Registered keys in the order of their registration.
+
+    Attributes:
+        origin: Name of the log.
+        checkpoint_key: Verifier key of its checkpoints.
+        receipt_key: COSE_Key of its receipts, base64url.
+        operator: DID of who governs the log.
+        keys: Of all issuers.
+        next: Address of the next page; null where this was all.
+    """
+
+    origin: str
+    checkpoint_key: str
+    receipt_key: str
+    operator: str
+    keys: list[KeyView]
+    next: str | None

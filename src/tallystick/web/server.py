@@ -1,0 +1,175 @@
+"""Serve until told to end: no longer ready, no longer accepting, finished, closed."""
+
+import gc
+import logging
+import socket
+import sys
+from collections.abc import Callable
+from signal import SIGINT
+from time import monotonic
+from types import FrameType
+from typing import Final
+
+import uvicorn
+
+from tallystick.errors import UnavailableError
+from tallystick.ledger import Home, Ledger, PooledChecks
+from tallystick.web.access import Authorize
+from tallystick.web.answers import App
+from tallystick.web.app import gate
+from tallystick.web.protocol import LimitedProtocol
+from tallystick.web.service import Service
+from tallystick.web.settings import Settings
+
+BACKLOG: Final = 512
+"""Connections that wait to be accepted."""
+SWITCH_SECONDS: Final = 0.001
+"""How long a thread may compute before another one gets its turn: the event loop must not wait
+for the 5 ms that Python gives by default."""
+GC_OBJECTS: Final = 20_000
+"""Objects made between two searches for cycles: a batch of statements makes thousands, which form
+none, and live until they are in files."""
+
+_log = logging.getLogger(__name__)
+
+
+def open_ledger(home: Home, passphrase: bytes, settings: Settings) -> Ledger:
+    """Open a ledger as the settings say.
+
+    Raises:
+        TallystickError: As `Ledger.open`.
+    """
+    return Ledger.open(
+        home,
+        passphrase,
+        checks=PooledChecks(settings.workers) if settings.workers else None,
+        head=settings.head,
+        publish_seconds=settings.publish_seconds,
+    )
+
+
+def serve(
+    ledger: Ledger,
+    settings: Settings,
+    *,
+    gateway_app: App | None = None,
+    authorize: Authorize | None = None,
+    on_listening: Callable[[str], None] | None = None,
+) -> None:
+    """Serve a ledger until SIGTERM or SIGINT, then close it.
+
+    Args:
+        ledger: Open for writing; closed when this returns or raises.
+        settings: How to serve.
+        gateway_app: Mounted under `/v1`.
+        authorize: Knows API keys.
+        on_listening: Called with the service's address once it accepts connections.
+
+    Raises:
+        InputError: The settings would expose the service without protection.
+        UnavailableError: The address is taken.
+    """
+    try:
+        server = Server(ledger, settings, gateway_app, authorize, on_listening)
+        server.run()
+    finally:
+        ledger.close()
+
+
+class Server(uvicorn.Server):
+    """A running service; `stop` may be called from any thread."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        settings: Settings,
+        gateway_app: App | None = None,
+        authorize: Authorize | None = None,
+        on_listening: Callable[[str], None] | None = None,
+    ) -> None:
+        """Take the address; connections wait until `run`.
+
+        Raises:
+            InputError: The settings would expose the service without protection.
+            UnavailableError: The address is taken.
+        """
+        settings.check_exposure(keys=authorize is not None)
+        self._socket = _listen(settings)
+        self.service = Service(ledger, settings, authorize)
+        self._on_listening = on_listening
+        self._end_at: float | None = None
+        super().__init__(_config(gate(self.service, gateway_app), settings))
+
+    @property
+    def url(self) -> str:
+        """The service's address."""
+        settings = self.service.settings
+        scheme = "http" if settings.tls_certificate is None else "https"
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        return f"{scheme}://{host}:{self._socket.getsockname()[1]}"
+
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve until told to end."""
+        before = sys.getswitchinterval(), gc.get_threshold()
+        sys.setswitchinterval(SWITCH_SECONDS)
+        gc.freeze()
+        gc.set_threshold(GC_OBJECTS, *before[1][1:])
+        try:
+            super().run(sockets or [self._socket])
+        finally:
+            sys.setswitchinterval(before[0])
+            gc.set_threshold(*before[1])
+            self._socket.close()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and say so."""
+        await super().startup(sockets)
+        if self.started and self._on_listening is not None:
+            self._on_listening(self.url)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Tell whether it is time to end."""
+        ended = await super().on_tick(counter)
+        return ended or (self._end_at is not None and monotonic() >= self._end_at)
+
+    def stop(self) -> None:
+        """Say that the service is not ready any more, and end soon."""
+        self.service.closing = True
+        if self._end_at is None:
+            self._end_at = monotonic() + self.service.settings.drain_seconds
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        """End on a signal; at once on a second ^C. The signal is not raised again afterwards."""
+        if self._end_at is not None and sig == SIGINT:
+            self._end_at, self.force_exit = 0, True
+        self.stop()
+
+
+def _listen(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        return socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise UnavailableError(
+            f"cannot listen on {settings.host} port {settings.port}: {error.strerror or error}",
+            advice="is the service running already? Choose another port with `port`",
+        ) from error
+
+
+def _config(app: App, settings: Settings) -> uvicorn.Config:
+    protocol = type("Protocol", (LimitedProtocol,), {"send_seconds_max": settings.send_seconds_max})
+    return uvicorn.Config(
+        app,
+        loop="auto",
+        http=protocol,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=settings.keep_alive_seconds_max,
+        timeout_graceful_shutdown=settings.shutdown_seconds_max,
+        ssl_certfile=settings.tls_certificate,
+        ssl_keyfile=settings.tls_key,
+    )

@@ -1,0 +1,214 @@
+"""Settings of the service: `tallystick.toml` < environment `TALLYSTICK_*` < flags.
+
+Every setting has one name in all three places: `port = 8471` in the file, `TALLYSTICK_PORT` in
+the environment. What is unknown or of the wrong type is an error that names its place.
+"""
+
+import difflib
+import ipaddress
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import msgspec
+
+from tallystick.errors import EncodingError, InputError
+from tallystick.web import limits
+
+PREFIX: Final = "TALLYSTICK_"
+OTHER_VARIABLES: Final = frozenset(
+    {"HOME", "PASSPHRASE_FILE", "DATA", "VECTORS", "ORACLES", "KILLS"}
+)
+"""Variables with our prefix that are no settings: folder, passphrase, and the test suite's."""
+
+Count = Annotated[int, msgspec.Meta(ge=1)]
+Seconds = Annotated[float, msgspec.Meta(gt=0)]
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """How the service runs.
+
+    Attributes:
+        host: Address to listen on. Another one than loopback needs a certificate and API keys.
+        port: TCP port; 0 takes a free one.
+        public_url: What clients call this service, such as `https://log.example`; links in
+            answers begin with it. By default they begin with what the client asked for.
+        tls_certificate: PEM file with the certificate chain.
+        tls_key: PEM file with its private key.
+        head: Folder of the last signed checkpoint, best on another disk; in the ledger's folder
+            by default.
+        workers: Processes that check signatures; one per core by default, 0 checks in the service
+            itself.
+        publish_seconds: How long entries wait, at most, until everybody can read them.
+        show_content: Whether callers on this machine, or with an API key, get content from the
+            vault (`?content=true`). Nobody else ever does.
+        upstream: Base URL of the model API that the gateway under `/v1` stands before; without it
+            there is no gateway.
+        upstream_key: Sent to the upstream for callers who have no key of their own for it.
+        fail_open: Whether the gateway lets calls through that it cannot record. Recorded itself.
+        require_key: Whether callers on this machine need an API key, too.
+        body_bytes_max: Largest body that is read as a whole.
+        entries_max: Most statements in one batch.
+        line_bytes_max: Longest line of a stream.
+        buffered_bytes_max: Bodies of all requests together.
+        requests_max: Most requests at the same time.
+        body_pause_seconds_max: Longest pause in a body.
+        body_seconds_max: Longest time for a body, or for one line of a stream.
+        send_seconds_max: Longest time in which a client takes nothing of its answer.
+        keep_alive_seconds_max: Longest time between two requests of a connection.
+        drain_seconds: How long the service still accepts requests, saying that it is not ready,
+            after it was told to end.
+        shutdown_seconds_max: How long it then waits for requests that are running.
+    """
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8471
+    public_url: str | None = None
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    head: Path | None = None
+    workers: Annotated[int, msgspec.Meta(ge=0, le=256)] = msgspec.field(
+        default_factory=lambda: os.cpu_count() or 1
+    )
+    publish_seconds: Seconds = 0.1
+    show_content: bool = False
+    upstream: str | None = None
+    upstream_key: str | None = None
+    fail_open: bool = False
+    require_key: bool = False
+    body_bytes_max: Count = limits.BODY_BYTES_MAX
+    entries_max: Count = limits.ENTRIES_MAX
+    line_bytes_max: Count = limits.LINE_BYTES_MAX
+    buffered_bytes_max: Count = limits.BUFFERED_BYTES_MAX
+    requests_max: Count = limits.REQUESTS_MAX
+    body_pause_seconds_max: Seconds = limits.BODY_PAUSE_SECONDS_MAX
+    body_seconds_max: Seconds = limits.BODY_SECONDS_MAX
+    send_seconds_max: Seconds = limits.SEND_SECONDS_MAX
+    keep_alive_seconds_max: Count = limits.KEEP_ALIVE_SECONDS_MAX
+    drain_seconds: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    shutdown_seconds_max: Count = 30
+
+    @property
+    def loopback(self) -> bool:
+        """Only callers on this machine can reach the service."""
+        return is_loopback(self.host)
+
+    def check_exposure(self, *, keys: bool) -> None:
+        """Refuse to be reachable from elsewhere without encryption and API keys.
+
+        Args:
+            keys: Whether there is somebody who knows API keys.
+
+        Raises:
+            InputError: Something is missing; the message names it.
+        """
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise InputError("tls_certificate and tls_key must be set together")
+        if self.require_key and not keys:
+            raise InputError("require_key is set, and there is nobody who knows API keys")
+        if self.loopback:
+            return
+        missing = [] if self.tls_certificate else ["tls_certificate and tls_key"]
+        missing += [] if keys else ["API keys"]
+        if missing:
+            raise InputError(
+                f"host {self.host} can be reached from other machines; that needs "
+                f"{' and '.join(missing)}",
+                advice="set them, or keep host = 127.0.0.1 and put a TLS proxy with "
+                "authentication before it",
+            )
+
+
+_TYPES: Final[Mapping[str, Any]] = {
+    field.name: field.type for field in msgspec.structs.fields(Settings)
+}
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a name or address is this machine's own."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def load_settings(
+    file: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> Settings:
+    """Read settings; later sources win.
+
+    Args:
+        file: `tallystick.toml`; it need not exist.
+        environ: Environment, such as `os.environ`.
+        overrides: Values of flags by setting; None stands for a flag that was not given.
+
+    Raises:
+        InputError: An unknown name or a wrong value; says where, what was seen and expected.
+        EncodingError: The file is not TOML.
+    """
+    values: dict[str, Any] = {}
+    for place, name, value, strict in [
+        *_from_file(file),
+        *_from_environment(environ or {}),
+        *_from_flags(overrides or {}),
+    ]:
+        values[name] = _convert(place, name, value, strict=strict)
+    return Settings(**values)
+
+
+_Found = tuple[str, str, Any, bool]
+"""Place, name, value, and whether the value has a type of its own."""
+
+
+def _from_file(file: Path | None) -> Iterator[_Found]:
+    if file is None:
+        return
+    try:
+        content = tomllib.loads(file.read_text())
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError) as error:
+        raise EncodingError(f"{file} is not a readable TOML file: {error}") from error
+    for name, value in content.items():
+        if _TYPES.get(name) == Path | None and isinstance(value, str):
+            # A path in the file is relative to the file, wherever the service is started.
+            yield str(file), name, str(file.parent / Path(value).expanduser()), True
+        else:
+            yield str(file), name, value, True
+
+
+def _from_environment(environ: Mapping[str, str]) -> Iterator[_Found]:
+    for variable, value in environ.items():
+        name = variable.removeprefix(PREFIX)
+        if name != variable and name not in OTHER_VARIABLES:
+            yield f"environment, {variable}", name.lower(), value, False
+
+
+def _from_flags(overrides: Mapping[str, Any]) -> Iterator[_Found]:
+    for name, value in overrides.items():
+        if value is not None:
+            yield f"--{name.replace('_', '-')}", name, value, False
+
+
+def _convert(place: str, name: str, value: Any, *, strict: bool) -> Any:
+    if name not in _TYPES:
+        near = difflib.get_close_matches(name, _TYPES, n=1)
+        raise InputError(
+            f"{place}: there is no setting {name!r}",
+            advice=f"did you mean {near[0]!r}?" if near else f"settings: {', '.join(_TYPES)}",
+        )
+    try:
+        return msgspec.convert(value, _TYPES[name], strict=strict, dec_hook=_decode)
+    except msgspec.ValidationError as error:
+        raise InputError(f"{place}: {name} is {value!r:.80}: {error}") from error
+
+
+def _decode(kind: type, value: Any) -> Any:
+    """Read what msgspec does not know."""
+    if kind is Path and isinstance(value, str | Path) and str(value):
+        return Path(value).expanduser()
+    raise msgspec.ValidationError(f"Expected `{kind.__name__.lower()}`")

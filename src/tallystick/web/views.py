@@ -1,0 +1,47 @@
+"""Statements as JSON shows them."""
+
+from tallystick.ledger import Found, Proof
+from tallystick.statement import Header, b64
+from tallystick.web.schemas import FoundView, HeaderView, StatementView
+
+
+def found_view(found: Found) -> FoundView:
+    """Show a statement without its proof."""
+    statement = found.statement
+    return FoundView(found.index, statement.id.hex(), header_view(statement.header))
+
+
+def statement_view(proof: Proof) -> StatementView:
+    """Show a statement with its proof."""
+    statement = proof.found.statement
+    return StatementView(
+        index=proof.found.index,
+        id=statement.id.hex(),
+        header=header_view(statement.header),
+        entry=b64.encode_url(statement.entry),
+        receipt=b64.encode_url(proof.receipt),
+        checkpoint=proof.checkpoint.decode(),
+    )
+
+
+def header_view(header: Header) -> HeaderView:
+    """Show a protected header."""
+    sequence = header.sequence
+    return HeaderView(
+        algorithm=header.algorithm,
+        key_id=header.key_id.hex(),
+        issuer=header.issuer,
+        subject=header.subject,
+        issued_at=header.issued_at,
+        type=header.type,
+        content_type=header.content_type,
+        hashed=header.hashed,
+        location=header.location,
+        emitter=sequence.emitter.hex() if sequence else None,
+        epoch=sequence.epoch if sequence else None,
+        seq=sequence.seq if sequence else None,
+        prev=sequence.prev.hex() if sequence and sequence.prev else None,
+        links={relation: [i.hex() for i in ids] for relation, ids in header.links.items()},
+        model=header.model.hex() if header.model else None,
+        assurance=header.assurance,
+    )

@@ -1,0 +1,70 @@
+"""Our own vectors: what was ever written stays byte for byte what is written, and verifies."""
+
+import json
+import runpy
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tallystick.evidence.records import Record
+from tallystick.statement import parse_statement
+from tallystick.statement.governance import StatementType
+from tallystick.verify import Verdict, examine, parse_policy
+
+ROOT = Path(__file__).resolve().parents[2]
+VECTORS = ROOT / "vectors"
+LEDGERS_OWN = {
+    StatementType.GENESIS,
+    StatementType.POLICY,
+    StatementType.KEY,
+    StatementType.HEARTBEAT,
+    StatementType.DATASET,
+}
+STATEMENTS = sorted((VECTORS / "statements").glob("*.cbor"))
+
+
+@pytest.fixture(scope="module")
+def written() -> dict[str, bytes]:
+    """What the code of today writes for the vectors' inputs."""
+    files: Iterator[tuple[str, bytes]] = runpy.run_path(str(ROOT / "tools/make_vectors.py"))[
+        "files"
+    ]()
+    return dict(files)
+
+
+def test_the_same_inputs_still_give_the_same_bytes(written: dict[str, bytes]) -> None:
+    on_disk = {
+        str(path.relative_to(VECTORS)): path.read_bytes()
+        for path in VECTORS.rglob("*")
+        if path.is_file() and path.name != "README.md"
+    }
+
+    assert on_disk.keys() == written.keys()
+    assert [name for name in on_disk if on_disk[name] != written[name]] == []
+
+
+@pytest.mark.parametrize("path", STATEMENTS, ids=lambda path: path.stem)
+def test_a_statement_parses_to_what_its_description_says(path: Path) -> None:
+    described: dict[str, Any] = json.loads(path.with_suffix(".json").read_text())
+
+    statement = parse_statement(path.read_bytes())
+
+    assert statement.id.hex() == described["id"]
+    assert statement.header.type == described["protected"]["-70001"]
+    assert statement.payload.hex() == described["payload"]
+
+
+def test_every_type_that_this_version_writes_has_a_vector() -> None:
+    types = {parse_statement(path.read_bytes()).header.type for path in STATEMENTS}
+
+    assert types == LEDGERS_OWN | {record.statement_type for record in Record.__subclasses__()}
+
+
+def test_the_golden_bundle_verifies() -> None:
+    policy = parse_policy((VECTORS / "trust.policy").read_bytes())
+
+    report = examine((VECTORS / "answer.tally.json").read_bytes(), policy)
+
+    assert report.verdict is Verdict.VERIFIED
