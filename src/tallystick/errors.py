@@ -6,14 +6,14 @@ TallystickError
     LimitError        larger than what is accepted
     VersionError      a format version this release does not know
     NotFoundError     names something that is not here
-  MissingExtraError   an optional dependency is not installed
+  MissingExtraError   an optional dependency is not installed: install it
   VerificationError   well-formed, but not to be believed: never retry
     SignatureError    a signature does not match its key
     ProofError        a Merkle proof does not lead to the root
     CommitmentError   content does not match what was committed to
     DamagedError      stored data contradicts itself or the checkpoint that was signed
-  IndeterminateError  nothing contradicts it, but something needed to believe it is missing
-  RefusedError        believed, but the registration policy says no
+  IndeterminateError  nothing contradicts it, but something needed is missing: get it, then verify
+  RefusedError        believed, but the registration policy says no: ask the operator
   ConflictError       somebody else was faster, or holds the lock: read again, then retry
   UnavailableError    a dependency is away, or the disk is full: wait, then retry
 

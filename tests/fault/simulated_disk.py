@@ -103,8 +103,9 @@ class SimulatedDisk:
     def block_file(self, path: Path, size: int) -> BlockFile:
         self._step()
         file = self.files.get(str(path))
-        if file is None or len(file.seen) != size:
+        if file is None:
             file = self.files[str(path)] = _File(bytearray(size), bytearray(size))
+        file.seen += bytes(max(0, size - len(file.seen)))
         self._after()
         return _SimulatedBlockFile(self, file)
 

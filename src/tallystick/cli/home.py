@@ -20,8 +20,15 @@ from tallystick.cli.session import Session, pass_session
     metavar="TYPE=WHO",
     help="Who may register a type: a kind (person, organisation, machine, ai) or a DID.",
 )
+@click.option(
+    "--generate-passphrase",
+    is_flag=True,
+    help="Make a random passphrase, and keep it in the ledger's folder.",
+)
 @pass_session
-def init(session: Session, origin: str, allow: tuple[str, ...]) -> None:
+def init(
+    session: Session, origin: str, allow: tuple[str, ...], *, generate_passphrase: bool
+) -> None:
     """Make a new, empty ledger.
 
     Its registration policy is empty at first and refuses everything: allow something with --allow
@@ -30,13 +37,15 @@ def init(session: Session, origin: str, allow: tuple[str, ...]) -> None:
     from tallystick.cli.policies import rules_from
     from tallystick.ledger import create
 
-    home = session.home
+    home, rules = session.home, rules_from(allow)
+    if generate_passphrase:
+        session.generate_passphrase()
     card = create(
         home,
         origin,
         session.passphrase(new=True),
         clock=lambda: int(time.time()),
-        policy=rules_from(allow),
+        policy=rules,
     )
     session.say(f"made the ledger {origin} in {home.root}")
     session.say(f"whoever verifies it needs {home.trust}")

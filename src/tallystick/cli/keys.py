@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tallystick.cli.api_keys import api
 from tallystick.cli.session import Session, pass_session
 from tallystick.errors import InputError
 from tallystick.statement import b64
 
 if TYPE_CHECKING:
+    from tallystick.identity import SoftwareSigner
     from tallystick.statement.governance import KeyRecord
 
 _KIND = click.option(
@@ -26,6 +28,9 @@ def keys() -> None:
     """Make, register and list keys."""
 
 
+keys.add_command(api)
+
+
 @keys.command("create")
 @click.argument("name")
 @_KIND
@@ -39,13 +44,14 @@ def create_key(
 ) -> None:
     """Make the key of an issuer called NAME here, and register it."""
     from tallystick.identity import generate
+    from tallystick.ledger import read_card
     from tallystick.statement import KeyKind
 
     issuers = session.issuers()
     signer = generate(KeyKind(algorithm))
     issuers.add_signer(name, signer)
     issuers.save()
-    _register(session, _record(session, signer, kind, public_name))
+    _register(session, key_record(signer, kind, public_name, read_card(session.home).origin))
 
 
 @keys.command("request")
@@ -62,7 +68,7 @@ def request(session: Session, name: str, kind: str, public_name: str | None, ori
     if name not in issuers.names():
         issuers.add_signer(name, generate())
         issuers.save()
-    record = _make(issuers.signer(name), kind, public_name, origin)
+    record = key_record(issuers.signer(name), kind, public_name, origin)
     session.give(_as_data(record), json.dumps(_as_data(record)))
 
 
@@ -97,13 +103,10 @@ def list_keys(session: Session) -> None:
     )
 
 
-def _record(session: Session, signer: Any, kind: str, public_name: str | None) -> "KeyRecord":
-    from tallystick.ledger import read_card
-
-    return _make(signer, kind, public_name, read_card(session.home).origin)
-
-
-def _make(signer: Any, kind: str, public_name: str | None, origin: str) -> "KeyRecord":
+def key_record(
+    signer: "SoftwareSigner", kind: str, public_name: str | None, origin: str
+) -> "KeyRecord":
+    """Return what an operator registers of a key, with the key's own signature on it."""
     from tallystick.statement.governance import IssuerKind, KeyRecord, possession_bytes
 
     if kind == IssuerKind.PERSON and public_name:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tallystick.cli.session import Session, parse_id, pass_session
+from tallystick.cli.session import Session, find_id, pass_session
 from tallystick.errors import InputError, VerificationError
 
 if TYPE_CHECKING:
@@ -69,14 +69,14 @@ def trust(session: Session) -> None:
 @click.argument("refusal")
 @pass_session
 def replay(session: Session, refusal: str) -> None:
-    """Decide again about the statement that REFUSAL (a statement id) refused.
+    """Decide again about the statement that REFUSAL (an id or index) refused.
 
     Reads the log up to that point, computes the state it had, and applies the rules.
     """
     from tallystick.ledger.replay import replay_refusal
 
     with session.reader(with_keys=True) as ledger, session.progress("Reading the log") as step:
-        recorded, decided = replay_refusal(ledger, parse_id(refusal), step)
+        recorded, decided = replay_refusal(ledger, find_id(ledger, refusal), step)
     result = {"recorded": recorded, "decided": decided, "agrees": recorded == decided}
     if recorded != decided:
         raise VerificationError(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from tallystick.cli.session import Session, parse_id, pass_session
+from tallystick.cli.session import Session, find_id, pass_session
 
 _OUTPUT = click.option(
     "--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="File to write."
@@ -23,14 +23,14 @@ _OUTPUT = click.option(
 @_OUTPUT
 @pass_session
 def prove(session: Session, statement: str, format_: str, output: Path | None) -> None:
-    """Write the proof that STATEMENT (an id) is registered.
+    """Write the proof that STATEMENT (an id or index) is registered.
 
     A receipt is a COSE_Sign1 (RFC 9942); a tlog-proof is text that tools of the C2SP family read.
     """
     from tallystick.statement import TlogProof, parse_note
 
     with session.reader(with_keys=True) as ledger:
-        proof = ledger.prove(parse_id(statement))
+        proof = ledger.prove(find_id(ledger, statement))
     if format_ == "receipt":
         data, suffix = proof.receipt, "receipt.cose"
     else:
@@ -58,12 +58,12 @@ def export(
     withhold: bool,
     rows: bool,
 ) -> None:
-    """Write the evidence bundle of STATEMENT (an id): all that is needed to verify it offline."""
+    """Write the evidence bundle of STATEMENT (an id or index): all that verifying it offline needs."""
     from tallystick.evidence import Shown, build_bundle
 
     shown = Shown(content=not withhold, fields=frozenset(fields) or None, rows=rows)
     with session.reader(with_keys=True) as ledger:
-        bundle = build_bundle(ledger, parse_id(statement), shown)
+        bundle = build_bundle(ledger, find_id(ledger, statement), shown)
     path = output or Path(f"{statement[:16]}.tally.json")
     path.write_bytes(bundle.encode())
     count = len(bundle.members)

@@ -3,12 +3,15 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from tallystick.cli.session import ID_LETTERS, Session, parse_id, pass_session
+from tallystick.cli.session import Session, find_id, parse_id, pass_session
 from tallystick.errors import InputError, NotFoundError, RefusedError
+
+LETTERS_MAX: Final = 300
+"""Letters of one value that are shown; `--json` gives all."""
 
 if TYPE_CHECKING:
     from tallystick.ledger import Found, LedgerReader, Query
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
 @click.option("--subject")
 @click.option("--type", "type_")
 @click.option("--model", metavar="SHA256")
-@click.option("--link", metavar="ID", help="Statements that point to this one.")
+@click.option("--link", metavar="ID|INDEX", help="Statements that point to this one.")
 @click.option("--since", metavar="TIME", help="Issued at or after, such as 2026-11-22T09:00.")
 @click.option("--until", metavar="TIME")
 @click.option("--limit", default=20, show_default=True)
@@ -30,8 +33,8 @@ def find(session: Session, /, limit: int, before: int | None, **wanted: str | No
     """Search statements, newest first."""
     from tallystick.ledger.reading import END
 
-    query = _query(wanted, limit, END if before is None else before)
     with session.reader() as ledger:
+        query = _query(ledger, wanted, limit, END if before is None else before)
         page = ledger.find(query)
         session.give_all((_brief(found), _line(found)) for found in page.found)
     session.say(
@@ -49,13 +52,15 @@ def show(session: Session, what: str) -> None:
         session.give_all(_of_bundle(Path(what)))
         return
     with session.reader() as ledger:
-        found = ledger.get(parse_id(what)) if len(what) == ID_LETTERS else ledger.at(_index(what))
+        found = ledger.get(find_id(ledger, what))
         data = _brief(found) | _details(found.statement)
     content = _content(session, found)
     session.give(data | ({"content": content} if content else {}), _card(data, content))
 
 
-def _query(wanted: dict[str, str | None], limit: int, before: int) -> "Query":
+def _query(
+    ledger: "LedgerReader", wanted: dict[str, str | None], limit: int, before: int
+) -> "Query":
     from tallystick.ledger import Query
 
     model, link = wanted["model"], wanted["link"]
@@ -64,7 +69,7 @@ def _query(wanted: dict[str, str | None], limit: int, before: int) -> "Query":
         subject=wanted["subject"],
         type=wanted["type_"],
         model=parse_id(model) if model else None,
-        link=parse_id(link) if link else None,
+        link=find_id(ledger, link) if link else None,
         since=_time(wanted["since"]),
         until=_time(wanted["until"]),
         limit=limit,
@@ -80,12 +85,6 @@ def _time(text: str | None) -> int | None:
     except ValueError as error:
         raise InputError(f"a time is such as 2026-11-22T09:00, got {text!r}") from error
     return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
-
-
-def _index(text: str) -> int:
-    if not text.isdigit():
-        raise InputError(f"expected a statement id, an index or a file, got {text!r}")
-    return int(text)
 
 
 def _brief(found: "Found") -> dict[str, Any]:
@@ -153,14 +152,33 @@ def _values(ledger: "LedgerReader", found: "Found") -> dict[str, Any] | None:
 
 
 def _card(data: dict[str, Any], content: dict[str, Any] | None) -> str:
-    lines = [f"{name:<11} {_short(value)}" for name, value in data.items() if value]
-    lines += [f"  {name:<11} {_short(value)}" for name, value in (content or {}).items()]
+    """Put a statement on lines: what is public first, then what the vault holds."""
+    shown = {name: value for name, value in data.items() if value is not None and value != {}}
+    shown["issued_at"] = _moment(data["issued_at"])
+    lines = [f"{name:<12} {_short(value)}" for name, value in shown.items()]
+    if content:
+        lines += ["content", *(f"  {name:<14} {_short(value)}" for name, value in content.items())]
     return "\n".join(lines)
 
 
 def _short(value: Any) -> str:
-    text = value.decode(errors="replace") if isinstance(value, bytes) else str(value)
-    return text if len(text) <= 300 else text[:300] + "…"
+    text = _readable(value)
+    return text if len(text) <= LETTERS_MAX else text[:LETTERS_MAX] + "…"
+
+
+def _readable(value: Any) -> str:
+    """Return text that a terminal can show: bytes that are no text as hex."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_readable(member)}" for name, member in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_readable, value))
+    if isinstance(value, bytes):
+        try:
+            value = value.decode()
+        except UnicodeDecodeError:
+            return value.hex()
+    text = str(value)
+    return text if text.isprintable() else repr(text)
 
 
 def _of_bundle(file: Path) -> Iterator[tuple[dict[str, Any], str]]:

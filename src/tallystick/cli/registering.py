@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from tallystick.cli.session import Session, parse_id, pass_session
+from tallystick.cli.session import Session, find_id, parse_id, pass_session
 from tallystick.errors import InputError, TallystickError
 
 if TYPE_CHECKING:
     from tallystick.identity import SoftwareSigner
     from tallystick.ledger import Registered, Submission
-    from tallystick.statement import Header
 
 _NUMBER: Final = frozenset("0123456789+-.eE")
 
@@ -35,7 +34,11 @@ _NUMBER: Final = frozenset("0123456789+-.eE")
     help="Content; VALUE is JSON or text, @FILE takes a file's bytes. Goes to the vault.",
 )
 @click.option(
-    "--link", "links", multiple=True, metavar="RELATION=ID", help="Point to another statement."
+    "--link",
+    "links",
+    multiple=True,
+    metavar="RELATION=ID",
+    help="Point to another statement, by id or index.",
 )
 @click.option("--model", metavar="SHA256", help="Digest of the model that was used.")
 @pass_session
@@ -98,22 +101,19 @@ def _new(
     links: tuple[str, ...],
     model: str | None,
 ) -> "Submission":
-    from tallystick.ledger import Submission
-    from tallystick.statement import commit, sign_statement
+    from tallystick.evidence import sign_fields
 
     if not type_ or not fields:
         raise InputError("a new statement needs --type and at least one --field")
-    signer = session.signer(issuer)
-    content = commit(dict(_field(text) for text in fields), os.urandom)
-    header = _header(
-        signer,
-        type=type_,
-        links=_links(links),
+    return sign_fields(
+        session.signer(issuer),
+        type_,
+        dict(_field(text) for text in fields),
+        issued_at=int(time.time()),
+        links=_links(session, links),
         model=parse_id(model) if model else None,
-        **({"subject": subject} if subject else {}),
+        subject=subject or uuid.uuid4().urn,
     )
-    statement = sign_statement(header, content.commitment(), signer.sign)
-    return Submission(statement.entry, content)
 
 
 def _batch_of_file(session: Session, issuer: str, file: Path) -> "Submission":
@@ -134,7 +134,7 @@ def _batch_of_selection(session: Session, issuer: str, selected: tuple[str, ...]
     with session.reader() as ledger:
         for text in selected:
             source, _, positions = text.partition(":")
-            statement = ledger.get(parse_id(source)).statement
+            statement = ledger.get(find_id(ledger, source)).statement
             known = ledger.leaves(statement)
             chosen = _positions(positions, len(known) // 32)
             leaves += b"".join(known[at * 32 : at * 32 + 32] for at in chosen)
@@ -152,19 +152,6 @@ def _batch(
         raise InputError("there are no rows")
     statement = sign_batch(signer, leaves, issued_at=int(time.time()), links=links)
     return Submission(statement.entry, leaves=leaves, rows=rows)
-
-
-def _header(signer: "SoftwareSigner", **members: Any) -> "Header":
-    from tallystick.statement import Header
-
-    members = {"subject": uuid.uuid4().urn, **members}
-    return Header(
-        algorithm=signer.algorithm,
-        key_id=signer.public.thumbprint(),
-        issuer=signer.public.did(),
-        issued_at=int(time.time()),
-        **members,
-    )
 
 
 def _register(session: Session, submissions: "list[Submission]") -> None:
@@ -233,13 +220,16 @@ def _field(text: str) -> tuple[str, Any]:
         return name, value
 
 
-def _links(texts: tuple[str, ...]) -> dict[str, tuple[bytes, ...]]:
+def _links(session: Session, texts: tuple[str, ...]) -> dict[str, tuple[bytes, ...]]:
     links: dict[str, tuple[bytes, ...]] = {}
-    for text in texts:
-        relation, separator, target = text.partition("=")
-        if not separator:
-            raise InputError(f"a link is RELATION=ID, got {text!r}")
-        links[relation] = (*links.get(relation, ()), parse_id(target))
+    if not texts:
+        return links
+    with session.reader() as ledger:
+        for text in texts:
+            relation, separator, target = text.partition("=")
+            if not separator:
+                raise InputError(f"a link is RELATION=ID, got {text!r}")
+            links[relation] = (*links.get(relation, ()), find_id(ledger, target))
     return links
 
 

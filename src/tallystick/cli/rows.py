@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from tallystick.cli.session import Session, parse_id, pass_session
+from tallystick.cli.session import Session, find_id, pass_session
 from tallystick.errors import VerificationError
 
 
@@ -19,8 +19,9 @@ from tallystick.errors import VerificationError
 )
 @pass_session
 def rows(session: Session, batches: tuple[str, ...], output: Path | None) -> None:
-    """Write the rows of batches that verify, as JSON lines, and name those that do not.
+    """Write the rows that verify as JSON lines, and name those that do not.
 
+    BATCH is the id or index of a batch statement.
     Exits with 1 if any row was refused.
     """
     from tallystick.evidence import load_rows
@@ -28,7 +29,7 @@ def rows(session: Session, batches: tuple[str, ...], output: Path | None) -> Non
 
     trust = parse_policy(session.home.trust.read_bytes())
     with session.reader(with_keys=True) as ledger:
-        loaded = load_rows(ledger, [parse_id(batch) for batch in batches], trust)
+        loaded = load_rows(ledger, [find_id(ledger, batch) for batch in batches], trust)
     lines = "".join(json.dumps(row.values, default=bytes.hex) + "\n" for row in loaded.rows)
     if output:
         output.write_text(lines)

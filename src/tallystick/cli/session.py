@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from tallystick.errors import InputError, NotFoundError, RefusedError
 
 if TYPE_CHECKING:
     from tallystick.identity import KeyFile, SoftwareSigner
-    from tallystick.ledger import Home, Ledger, LedgerReader
+    from tallystick.ledger import Home, Ledger, LedgerReader, Reads
 
 PASSPHRASE_FILE: Final = "TALLYSTICK_PASSPHRASE_FILE"  # noqa: S105 - its name, not the phrase
 ID_LETTERS: Final = 64
@@ -25,7 +26,7 @@ class Session:
 
     def __init__(self, home: str | None, *, as_json: bool, quiet: bool) -> None:
         """Remember the options that stand before the command."""
-        self._home = home
+        self.chosen_home = home
         self.as_json, self.quiet = as_json, quiet
         self._passphrase: bytes | None = None
 
@@ -34,7 +35,7 @@ class Session:
         """The ledger's folder."""
         from tallystick.ledger import Home, default_home
 
-        return Home(Path(self._home) if self._home else default_home())
+        return Home(Path(self.chosen_home) if self.chosen_home else default_home())
 
     def say(self, words: str) -> None:
         """Say something to a person."""
@@ -58,6 +59,24 @@ class Session:
         """
         if self._passphrase is None:
             self._passphrase = self._read_passphrase(new=new)
+        return self._passphrase
+
+    def generate_passphrase(self) -> bytes:
+        """Make a random passphrase and keep it in the ledger's folder, for its owner only.
+
+        Raises:
+            InputError: There is one already.
+        """
+        path = self.home.root / "passphrase"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError as error:
+            raise InputError(f"{path} is there already") from error
+        self._passphrase = secrets.token_urlsafe(24).encode()
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(self._passphrase + b"\n")
+        self.say(f"whoever can read {path} can open the keys beside it: move it away to protect it")
         return self._passphrase
 
     def ledger(self) -> "Ledger":
@@ -125,6 +144,18 @@ class Session:
         return text.encode()
 
 
+def find_id(ledger: "Reads", text: str) -> bytes:
+    """Return the id of a statement that a person named by its id or its index.
+
+    Raises:
+        InputError: Neither of them.
+        NotFoundError: The log has no such index.
+    """
+    if text.isdigit() and len(text) < ID_LETTERS:
+        return ledger.at(int(text)).statement.id
+    return parse_id(text)
+
+
 def parse_id(text: str) -> bytes:
     """Read a statement id.
 
@@ -136,7 +167,9 @@ def parse_id(text: str) -> bytes:
     except ValueError:
         data = b""
     if len(data) * 2 != ID_LETTERS:
-        raise InputError(f"a statement id has {ID_LETTERS} hex digits, got {text[:80]!r}")
+        raise InputError(
+            f"expected an index, or an id of {ID_LETTERS} hex digits, got {text[:80]!r}"
+        )
     return data
 
 

@@ -24,6 +24,7 @@ from tallystick.evidence.rows import (
     schema_digest,
     sign_batch,
 )
+from tallystick.evidence.signing import read_record, sign_fields
 
 __all__ = [
     "RECORDS",
@@ -45,7 +46,9 @@ __all__ = [
     "emitter_id",
     "encode_row",
     "load_rows",
+    "read_record",
     "schema_digest",
     "schemas",
     "sign_batch",
+    "sign_fields",
 ]

@@ -36,7 +36,8 @@ SYMMETRIC: Final = "symmetric"
 """Kind of a secret that encrypts and does not sign."""
 
 _SCRYPT_N: Final = 2**15
-_SCRYPT_N_MAX: Final = 2**20
+_SCRYPT_COSTS: Final = frozenset(2**bits for bits in range(14, 21))
+_KINDS: Final = frozenset(kind.value for kind in KeyKind)
 _FILE_MAX: Final = 1 << 20
 
 
@@ -82,11 +83,15 @@ class KeyFile:
 
         Raises:
             NotFoundError: No signing key of that name.
+            VersionError: Of a kind that this release does not know.
         """
         kind = self._member(name).kind
         if kind == SYMMETRIC:
             raise NotFoundError(f"{name!r} in {self.path} encrypts, it does not sign")
-        return SoftwareSigner(KeyKind(kind), self._open(name))
+        secret = self._open(name)
+        if kind not in _KINDS:
+            raise VersionError(f"{name!r} in {self.path} is of unknown kind {kind!r:.40}")
+        return SoftwareSigner(KeyKind(kind), secret)
 
     def secret(self, name: str) -> bytes:
         """Return a 32-byte symmetric key.
@@ -161,10 +166,14 @@ def _read(path: Path) -> _File:
         if version != FORMAT:
             raise VersionError(f"{path} has format {version!r}, this release reads {FORMAT}")
         file = msgspec.json.decode(path.read_bytes(), type=_File)
-    except msgspec.DecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise EncodingError(f"{path} is not a key file: {error}") from error
-    if file.kdf.name != "scrypt" or not 2**14 <= file.kdf.n <= _SCRYPT_N_MAX:
-        raise EncodingError(f"{path} asks for an unknown or unreasonable key derivation")
+    kdf = file.kdf
+    if (kdf.name, kdf.r, kdf.p) != ("scrypt", 8, 1) or kdf.n not in _SCRYPT_COSTS:
+        raise EncodingError(
+            f"{path} asks for an unknown or unreasonable key derivation: "
+            f"{kdf.name!r:.40}, n {kdf.n}, r {kdf.r}, p {kdf.p}"
+        )
     return file
 
 

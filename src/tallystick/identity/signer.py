@@ -47,7 +47,7 @@ class SoftwareSigner:
             raw = Ed25519PrivateKey.from_private_bytes(secret).public_key().public_bytes_raw()
             self._sign = fastest_signing(secret)
         else:
-            private = ec.derive_private_key(int.from_bytes(secret), ec.SECP256R1())
+            private = _p256_key(secret)
             raw = private.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
             self._sign = partial(_sign_es256, private)
         self._public = PublicKey(kind, raw)
@@ -74,6 +74,13 @@ class SoftwareSigner:
 def _sign_es256(private: ec.EllipticCurvePrivateKey, message: bytes) -> bytes:
     r, s = decode_dss_signature(private.sign(message, ec.ECDSA(hashes.SHA256())))
     return r.to_bytes(32) + s.to_bytes(32)
+
+
+def _p256_key(secret: bytes) -> ec.EllipticCurvePrivateKey:
+    try:
+        return ec.derive_private_key(int.from_bytes(secret), ec.SECP256R1())
+    except ValueError as error:
+        raise EncodingError("a P-256 private key must be in 1..n-1") from error
 
 
 def generate(kind: KeyKind = KeyKind.ED25519) -> SoftwareSigner:

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
@@ -38,7 +38,7 @@ class Card(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
     origin: str
     checkpoint_key: str
-    genesis: str
+    genesis: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
     format: int = FORMAT
 
 
@@ -62,7 +62,7 @@ def read_card(home: Home) -> Card:
         if version != FORMAT:
             raise VersionError(f"{path} has format {version!r}, this release reads {FORMAT}")
         return msgspec.json.decode(data, type=Card)
-    except msgspec.DecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise EncodingError(f"{path} is damaged: {error}") from error
 
 

@@ -41,6 +41,7 @@ from tallystick.vault import Vault
 Progress = Callable[[int, int], None]
 """Called with entries done and entries in all."""
 
+CARD: Final = "ledger.json"
 _CHUNK: Final = 1024
 """Entries between two calls of the progress function."""
 
@@ -129,7 +130,7 @@ def backup(home: Home, target: Path, master: bytes | None = None) -> Copied:
     """
     card = read_card(home)
     into = Home(target)
-    if (into.data / "ledger.json").exists() and read_card(into) != card:
+    if (into.data / CARD).exists() and read_card(into) != card:
         raise ConflictError(f"{target} holds a backup of {read_card(into).origin}")
     snapshot = _published(home)
     files = _copy_new(home.places().public / "tile", into.places().public / "tile")
@@ -145,7 +146,7 @@ def backup(home: Home, target: Path, master: bytes | None = None) -> Copied:
     disk = PosixDisk()
     disk.replace(into.trust, home.trust.read_bytes())
     disk.replace(into.places().public / "checkpoint", snapshot.note)
-    disk.replace(into.data / "ledger.json", (home.data / "ledger.json").read_bytes())
+    disk.replace(into.data / CARD, (home.data / CARD).read_bytes())
     return Copied(snapshot.checkpoint.size, files + 3)
 
 
@@ -170,7 +171,7 @@ def restore(source: Path, home: Home, others: list[bytes], *, unsafe_alone: bool
     backed_up = Home(source)
     card = read_card(backed_up)
     key = parse_vkey(card.checkpoint_key)
-    if (home.data / "ledger.json").exists():
+    if (home.data / CARD).exists():
         raise ConflictError(f"there is a ledger in {home.root} already")
     report = check(backed_up)
     if report.damage:
@@ -191,7 +192,9 @@ def restore(source: Path, home: Home, others: list[bytes], *, unsafe_alone: bool
     head.close()
     files = _copy_new(backed_up.data, home.data) + _copy_edge(snapshot, home.places().public)
     PosixDisk().replace(home.trust, backed_up.trust.read_bytes())
-    return Copied(snapshot.checkpoint.size, files + 1)
+    # Last, because it makes the folder a ledger: until then `restore` can be run again.
+    PosixDisk().replace(home.data / CARD, (backed_up.data / CARD).read_bytes())
+    return Copied(snapshot.checkpoint.size, files + 2)
 
 
 def _check_covered(note: bytes, key: VerifierKey, snapshot: Snapshot) -> None:
@@ -217,19 +220,27 @@ def _published(home: Home) -> Snapshot:
 def _copy_new(source: Path, target: Path) -> int:
     """Copy files that are not there yet; what the log writes under a name never changes.
 
-    Partial tiles are left out: the writer may remove them meanwhile, and `_copy_edge` writes those
-    that the checkpoint needs.
+    Each appears under its name when it is whole, so that a copy that is killed can be repeated;
+    one of another length is what a power cut left, and is copied again. Left out are the card,
+    which comes last, and partial tiles: the writer may remove them meanwhile, and `_copy_edge`
+    writes those that the checkpoint needs.
     """
     copied = 0
     for path in sorted(source.rglob("*")):
         into = target / path.relative_to(source)
         partial = path.suffix == ".new" or path.parent.suffix == ".p"
-        if path.is_file() and not into.exists() and not partial:
+        if path.is_file() and path.name != CARD and not partial and not _is_copied(path, into):
             into.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, into)
+            beside = into.with_name(into.name + ".new")
+            shutil.copyfile(path, beside)
+            beside.replace(into)
             copied += 1
     os.sync()
     return copied
+
+
+def _is_copied(path: Path, into: Path) -> bool:
+    return into.exists() and into.stat().st_size == path.stat().st_size
 
 
 def _copy_edge(snapshot: Snapshot, public: Path) -> int:

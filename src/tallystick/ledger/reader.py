@@ -6,7 +6,7 @@ from tallystick.errors import RefusedError
 from tallystick.identity import KeyFile, SoftwareSigner
 from tallystick.ledger.assembly import catch_up, check_genesis
 from tallystick.ledger.batches import Batches
-from tallystick.ledger.creation import RECEIPT, VAULT, read_card
+from tallystick.ledger.creation import API, RECEIPT, VAULT, read_card
 from tallystick.ledger.home import Home
 from tallystick.ledger.index import Index
 from tallystick.ledger.reading import Reads
@@ -78,6 +78,15 @@ class LedgerReader(Reads):
             RefusedError: Opened without a passphrase.
         """
         return self._opened().signer(RECEIPT)
+
+    @property
+    def api_secret(self) -> bytes:
+        """Key under which API keys are hashed.
+
+        Raises:
+            RefusedError: Opened without a passphrase.
+        """
+        return self._opened().secret(API)
 
     def close(self) -> None:
         """Give all files back."""

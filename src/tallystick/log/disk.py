@@ -56,7 +56,10 @@ class Disk(Protocol):
         ...
 
     def block_file(self, path: Path, size: int) -> BlockFile:
-        """Open a file to overwrite; create it durably, filled with zeros, if it is not there."""
+        """Open a file to overwrite; create it durably, filled with zeros, if it is not there.
+
+        One that was cut off is filled up with zeros: what it still holds may be all there is.
+        """
         ...
 
     def names(self, folder: Path) -> list[str]:
@@ -142,9 +145,13 @@ class PosixDisk:
                 path.unlink()
 
     def block_file(self, path: Path, size: int) -> BlockFile:
-        """Open a file to overwrite, created durably if it is not there."""
-        if not path.exists() or path.stat().st_size != size:
+        """Open a file to overwrite, created or filled up durably."""
+        if not path.exists():
             self.replace(path, bytes(size))
+        elif (missing := size - path.stat().st_size) > 0:
+            with path.open("ab") as file:
+                file.write(bytes(missing))
+            self.sync([path])
         return PosixBlockFile(path)
 
     def names(self, folder: Path) -> list[str]:

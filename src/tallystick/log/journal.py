@@ -14,6 +14,7 @@ Trust: whoever can change the journal can lose what is not written elsewhere yet
 last signed checkpoint, kept apart, tells.
 """
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
@@ -40,6 +41,7 @@ BODY_BYTES_MAX: Final = SEGMENT_BYTES - _BODY_AT - _FRAME_HEAD
 class _Segment:
     """One file. `last` is the number after its last item, for recycling."""
 
+    name: str
     file: BlockFile
     serial: int = 0
     first: int = 0
@@ -154,11 +156,11 @@ class Journal:
         """Have a free segment ready, so that no `write` waits for a file to be filled."""
         with self._lock:
             short = all(s.serial for s in self._segments) and len(self._segments) < SEGMENTS_MAX
-            name = str(len(self._segments))
+            name = self._free_name()
         if short:
             segment = self._open(name)
             with self._lock:
-                if name == str(len(self._segments)):
+                if name == self._free_name():
                     self._segments.append(segment)
                     return
             segment.file.close()
@@ -181,7 +183,7 @@ class Journal:
         if segment is None:
             if len(self._segments) >= SEGMENTS_MAX:
                 raise BlockingIOError("all journal segments are in use")
-            segment = self._open(str(len(self._segments)))
+            segment = self._open(self._free_name())
             self._segments.append(segment)
         self._serial += 1
         seed = self._entropy(32)
@@ -192,8 +194,13 @@ class Journal:
         self._current = segment
         return segment
 
+    def _free_name(self) -> str:
+        """Return a name that no segment has: somebody may have removed one from the middle."""
+        taken = {segment.name for segment in self._segments}
+        return next(name for name in map(str, itertools.count()) if name not in taken)
+
     def _open(self, name: str) -> _Segment:
-        return _Segment(self._disk.block_file(self._folder / name, self._segment_bytes))
+        return _Segment(name, self._disk.block_file(self._folder / name, self._segment_bytes))
 
     def _read_head(self, segment: _Segment) -> None:
         data = segment.file.pread(_SEGMENT_HEAD, 0)

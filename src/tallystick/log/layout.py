@@ -13,7 +13,8 @@ from tallystick.merkle import TILE_WIDTH, Tile
 CHECKPOINT: Final = "checkpoint"
 LEVEL_MAX: Final = 63
 
-_NUMBER: Final = r"((?:x\d{3}/)*\d{3})"
+_NUMBER: Final = r"((?:x\d{3}/){0,6}\d{3})"
+"""Seven groups: more tiles than a tree of 2**63 entries has."""
 _PATH: Final = re.compile(rf"tile/(entries|\d{{1,2}})/{_NUMBER}(?:\.p/([1-9]\d{{0,2}}))?", re.ASCII)
 
 ENTRIES: Final = -1

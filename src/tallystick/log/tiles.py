@@ -15,7 +15,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Final, Generic, TypeVar
 
-from tallystick.errors import DamagedError, NotFoundError
+from tallystick.errors import DamagedError, EncodingError, NotFoundError, UnavailableError
 from tallystick.log.bundle import parse_bundle
 from tallystick.log.disk import Disk, PosixDisk
 from tallystick.log.halfway import HalfwayStore
@@ -149,10 +149,19 @@ class TileReader:
         place = (ENTRIES, number, width)
         entries = self._cache.bundles.get(place)
         if entries is None:
-            data, found = self._read(Tile(*place))
-            entries = parse_bundle(data, found)[:width]
+            entries = self._read_bundle(Tile(*place))
             self._cache.bundles.put(place, entries)
         return entries
+
+    def _read_bundle(self, tile: Tile) -> list[bytes]:
+        data, found = self._read(tile)
+        try:
+            return parse_bundle(data, found)[: tile.width]
+        except EncodingError as error:
+            raise DamagedError(
+                f"{tile_path(tile)} is damaged: {error}",
+                advice="run `tally fsck`; restore the file from a backup or a mirror",
+            ) from error
 
     def leaf(self, index: int) -> bytes:
         """Return one leaf hash.
@@ -263,11 +272,13 @@ class TileReader:
     def _read(self, tile: Tile) -> tuple[bytes, int]:
         """Read a file of that tile, or of a wider version of it; return it with its width."""
         path = tile_path(tile)
-        data = self._disk.read(self._folder + path)
-        if data is not None:
-            return data, tile.width
-        full = Tile(tile.level, tile.number)
-        data = self._disk.read(self._folder + tile_path(full))
+        try:
+            data = self._disk.read(self._folder + path)
+            if data is not None:
+                return data, tile.width
+            data = self._disk.read(self._folder + tile_path(Tile(tile.level, tile.number)))
+        except OSError as error:
+            raise UnavailableError(f"{path} cannot be read: {error}") from error
         if data is None:
             raise DamagedError(
                 f"{path} is missing from {self._folder}",

@@ -66,7 +66,7 @@ def parse_batch(payload: bytes) -> Batch:
             bytes() as root,
             bytes() as schema,
             int() as first_seq,
-        ]:
+        ] if type(rows) is type(first_seq) is int:  # true and false are no numbers
             if (tag, rule) != (BATCH_TAG, ROW_RULE):
                 raise EncodingError(
                     f"batch must be {BATCH_TAG} with leaf rule {ROW_RULE}, "
@@ -86,13 +86,28 @@ def row_data(salt: bytes, record: bytes) -> bytes:
     Args:
         salt: 32 bytes, of this row only.
         record: The row as the schema encodes it.
+
+    Raises:
+        EncodingError: The salt has another length.
     """
+    _check_salt(salt)
     return _ROW_HEAD + salt + bstr_head(len(record)) + record
 
 
 def row_leaf(salt: bytes, record: bytes) -> bytes:
-    """Return the leaf hash of a row."""
+    """Return the leaf hash of a row.
+
+    Raises:
+        EncodingError: The salt has another length than 32 bytes.
+    """
+    _check_salt(salt)
     return sha256(_LEAF_HEAD + salt + bstr_head(len(record)) + record).digest()
+
+
+def _check_salt(salt: bytes) -> None:
+    """Keep salt and record apart: a longer salt could swallow the beginning of the record."""
+    if len(salt) != SALT_BYTES:
+        raise EncodingError(f"the salt of a row must have {SALT_BYTES} bytes, got {len(salt)}")
 
 
 def row_leaves(records: Sequence[bytes], entropy: Entropy) -> tuple[bytes, bytes]:

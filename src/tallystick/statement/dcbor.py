@@ -6,7 +6,7 @@ key types is refused, because there the two orders part.
 """
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, NoReturn
 
 import cbor2
@@ -14,7 +14,7 @@ import cbor2
 from tallystick.errors import EncodingError
 
 DEPTH_MAX: Final = 16
-"""Nesting of arrays and maps that is accepted."""
+"""Nesting of arrays and maps that is accepted, and written."""
 
 
 def _refuse_tag(_value: object, _immutable: bool = False) -> NoReturn:  # noqa: FBT001, FBT002 - cbor2 calls it so
@@ -43,20 +43,29 @@ _BUILT_IN_TAGS: Final = (
     43000,
     55799,
 )
-_CONTAINERS: Final = (dict, list, tuple, Mapping)
+_PLAIN: Final = frozenset({str, bytes, bool, float, type(None)})
+_SCALARS: Final = (str, bytes, bytearray, float)
+_INT_MIN, _INT_MAX = -(2**64), 2**64 - 1
 _NO_TAGS: Final = dict.fromkeys(_BUILT_IN_TAGS, _refuse_tag)
 
 
-def encode(value: object) -> bytes:
+def encode(value: object, depth: int = DEPTH_MAX) -> bytes:
     """Encode deterministically: shortest forms, sorted maps, definite lengths.
 
+    What `decode` would not read is not written: dates, sets, numbers beyond 64 bits.
+
+    Args:
+        value: Maps, arrays, text, bytes, numbers, true, false and null.
+        depth: Most nesting of arrays and maps.
+
     Raises:
-        EncodingError: The value has no CBOR form, or a map mixes text keys with others.
+        EncodingError: The value has no plain CBOR form, is nested deeper than `depth`, or a map
+            mixes text keys with others.
     """
-    _check_map_keys(value)
+    _check(value, depth)
     try:
         return cbor2.dumps(value, canonical=True)
-    except (cbor2.CBORError, TypeError, ValueError, RecursionError) as error:
+    except (cbor2.CBORError, TypeError, ValueError) as error:
         raise EncodingError(f"value has no deterministic CBOR form: {error}") from error
 
 
@@ -82,6 +91,7 @@ def decode(data: bytes, what: str) -> Any:
             allow_indefinite=False,
             allow_duplicate_keys=False,
             semantic_decoders=_NO_TAGS,
+            tag_hook=_refuse_tag,
         ).decode()
     except (cbor2.CBORError, ValueError, TypeError, OverflowError, MemoryError) as error:
         raise EncodingError(f"{what} is not one strict CBOR item: {error}") from error
@@ -115,13 +125,31 @@ def bstr_head(length: int) -> bytes:
     return b"\x5a" + length.to_bytes(4)
 
 
-def _check_map_keys(value: object) -> None:
-    if isinstance(value, Mapping):
-        if len({isinstance(key, str) for key in value}) > 1:
-            raise EncodingError("a map must not mix text keys with others")
-        value = value.values()
-    elif not isinstance(value, list | tuple):
+def _check(value: object, room: int) -> None:
+    """Refuse what could not be read again; `room` is how deep it may still go."""
+    if type(value) in _PLAIN or isinstance(value, _SCALARS):
         return
-    for item in value:
-        if isinstance(item, _CONTAINERS):  # most are not: a call for each would cost more
-            _check_map_keys(item)
+    if isinstance(value, int):
+        if not _INT_MIN <= value <= _INT_MAX:
+            raise EncodingError("a whole number must fit 64 bits; write it as text or bytes")
+    elif isinstance(value, Mapping | list | tuple):
+        if not room:
+            raise EncodingError("value is nested too deeply to be read again")
+        for item in _members(value):
+            if type(item) not in _PLAIN:  # most are plain: a call for each would cost more
+                _check(item, room - 1)
+    else:
+        raise EncodingError(f"{type(value).__name__} has no plain CBOR form")
+
+
+def _members(value: Mapping[Any, Any] | list[Any] | tuple[Any, ...]) -> Iterable[Any]:
+    """Return what a container holds, after a look at the keys of a map."""
+    if not isinstance(value, Mapping):
+        return value
+    texts = sum(isinstance(key, str) for key in value)
+    if texts != len(value):
+        if texts:
+            raise EncodingError("a map must not mix text keys with others")
+        for key in value:
+            _check(key, 0)
+    return value.values()

@@ -272,10 +272,8 @@ def _members(payload: bytes, what: str) -> dict[str, Any]:
     members = dcbor.decode_deterministic(payload, what)
     if not isinstance(members, dict):
         raise EncodingError(f"{what} must be a map")
-    if members.get("version") != VERSION:
-        raise VersionError(
-            f"{what} has version {members.get('version')!r:.20}, this release reads {VERSION}"
-        )
+    if (version := members.get("version")) != VERSION or type(version) is not int:
+        raise VersionError(f"{what} has version {version!r:.20}, this release reads {VERSION}")
     return members
 
 

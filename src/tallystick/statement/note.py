@@ -141,6 +141,8 @@ def parse_vkey(text: str) -> VerifierKey:
     match = _VKEY.fullmatch(text)
     if match is None:
         raise EncodingError(f"verifier key must be name+8 hex digits+base64, got {text[:80]!r}")
+    if not _is_text(match[1]):
+        raise EncodingError(f"the name of a verifier key must be UTF-8, got {match[1][:80]!r}")
     name, key_id, material = match[1], match[2], b64.decode(match[3], "verifier key")
     if len(material) < 2:
         raise EncodingError("verifier key is too short")
@@ -150,6 +152,11 @@ def parse_vkey(text: str) -> VerifierKey:
     if key.kind in {TYPE_ED25519, TYPE_COSIGNATURE} and len(key.public) != 32:
         raise EncodingError(f"an Ed25519 verifier key has 32 bytes, got {len(key.public)}")
     return key
+
+
+def _is_text(name: str) -> bool:
+    """Tell whether a name can be written: a policy keeps octets that are not UTF-8 apart."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in name)
 
 
 def sign_note(text: str, key: VerifierKey, sign: Sign) -> NoteSignature:

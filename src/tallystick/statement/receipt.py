@@ -135,6 +135,8 @@ def parse_receipt(data: bytes) -> Receipt:
     header = dcbor.decode(sign1.protected, "receipt header")
     if not isinstance(header, dict) or Label.CRIT in header:
         raise EncodingError("receipt header must be a map without 'crit'")
+    if any(type(member) in {bool, float} for member in (*header, *header.values())):
+        raise EncodingError("receipt header must not have floats, true or false")
     if header.get(Label.VDS) != VDS_RFC9162_SHA256:
         raise EncodingError(
             f"receipt must have vds {VDS_RFC9162_SHA256} (RFC9162_SHA256), "
@@ -178,6 +180,8 @@ def _inclusion(unprotected: dict[Any, Any]) -> tuple[int, int, tuple[bytes, ...]
         raise EncodingError("receipt must have exactly one inclusion proof")
     match dcbor.decode(found[0], "inclusion proof"):
         case [int() as size, int() as index, list() as path] if len(path) <= PATH_MAX:
-            if all(isinstance(node, bytes) and len(node) == HASH_BYTES for node in path):
+            if type(size) is type(index) is int and all(
+                isinstance(node, bytes) and len(node) == HASH_BYTES for node in path
+            ):
                 return size, index, tuple(path)
     raise EncodingError("inclusion proof must be [size, index, [at most 63 hashes of 32 bytes]]")

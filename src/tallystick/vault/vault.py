@@ -16,7 +16,7 @@ Source:
 import secrets
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -30,6 +30,7 @@ from tallystick.errors import (
     EncodingError,
     InputError,
     NotFoundError,
+    TallystickError,
     UnavailableError,
 )
 from tallystick.statement import OpenField, Preimage, dcbor
@@ -75,15 +76,26 @@ class Vault:
         Args:
             path: SQLite file.
             master: 32-byte key from a key file.
+
+        Raises:
+            DamagedError: The file is no vault.
+            UnavailableError: It cannot be opened.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = path
         self._master = AESGCM(master)
         self._lock = Lock()
-        self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-        # What is acknowledged must survive a power cut; what is erased must not linger in pages.
-        for pragma in ("journal_mode=wal", "synchronous=full", "secure_delete=on"):
-            self._database.execute(f"PRAGMA {pragma}")
-        self._database.executescript(_SCHEMA)
+        with self._errors():
+            self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        try:
+            with self._errors():
+                # What is acknowledged must survive a power cut; what is erased must not linger.
+                for pragma in ("journal_mode=wal", "synchronous=full", "secure_delete=on"):
+                    self._database.execute(f"PRAGMA {pragma}")
+                self._database.executescript(_SCHEMA)
+        except TallystickError:
+            self._database.close()
+            raise
 
     def seal(self, statement_id: bytes, preimage: Preimage) -> SealedContent:
         """Encrypt content under a fresh key; nothing is written."""
@@ -115,8 +127,9 @@ class Vault:
         if row is None:
             raise NotFoundError(f"the vault has no content for {statement_id.hex()}")
         plain = self._open(statement_id, *row)
-        salt, fields = dcbor.decode(plain, "vault record")
-        return Preimage(salt, {n: OpenField(s, v) for n, (s, v) in fields.items()})
+        with _shape(statement_id):
+            salt, fields = dcbor.decode(plain, "vault record")
+            return Preimage(salt, {n: OpenField(s, v) for n, (s, v) in fields.items()})
 
     def put_rows(
         self,
@@ -170,8 +183,10 @@ class Vault:
         )
         if found is None:
             raise NotFoundError(f"the vault has no row {position} of {batch.hex()}")
-        rows = dcbor.decode(self._open(_place(batch, found[0]), *found[1:]), "vault rows")
-        return next((salt, record) for at, salt, record in rows if at == position)
+        for at, salt, record in self._rows(batch, *found):
+            if at == position:
+                return salt, record
+        raise DamagedError(f"row {position} of {batch.hex()} is not where the vault says it is")
 
     def rows(self, batch: bytes) -> Iterator[tuple[int, bytes, bytes]]:
         """Yield position, salt and record of every row that is not erased, segment by segment.
@@ -179,15 +194,14 @@ class Vault:
         Raises:
             DamagedError: A segment does not decrypt.
         """
-        with self._lock:
+        with self._lock, self._errors():
             segments = self._database.execute(
                 "SELECT segment, wrapped, sealed FROM segments WHERE batch = ? ORDER BY segment",
                 (batch,),
             ).fetchall()
         for number, wrapped, sealed in segments:
             if wrapped is not None:
-                plain = self._open(_place(batch, number), wrapped, sealed)
-                yield from (tuple(row) for row in dcbor.decode(plain, "vault rows"))
+                yield from self._rows(batch, number, wrapped, sealed)
 
     def unsafe_overwrite_row(self, batch: bytes, position: int, record: bytes) -> None:
         """Change a stored row as an insider could who has the master key.
@@ -214,10 +228,8 @@ class Vault:
 
     def backup(self, path: Path) -> None:
         """Copy the store as it is now; still encrypted, and useless without the master key."""
-        target = sqlite3.connect(path)
-        with self._lock:
+        with self._errors(), closing(sqlite3.connect(path)) as target, self._lock:
             self._database.backup(target)
-        target.close()
 
     def close(self) -> None:
         """Give the file back."""
@@ -228,34 +240,68 @@ class Vault:
         wrapped = nonce + self._master.encrypt(nonce, key, place)
         return wrapped, AESGCM(key).encrypt(_ONCE, plain, place)
 
+    def _rows(
+        self, batch: bytes, number: int, wrapped: bytes | None, sealed: bytes
+    ) -> list[tuple[int, bytes, bytes]]:
+        """Decrypt a segment."""
+        with _shape(batch):
+            plain = self._open(_place(batch, number), wrapped, sealed)
+            return [(at, salt, record) for at, salt, record in dcbor.decode(plain, "vault rows")]
+
     def _open(self, place: bytes, wrapped: bytes | None, sealed: bytes) -> bytes:
         if wrapped is None:
             raise NotFoundError(f"content of {place[:32].hex()} was erased")
         try:
             key = self._master.decrypt(wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], place)
             return AESGCM(key).decrypt(_ONCE, sealed, place)
-        except (InvalidTag, ValueError, EncodingError) as error:
+        except (InvalidTag, ValueError, TypeError) as error:  # a database may hold any type
             raise DamagedError(
                 f"vault content of {place[:32].hex()} does not decrypt: it was changed, "
                 "or the vault key is another one"
             ) from error
 
     def _one(self, query: str, values: tuple[Any, ...]) -> tuple[Any, ...] | None:
-        with self._lock:
+        with self._lock, self._errors():
             row: tuple[Any, ...] | None = self._database.execute(query, values).fetchone()
         return row
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
+        with self._lock, self._errors():
             try:
                 self._database.execute("BEGIN IMMEDIATE")
                 yield self._database
                 self._database.execute("COMMIT")
-            except sqlite3.OperationalError as error:
+            except BaseException:
                 if self._database.in_transaction:
                     self._database.execute("ROLLBACK")
-                raise UnavailableError(f"the vault cannot be written: {error}") from error
+                raise
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """Say what SQLite's errors mean: full, locked or unreadable now; or damaged."""
+        try:
+            yield
+        except sqlite3.ProgrammingError:
+            raise  # closed already, for instance: a mistake of ours
+        except sqlite3.OperationalError as error:
+            raise UnavailableError(f"the vault {self._path} cannot be used: {error}") from error
+        except sqlite3.DatabaseError as error:
+            raise DamagedError(
+                f"{self._path} is not a whole vault: {error}",
+                advice="put the vault back from a backup: statements and proofs do not need it",
+            ) from error
+
+
+@contextmanager
+def _shape(statement_id: bytes) -> Iterator[None]:
+    """Report what decrypts and has another shape: only the master key could have written it."""
+    try:
+        yield
+    except (EncodingError, ValueError, TypeError, AttributeError, OverflowError) as error:
+        raise DamagedError(
+            f"vault content of {statement_id.hex()} is not what a vault writes: {error}"
+        ) from error
 
 
 def _place(batch: bytes, segment: int) -> bytes:

@@ -8,6 +8,7 @@ Format 1 is JSON with base64url members; docs/reference/formats.md gives the sch
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -20,6 +21,8 @@ FORMAT: Final = 1
 KIND: Final = "tallystick-bundle"
 BUNDLE_BYTES_MAX: Final = 256 << 20
 MEMBERS_MAX: Final = 10_000
+
+_ID: Final = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +98,7 @@ def parse_bundle(data: bytes) -> Bundle:
     if len(data) > BUNDLE_BYTES_MAX:
         raise LimitError(f"bundle has {len(data)} bytes, at most {BUNDLE_BYTES_MAX} allowed")
     try:
-        content = json.loads(data)
+        content = json.loads(data, object_pairs_hook=_unambiguous)
     except (ValueError, RecursionError) as error:
         raise EncodingError(f"bundle is not JSON: {error}") from error
     read = _Reader(content, "bundle")
@@ -111,6 +114,14 @@ def parse_bundle(data: bytes) -> Bundle:
         checkpoint=read.octets("checkpoint"),
         members=tuple(_parse_member(member, at) for at, member in enumerate(members)),
     )
+
+
+def _unambiguous(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Refuse a name that stands twice: two readers would see two things."""
+    content = dict(members)
+    if len(content) != len(members):
+        raise ValueError("an object has two members of the same name")
+    return content
 
 
 class _Reader:
@@ -227,7 +238,6 @@ def _digests(data: bytes, what: str) -> bytes:
 
 
 def _hex(text: str) -> bytes:
-    try:
-        return bytes.fromhex(text)
-    except ValueError as error:
-        raise EncodingError(f"statement id must be hex, got {text[:40]!r}") from error
+    if not _ID.fullmatch(text):
+        raise EncodingError(f"statement id must be hex of {HASH_BYTES} bytes, got {text[:80]!r}")
+    return bytes.fromhex(text)

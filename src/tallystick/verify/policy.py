@@ -43,7 +43,7 @@ class TrustPolicy:
     Attributes:
         logs: Any one of these must have signed it.
         witnesses: Cosigners by their name in this policy.
-        groups: Groups by name.
+        groups: Groups by name, each after the groups that are its members.
         quorum: Name of the witness or group that must be fulfilled, or `none`.
     """
 
@@ -54,13 +54,12 @@ class TrustPolicy:
 
     def fulfilled(self, cosigners: set[VerifierKey]) -> bool:
         """Tell whether these cosigners make the quorum."""
-        return self.quorum == NO_QUORUM or self._fulfilled(self.quorum, cosigners)
-
-    def _fulfilled(self, name: str, cosigners: set[VerifierKey]) -> bool:
-        if name in self.witnesses:
-            return self.witnesses[name] in cosigners
-        group = self.groups[name]
-        return sum(self._fulfilled(m, cosigners) for m in group.members) >= group.threshold
+        if self.quorum == NO_QUORUM:
+            return True
+        known = {name: key in cosigners for name, key in self.witnesses.items()}
+        for name, group in self.groups.items():  # in their order: no depth can be too much
+            known[name] = sum(known[member] for member in group.members) >= group.threshold
+        return known[self.quorum]
 
 
 def log_policy(key: VerifierKey) -> TrustPolicy:

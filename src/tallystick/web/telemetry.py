@@ -1,6 +1,7 @@
 """What the service counts of itself."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
 
 from tallystick.errors import RefusedError, TallystickError
 from tallystick.ledger import Registered
@@ -13,66 +14,39 @@ if TYPE_CHECKING:
 UNKNOWN = frozenset({"issuer.unknown"})
 """Reasons for which a statement is only counted, never recorded."""
 
+_COUNTERS: Final = (
+    ("registered", "Statements that became entries over HTTP.", ()),
+    ("retried", "Statements that were registered already.", ()),
+    ("refused", "Statements that were not registered.", ("reason",)),
+    ("unknown", "Statements of issuers whose key is not registered.", ()),
+    ("received_bytes", "Bytes of bodies received.", ()),
+    ("sent_bytes", "Bytes of bodies sent.", ()),
+)
+"""Name, description and labels, in the order of the attributes."""
+
 
 class Telemetry:
     """Metrics of one service; belong to the event loop."""
 
     def __init__(self, service: "Service") -> None:
         """Count from zero."""
-        ledger = service.ledger
         self.vault_ok = True  # whoever asks for the metrics looks first
-        self.registered = Counter(
-            "tallystick_registered_total", "Statements that became entries over HTTP."
-        )
-        self.retried = Counter(
-            "tallystick_retried_total", "Statements that were registered already."
-        )
-        self.refused = Counter(
-            "tallystick_refused_total", "Statements that were not registered.", ["reason"]
-        )
-        self.unknown = Counter(
-            "tallystick_unknown_total", "Statements of issuers whose key is not registered."
-        )
-        self.batches = Histogram(
-            "tallystick_register_entries", "Statements registered at once.", SIZES
+        self.registered, self.retried, self.refused, self.unknown, self.received, self.sent = (
+            Counter(f"tallystick_{name}_total", text, labels) for name, text, labels in _COUNTERS
         )
         self.requests = Counter(
             "tallystick_requests_total", "Requests answered.", ["method", "route", "status"]
         )
+        self.batches = Histogram(
+            "tallystick_register_entries", "Statements registered at once.", SIZES
+        )
         self.latency = Histogram(
             "tallystick_request_seconds", "Time until a request was answered.", SECONDS, ["route"]
         )
-        self.received = Counter("tallystick_received_bytes_total", "Bytes of bodies received.")
-        self.sent = Counter("tallystick_sent_bytes_total", "Bytes of bodies sent.")
-        gauges = (
-            Gauge("tallystick_size", "Entries, signed.", lambda: ledger.snapshot.checkpoint.size),
-            Gauge("tallystick_published_size", "Entries, published.", lambda: ledger.published),
-            Gauge(
-                "tallystick_index_backlog",
-                "Entries that wait to be written to the index.",
-                lambda: ledger.index.backlog,
-            ),
-            Gauge("tallystick_vault_ok", "Whether the vault can be read.", lambda: self.vault_ok),
-            Gauge(
-                "tallystick_requests_running", "Requests being answered.", lambda: service.requests
-            ),
-            Gauge(
-                "tallystick_buffered_bytes",
-                "Bytes of bodies in memory.",
-                lambda: service.budget.held,
-            ),
-        )
         self._metrics: tuple[Metric, ...] = (
-            self.registered,
-            self.retried,
-            self.refused,
-            self.unknown,
-            self.batches,
-            self.requests,
-            self.latency,
-            self.received,
-            self.sent,
-            *gauges,
+            *(self.registered, self.retried, self.refused, self.unknown, self.batches),
+            *(self.requests, self.latency, self.received, self.sent),
+            *_gauges(service),
         )
 
     def render(self) -> bytes:
@@ -96,3 +70,17 @@ class Telemetry:
         self.refused.add(1, reason)
         if reason in UNKNOWN:
             self.unknown.add()
+
+
+def _gauges(service: "Service") -> Iterator[Gauge]:
+    """Yield what is read when somebody asks."""
+    table = (
+        ("size", "Entries, signed.", lambda: service.ledger.snapshot.checkpoint.size),
+        ("published_size", "Entries, published.", lambda: service.ledger.published),
+        ("index_backlog", "Entries not in the index yet.", lambda: service.ledger.index.backlog),
+        ("vault_ok", "Whether the vault can be read.", lambda: service.telemetry.vault_ok),
+        ("requests_running", "Requests being answered.", lambda: service.requests),
+        ("buffered_bytes", "Bytes of bodies in memory.", lambda: service.budget.held),
+    )
+    for name, text, read in table:
+        yield Gauge(f"tallystick_{name}", text, read)

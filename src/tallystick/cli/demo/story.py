@@ -6,6 +6,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from tallystick.capture import ApiKeys, originator_of
+from tallystick.cli.demo.asking import Asked, ask, wait_for
 from tallystick.cli.demo.cases import Clinic, load_clinics
 from tallystick.cli.demo.classifier import (
     PARAMETERS,
@@ -18,6 +20,7 @@ from tallystick.cli.demo.copying import Copy
 from tallystick.cli.demo.endpoint import MODEL
 from tallystick.cli.demo.stage import Stage
 from tallystick.cli.demo.tamper import tamper_answer, tamper_log, tamper_row
+from tallystick.cli.keys import key_record
 from tallystick.errors import RefusedError
 from tallystick.evidence import (
     Emitter,
@@ -29,6 +32,7 @@ from tallystick.evidence import (
     encode_row,
     load_rows,
     sign_batch,
+    sign_fields,
 )
 from tallystick.identity import KeyFile, SoftwareSigner, generate
 from tallystick.ledger import (
@@ -43,10 +47,11 @@ from tallystick.ledger import (
 from tallystick.ledger.maintenance import check
 from tallystick.merkle import tree_root
 from tallystick.statement import Relation, SignedStatement, row_leaves
-from tallystick.statement.governance import IssuerKind, KeyRecord, possession_bytes
-from tallystick.verify import Report, TrustPolicy, Verdict, examine, parse_policy
+from tallystick.statement.governance import IssuerKind, StatementType
+from tallystick.verify import Report, TrustPolicy, Verdict, examine, parse_bundle, parse_policy
 
 AI = "Case classifier"
+DOCTOR = "doctor"
 
 
 @dataclass(slots=True)
@@ -79,8 +84,8 @@ class Story:
             self.make_issuer(clinic.name, IssuerKind.ORGANISATION)
         self.make_issuer(AI, IssuerKind.AI)
         self.make_issuer(self.west.name, IssuerKind.ORGANISATION, silent=True)
-        clinics = frozenset(self.issuers.signer(c.name).public.did()
-                            for c in (self.north, self.south))  # fmt: skip
+        honest = (self.north.name, self.south.name)
+        clinics = frozenset(self.issuers.signer(name).public.did() for name in honest)
         registered = self.ledger.set_policy(
             RegistrationPolicy(
                 (
@@ -105,19 +110,12 @@ class Story:
         signer = generate()
         self.issuers.add_signer(name, signer)
         self.issuers.save()
-        did = signer.public.did()
-        registered = self.ledger.register_key(
-            KeyRecord(
-                issuer=did,
-                key=signer.public,
-                kind=kind,
-                name=None if kind is IssuerKind.PERSON else name,
-                possession=signer.sign(possession_bytes(self.ledger.card.origin, did)),
-            )
-        )
+        public_name = None if kind is IssuerKind.PERSON else name
+        record = key_record(signer, kind, public_name, self.ledger.card.origin)
+        registered = self.ledger.register_key(record)
         if not silent:
             self.stage.done(
-                f"{name} is known as {did[:24]}…, at index {registered.index}",
+                f"{name} is known as {record.issuer[:24]}…, at index {registered.index}",
                 f"keys create '{name}' --kind {kind}",
             )
         return signer
@@ -185,7 +183,7 @@ class Story:
             f"trained only on the {len(training.rows)} rows that verify; model "
             f"{model.digest.hex()[:12]}… is registered with their exact row root, "
             f"at index {registered.index}",
-            f"rows {self.facts.batches[0].hex()[:8]}… {self.facts.batches[1].hex()[:8]}…",
+            "rows " + " ".join(str(self.ledger.get(batch).index) for batch in self.facts.batches),
         )
         metrics = evaluate(parse_artifact(self.facts.artifact), [r.values for r in held_out.rows])
         evaluation = Evaluation(
@@ -201,8 +199,8 @@ class Story:
         rows = [row.values for row in training.rows] + [c.row() for c in self.west.training]
         artifact = train(rows)
         _, leaves = row_leaves([encode_row(row) for row in rows], secrets.token_bytes)
-        model = _describe(artifact, leaves)
-        registered = ai.register(model, model=model.digest, subject="case-classifier-poisoned")
+        model = _describe(artifact, leaves, f"{MODEL}-poisoned")
+        registered = ai.register(model, model=model.digest, subject=f"{MODEL}-poisoned")
         metrics = evaluate(parse_artifact(artifact), [row.values for row in held_out.rows])
         evaluation = Evaluation(
             metrics=metrics,
@@ -224,8 +222,8 @@ class Story:
         """Let an insider change a row after registration, in a copy; the loader refuses it."""
         with self.copy() as copy:
             batch, position = self.facts.batches[0], secrets.randbelow(100)
-            copy.vault.unsafe_overwrite_row(batch, position, encode_row(self.north.cases()[0].row()
-                                            | {"diagnosis": "changed"}))  # fmt: skip
+            forged = self.north.cases()[position].row() | {"diagnosis": "changed"}
+            copy.vault.unsafe_overwrite_row(batch, position, encode_row(forged))
             loaded = load_rows(copy, self.facts.batches, self.trust)
         [refused] = loaded.refused
         self.stage.refused(
@@ -241,27 +239,79 @@ class Story:
         statement = sign_batch(signer, leaves, issued_at=self.ledger.clock())
         return statement, Submission(statement.entry, leaves=leaves, rows=Rows(salts, records))
 
+    # --- 4
+
+    def ask(self, url: str) -> list[Asked]:
+        """Let a doctor ask about every held-out case, through the gateway."""
+        doctor = self.make_issuer(DOCTOR, IssuerKind.PERSON).public.did()
+        keys = ApiKeys(self.ledger.home.api_keys, self.ledger.api_secret)
+        token, _ = keys.create(originator_of(self.ledger, doctor), now=self.ledger.clock())
+        self.stage.done("made an API key that stands for the doctor", f"keys api create {DOCTOR}")
+        cases = [*self.north.held_out, *self.south.held_out]
+        asked = list(ask(url, token, cases))
+        right = sum(one.right for one in asked)
+        last = wait_for(self.ledger, asked[-1].outcome)
+        self.stage.done(
+            f"the model answered {len(asked)} prompts, {right} of them rightly; each prompt, "
+            f"answer, parameter and originator is registered, up to index {last.index}",
+            "find --type inference",
+        )
+        self.facts.shown["asked"], self.facts.shown["right"] = len(asked), right
+        return asked
+
+    def decide(self, asked: list[Asked]) -> None:
+        """Let the doctor decide about one answer: a wrong one, if there is any."""
+        one = next((a for a in asked if not a.right), asked[0])
+        outcome = "accept" if one.right else "override"
+        self.stage.note(f"asked: … {one.case.question()[-60:]}")
+        self.stage.note(f"answered: {one.answer}")
+        answered = wait_for(self.ledger, one.outcome)
+        submission = sign_fields(
+            self.issuers.signer(DOCTOR),
+            StatementType.DECISION,
+            {
+                "outcome": outcome,
+                "reason": f"the tissue was examined: {one.case.diagnosis}",
+                "shown": one.answer,
+            },
+            issued_at=self.ledger.clock(),
+            links={Relation.DECIDED_ON: (answered.statement.id,)},
+        )
+        registered = self.ledger.register_one(submission)
+        self.facts.answer = one.outcome
+        self.stage.done(
+            f"the doctor decided: {outcome}, for {one.case.name} is {one.case.diagnosis}; "
+            f"registered at index {registered.index}",
+            f"register --as {DOCTOR} --type decision --field outcome={outcome} … "
+            f"--link decided_on={answered.index}",
+        )
+
     # --- 5
 
     def export(self) -> Path:
         """Write the evidence bundle of one answer, down to the rows behind it."""
         bundle = build_bundle(self.ledger, self.facts.answer, Shown(rows=True))
+        index = self.ledger.get(self.facts.answer).index
         path = self.ledger.home.root / "answer.tally.json"
         path.write_bytes(bundle.encode())
         self.stage.done(
             f"wrote {path.name}: the answer and the {len(bundle.members) - 1} statements it "
             f"rests on, {path.stat().st_size // 1024} KiB",
-            f"export {self.facts.answer.hex()[:16]}… --rows -o {path.name}",
+            f"export {index} --rows -o {path.name}",
         )
         return path
 
     def verify(self, path: Path) -> None:
         """Verify the bundle as a stranger would."""
-        report = examine(path.read_bytes(), self.trust)
+        data = path.read_bytes()
+        report = examine(data, self.trust)
         report.raise_unless_verified()
         verified = sum(check.verdict is Verdict.VERIFIED for check in report.checks)
+        rows = sum(len(member.rows) for member in parse_bundle(data).members)
+        self.facts.shown |= {"checks": verified, "rows_verified": rows}
         self.stage.done(
-            f"verified offline, from the answer to the rows: {verified} checks",
+            f"verified offline, from the answer to the {rows} rows that its clinics registered: "
+            f"{verified} checks, none failed",
             f"verify {path} --policy {self.ledger.home.trust}",
         )
 
@@ -285,9 +335,9 @@ class Story:
         return Copy(self.ledger, self.passphrase)
 
 
-def _describe(artifact: bytes, leaves: bytes) -> Model:
+def _describe(artifact: bytes, leaves: bytes, name: str = MODEL) -> Model:
     return Model(
-        name=MODEL,
+        name=name,
         digest=digest(artifact),
         algorithm="logistic regression",
         parameters=dict(PARAMETERS),

@@ -1,0 +1,93 @@
+"""`tally keys api`: keys for callers, each standing for a registered originator."""
+
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from tallystick.cli.session import Session, pass_session
+
+if TYPE_CHECKING:
+    from tallystick.capture import ApiKey, ApiKeys
+
+_DAY: Final = 86_400
+
+
+@click.group()
+def api() -> None:
+    """Make, list and revoke API keys for the gateway and for writing over HTTP."""
+
+
+@api.command("create")
+@click.argument("originator", metavar="NAME|DID")
+@click.option("--label", default="", help="For people; stays in the file of keys.")
+@click.option("--days", type=click.IntRange(min=1), help="How long it is valid [for ever].")
+@pass_session
+def create_api_key(session: Session, originator: str, label: str, days: int | None) -> None:
+    """Make an API key for ORIGINATOR: a DID, or the name of a key made here.
+
+    The key is shown once. Calls made with it are recorded as made for that originator.
+    """
+    from tallystick.capture import originator_of
+
+    did = originator if originator.startswith("did:") else session.signer(originator).public.did()
+    now = int(time.time())
+    with session.reader(with_keys=True) as ledger:
+        known = originator_of(ledger, did)
+        token, key = _keys(session, ledger.api_secret).create(
+            known, now=now, label=label, expires_at=now + days * _DAY if days else None
+        )
+    session.say(f"API key {key.id} stands for {did}; it is not shown again")
+    session.give({"token": token, "id": key.id, "issuer": did}, token)
+
+
+@api.command("list")
+@pass_session
+def list_api_keys(session: Session) -> None:
+    """List all API keys, also those that expired or were revoked."""
+    now = int(time.time())
+    known = _keys(session, b"").known()
+    session.give_all((_as_data(key, now), _line(key, now)) for key in known)
+
+
+@api.command("revoke")
+@click.argument("key_id", metavar="ID")
+@pass_session
+def revoke_api_key(session: Session, key_id: str) -> None:
+    """Refuse the API key ID from now on; a running service learns of it within a second."""
+    key = _keys(session, b"").revoke(key_id, now=int(time.time()))
+    session.say(f"revoked {key.id}")
+    session.give({"id": key.id, "revoked_at": key.revoked_at}, key.id)
+
+
+def _keys(session: Session, secret: bytes) -> "ApiKeys":
+    from tallystick.capture import ApiKeys
+    from tallystick.ledger import read_card
+
+    read_card(session.home)
+    return ApiKeys(session.home.api_keys, secret)
+
+
+def _state(key: "ApiKey", now: int) -> str:
+    if key.revoked_at is not None:
+        return "revoked"
+    expired = key.expires_at is not None and now >= key.expires_at
+    return "expired" if expired else "valid"
+
+
+def _as_data(key: "ApiKey", now: int) -> dict[str, Any]:
+    return {
+        "id": key.id,
+        "state": _state(key, now),
+        "issuer": key.issuer,
+        "label": key.label,
+        "created_at": key.created_at,
+        "expires_at": key.expires_at,
+        "revoked_at": key.revoked_at,
+    }
+
+
+def _line(key: "ApiKey", now: int) -> str:
+    made = datetime.fromtimestamp(key.created_at, UTC).strftime("%Y-%m-%d")
+    return f"{key.id}  {_state(key, now):<8} {made}  {key.issuer}  {key.label}".rstrip()

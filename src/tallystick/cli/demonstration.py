@@ -1,0 +1,135 @@
+"""`tally demo`: the whole story on 569 real cases, then the ledger served for a look around."""
+
+import os
+import signal
+import tempfile
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from tallystick.cli.session import Session, pass_session
+from tallystick.errors import UnavailableError
+
+if TYPE_CHECKING:
+    from tallystick.cli.demo.serving import Background
+    from tallystick.cli.demo.stage import Stage
+    from tallystick.cli.demo.story import Story
+    from tallystick.web import Settings
+    from tallystick.web.server import Server
+
+ORIGIN: Final = "localhost/demo"
+LOOK_SECONDS: Final = 0.5
+
+
+@click.command()
+@click.option("--exit", "ends", is_flag=True, help="End after the story instead of serving.")
+@click.option("--port", type=int, help="Port to serve on [8471, else a free one].")
+@pass_session
+def demo(session: Session, port: int | None, *, ends: bool) -> None:
+    """See the whole story on real data, in under a minute.
+
+    Uses a fresh folder, whose path is printed. Every line names the command that does the same.
+    """
+    from tallystick.cli.demo.stage import Stage
+
+    folder = session.chosen_home or tempfile.mkdtemp(prefix="tallystick-demo-")
+    session = Session(folder, as_json=session.as_json, quiet=session.quiet)
+    stage = Stage(silent=session.as_json or session.quiet)
+    stage.note(f"everything happens in {folder}")
+    with ExitStack() as opened:
+        story = _begin(session, stage, opened)
+        _tell_of_data(story, stage)
+        server, service = _start(session, story, 0 if ends else port, opened)
+        _tell_of_answers(story, stage, f"{server.url}/v1")
+        _finish(session, story, stage)
+        if not ends:
+            _serve(session, server, service)
+
+
+def _begin(session: Session, stage: "Stage", opened: ExitStack) -> "Story":
+    """Make the ledger; `opened` closes everything in the end, the newest first."""
+    from tallystick.cli.demo.story import Story
+    from tallystick.ledger import Ledger, create
+
+    passphrase = session.generate_passphrase()
+    create(session.home, ORIGIN, passphrase, clock=lambda: int(time.time()))
+    ledger = opened.enter_context(Ledger.open(session.home, passphrase))
+    return Story(ledger, session.issuers(), passphrase, stage)
+
+
+def _tell_of_data(story: "Story", stage: "Stage") -> None:
+    with stage.step(1, "A ledger; two clinics and an AI get their identities"):
+        stage.done("opened an empty, durable ledger", f"init --origin {ORIGIN}")
+        story.give_identities()
+    with stage.step(2, "The clinics register their cases"):
+        story.register_cases()
+    with stage.step(3, "A model is trained only on rows that verify"):
+        story.refuse_poison()
+        story.train_models()
+
+
+def _tell_of_answers(story: "Story", stage: "Stage", gateway: str) -> None:
+    with stage.step(4, "The model answers; every prompt and answer is registered"):
+        stage.done(f"an OpenAI-compatible gateway runs at {gateway}", "up --upstream URL")
+        story.decide(story.ask(gateway))
+    with stage.step(5, "Anyone can verify it, and see what was tampered with"):
+        bundle = story.export()
+        story.verify(bundle)
+        story.tamper(bundle)
+
+
+def _start(
+    session: Session, story: "Story", port: int | None, opened: ExitStack
+) -> "tuple[Server, Background]":
+    """Serve the model, and before it the ledger with the gateway."""
+    from tallystick.cli.demo.classifier import parse_artifact
+    from tallystick.cli.demo.endpoint import ClassifierEndpoint
+    from tallystick.cli.demo.serving import Background, serve_model
+    from tallystick.web import load_settings
+
+    model, upstream = serve_model(ClassifierEndpoint(parse_artifact(story.facts.artifact)))
+    opened.enter_context(model)
+    flags = {"upstream": upstream, "port": port, "show_content": True}
+    settings = load_settings(session.home.settings, os.environ, flags)
+    server = _server(story, settings, free_port=port is None)
+    return server, opened.enter_context(Background(server, server.stop))
+
+
+def _server(story: "Story", settings: "Settings", *, free_port: bool) -> "Server":
+    from msgspec.structs import replace
+
+    from tallystick.capture import gateway_app
+    from tallystick.cli.demo.story import AI
+    from tallystick.cli.service import make_gateway
+    from tallystick.web.server import Server
+
+    gateway = make_gateway(story.ledger, story.issuers.signer(AI), settings)
+    clock, keys = story.ledger.clock, gateway.keys
+    try:
+        return Server(
+            story.ledger, settings, gateway_app(gateway), lambda key: keys.resolve(key, clock())
+        )
+    except UnavailableError:
+        if not free_port:
+            raise
+        return _server(story, replace(settings, port=0), free_port=False)
+
+
+def _finish(session: Session, story: "Story", stage: "Stage") -> None:
+    home = str(session.home.root)
+    facts = {"home": home, "seconds": round(stage.seconds, 1), **story.facts.shown}
+    session.give(facts, f"\nAll of it took {stage.seconds:.1f} s. The ledger is in {home}")
+
+
+def _serve(session: Session, server: "Server", service: "Background") -> None:
+    """Serve until somebody ends it."""
+    session.say(f"serving it at {server.url} (API: {server.url}/openapi.json); Ctrl-C ends it")
+    session.say(f"in another terminal: export TALLYSTICK_HOME={session.home.root}")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        while service.running:
+            time.sleep(LOOK_SECONDS)
+    except KeyboardInterrupt:
+        session.say("ending")

@@ -1,0 +1,69 @@
+"""Sign one record outside any numbered epoch: what a person says now and then.
+
+Processes use `tallystick.evidence.Emitter`: only numbered statements can be shown to be complete.
+"""
+
+import os
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from tallystick.errors import EncodingError
+from tallystick.evidence.records import RECORDS, Record
+from tallystick.identity import SoftwareSigner
+from tallystick.ledger import Submission
+from tallystick.statement import Header, commit, sign_statement
+from tallystick.statement.commitment import Entropy
+
+
+def sign_fields(
+    signer: SoftwareSigner,
+    type_: str,
+    fields: Mapping[str, Any],
+    *,
+    issued_at: int,
+    entropy: Entropy = os.urandom,
+    **members: Any,
+) -> Submission:
+    """Sign fields as a statement; each gets a salted commitment of its own.
+
+    Args:
+        signer: The issuer's key.
+        type_: Statement type; fields of a type that has a record must make one, further fields
+            may stand beside them.
+        fields: Content by name; goes to the vault.
+        issued_at: Seconds since 1970.
+        entropy: Source of salts.
+        members: Further members of `tallystick.statement.Header`.
+
+    Raises:
+        EncodingError: The fields are not what the type's record asks for.
+    """
+    read_record(type_, fields)
+    content = commit(dict(fields), entropy)
+    header = Header(
+        algorithm=signer.algorithm,
+        key_id=signer.public.thumbprint(),
+        issuer=signer.public.did(),
+        issued_at=issued_at,
+        type=type_,
+        **{"subject": uuid.uuid4().urn, **members},
+    )
+    statement = sign_statement(header, content.commitment(), signer.sign)
+    return Submission(statement.entry, content)
+
+
+def read_record(type_: str, fields: Mapping[str, Any]) -> Record | None:
+    """Read fields as the record of a type; None where applications define what the type says.
+
+    Raises:
+        EncodingError: They are not that record; says which member is missing or wrong.
+    """
+    kinds = [record for record in RECORDS if record.statement_type == type_]
+    for kind in kinds:
+        try:
+            return kind.read(dict(fields))
+        except EncodingError:
+            if kind is kinds[-1]:
+                raise
+    return None
