@@ -41,6 +41,17 @@ oracles: $(VENV)/dev
 soak: $(VENV)/dev
 	TALLYSTICK_KILLS=$(KILLS) $(BIN)/pytest -m soak
 
+## bench: measure everything, beside Tessera and LiteLLM; about half an hour, on a quiet machine
+bench: $(VENV)/dev
+	sh bench/peers/setup.sh
+	$(BIN)/python -m bench.all $(ARGS)
+
+## docs: build the site into site/; a broken link or a page that is left out fails
+docs: $(VENV)/docs
+	$(BIN)/python tools/reference.py --check
+	$(BIN)/python tools/pages.py
+	NO_COLOR=1 $(BIN)/zensical build --clean --strict
+
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
@@ -52,6 +63,10 @@ $(VENV)/run: $(BIN)/python requirements/run.txt pyproject.toml
 
 $(VENV)/dev: $(VENV)/run requirements/dev.txt
 	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@
+
+$(VENV)/docs: $(VENV)/run requirements/docs.txt
+	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/docs.txt
 	@touch $@
 
 ## lock: compile the hash-pinned requirements anew

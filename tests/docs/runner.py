@@ -115,7 +115,7 @@ class Page:
         while time.monotonic() < until and self._service.poll() is None:
             with suppress(OSError):
                 address = f"http://127.0.0.1:{self.port}/readyz"
-                with urllib.request.urlopen(address, timeout=1) as answer:  # noqa: S310
+                with urllib.request.urlopen(address, timeout=1) as answer:
                     if answer.status == 200:
                         return
             time.sleep(0.1)

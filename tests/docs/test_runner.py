@@ -129,7 +129,7 @@ def test_comment_that_nothing_obeys_is_an_error(tmp_path: Path, text: str) -> No
     path = tmp_path / "guide.md"
     path.write_text(text)
 
-    with pytest.raises(ValueError, match="comment|needs a word"):
+    with pytest.raises(ValueError, match=r"comment|needs a word"):
         read_blocks(path)
 
 

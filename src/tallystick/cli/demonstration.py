@@ -43,7 +43,7 @@ def demo(session: Session, port: int | None, *, ends: bool) -> None:
         _tell_of_data(story, stage)
         server, service = _start(session, story, 0 if ends else port, opened)
         _tell_of_answers(story, stage, f"{server.url}/v1")
-        _finish(session, story, stage)
+        _finish(session, story, stage, None if ends else server.url)
         if not ends:
             _serve(session, server, service)
 
@@ -87,6 +87,7 @@ def _start(
     from tallystick.cli.demo.classifier import parse_artifact
     from tallystick.cli.demo.endpoint import ClassifierEndpoint
     from tallystick.cli.demo.serving import Background, serve_model
+    from tallystick.cli.remote import announced
     from tallystick.web import load_settings
 
     model, upstream = serve_model(ClassifierEndpoint(parse_artifact(story.facts.artifact)))
@@ -94,6 +95,7 @@ def _start(
     flags = {"upstream": upstream, "port": port, "show_content": True}
     settings = load_settings(session.home.settings, os.environ, flags)
     server = _server(story, settings, free_port=port is None)
+    opened.enter_context(announced(session.home))(server.url)
     return server, opened.enter_context(Background(server, server.stop))
 
 
@@ -117,9 +119,9 @@ def _server(story: "Story", settings: "Settings", *, free_port: bool) -> "Server
         return _server(story, replace(settings, port=0), free_port=False)
 
 
-def _finish(session: Session, story: "Story", stage: "Stage") -> None:
+def _finish(session: Session, story: "Story", stage: "Stage", url: str | None) -> None:
     home = str(session.home.root)
-    facts = {"home": home, "seconds": round(stage.seconds, 1), **story.facts.shown}
+    facts = {"home": home, "url": url, "seconds": round(stage.seconds, 1), **story.facts.shown}
     session.give(facts, f"\nAll of it took {stage.seconds:.1f} s. The ledger is in {home}")
 
 

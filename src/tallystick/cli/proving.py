@@ -58,7 +58,7 @@ def export(
     withhold: bool,
     rows: bool,
 ) -> None:
-    """Write the evidence bundle of STATEMENT (an id or index): all that verifying it offline needs."""
+    """Write the evidence bundle of STATEMENT (an id or index), to be verified offline."""
     from tallystick.evidence import Shown, build_bundle
 
     shown = Shown(content=not withhold, fields=frozenset(fields) or None, rows=rows)

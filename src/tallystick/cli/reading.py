@@ -174,10 +174,11 @@ def _readable(value: Any) -> str:
         return ", ".join(map(_readable, value))
     if isinstance(value, bytes):
         try:
-            value = value.decode()
+            text = value.decode()
         except UnicodeDecodeError:
-            return value.hex()
-    text = str(value)
+            return str(value.hex())
+    else:
+        text = str(value)
     return text if text.isprintable() else repr(text)
 
 

@@ -15,6 +15,7 @@ from tallystick.cli.session import Session, find_id, parse_id, pass_session
 from tallystick.errors import InputError, TallystickError
 
 if TYPE_CHECKING:
+    from tallystick.cli.remote import Placed
     from tallystick.identity import SoftwareSigner
     from tallystick.ledger import Registered, Submission
 
@@ -166,7 +167,7 @@ def _register(session: Session, submissions: "list[Submission]") -> None:
 
 
 def _results(
-    answers: "Iterable[Registered | TallystickError]",
+    answers: "Iterable[Registered | Placed | TallystickError]",
 ) -> Iterator[tuple[dict[str, Any], str]]:
     for answer in answers:
         if isinstance(answer, TallystickError):

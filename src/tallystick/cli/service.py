@@ -78,6 +78,7 @@ def _make_if_missing(session: Session, origin: str, *, generate: bool) -> None:
 
 def _serve(session: Session, settings: "Settings") -> None:
     from tallystick.capture import ApiKeys, gateway_app
+    from tallystick.cli.remote import announced
     from tallystick.web.server import open_ledger, serve
 
     passphrase = session.passphrase()
@@ -91,13 +92,19 @@ def _serve(session: Session, settings: "Settings") -> None:
     except BaseException:
         ledger.close()
         raise
-    serve(
-        ledger,
-        settings,
-        gateway_app=gateway_app(gateway) if gateway else None,
-        authorize=lambda token: keys.resolve(token, ledger.clock()),
-        on_listening=lambda url: _say(session, ledger, settings, url),
-    )
+
+    def listening(url: str) -> None:
+        announce(url)
+        _say(session, ledger, settings, url)
+
+    with announced(session.home) as announce:
+        serve(
+            ledger,
+            settings,
+            gateway_app=gateway_app(gateway) if gateway else None,
+            authorize=lambda token: keys.resolve(token, ledger.clock()),
+            on_listening=listening,
+        )
 
 
 def make_gateway(ledger: "Ledger", signer: "SoftwareSigner", settings: "Settings") -> "Gateway":

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from tallystick.errors import InputError, NotFoundError, RefusedError
+from tallystick.errors import ConflictError, InputError, NotFoundError, RefusedError
 
 if TYPE_CHECKING:
+    from tallystick.cli.remote import RemoteLedger
     from tallystick.identity import KeyFile, SoftwareSigner
     from tallystick.ledger import Home, Ledger, LedgerReader, Reads
 
@@ -79,12 +80,22 @@ class Session:
         self.say(f"whoever can read {path} can open the keys beside it: move it away to protect it")
         return self._passphrase
 
-    def ledger(self) -> "Ledger":
-        """Open the ledger for writing."""
+    def ledger(self) -> "Ledger | RemoteLedger":
+        """Open the ledger for writing; through the service, where one has it open.
+
+        Raises:
+            ConflictError: Another process is writing to it, and it is no service.
+        """
+        from tallystick.cli.remote import RemoteLedger, find_service
         from tallystick.ledger import Ledger, read_card
 
         read_card(self.home)
-        return Ledger.open(self.home, self.passphrase())
+        try:
+            return Ledger.open(self.home, self.passphrase())
+        except ConflictError:
+            if (url := find_service(self.home)) is None:
+                raise
+            return RemoteLedger(self.home, url, self.passphrase())
 
     def reader(self, *, with_keys: bool = False) -> "LedgerReader":
         """Open the ledger for reading, beside a running service too."""

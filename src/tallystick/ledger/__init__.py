@@ -8,6 +8,7 @@ from tallystick.ledger.creation import Card, create, read_card
 from tallystick.ledger.home import Home, default_home
 from tallystick.ledger.index import Index, Property
 from tallystick.ledger.ledger import Ledger
+from tallystick.ledger.operator import operator_says
 from tallystick.ledger.policy import RegistrationPolicy, Rule, parse_policy_payload, read_policy
 from tallystick.ledger.reader import LedgerReader
 from tallystick.ledger.reading import Found, Page, Proof, Query, Reads
@@ -44,6 +45,7 @@ __all__ = [
     "create",
     "decide",
     "default_home",
+    "operator_says",
     "parse_policy_payload",
     "read_card",
     "read_policy",

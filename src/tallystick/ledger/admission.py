@@ -81,7 +81,7 @@ class LedgerAdmission:
     def _verdict(self, candidate: Candidate) -> Verdict:
         """Decide about one; if it is placed, it comes after a heartbeat that says the time."""
         statement = candidate.statement
-        if statement.id in self._ids:
+        if candidate.signed and statement.id in self._ids:
             return Existing(self._ids[statement.id])
         before = self.state.now
         now = max(before, self._operator.clock())

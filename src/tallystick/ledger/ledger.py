@@ -23,7 +23,7 @@ from tallystick.ledger.batches import Batches
 from tallystick.ledger.creation import API, OPERATOR, RECEIPT, read_card
 from tallystick.ledger.home import Home
 from tallystick.ledger.index import Index
-from tallystick.ledger.operator import Clock, inline_header
+from tallystick.ledger.operator import Clock, operator_says
 from tallystick.ledger.policy import RegistrationPolicy
 from tallystick.ledger.reading import Found, Proof, Reads
 from tallystick.ledger.registrar import Registrar
@@ -31,7 +31,6 @@ from tallystick.ledger.signatures import InlineChecks, SignatureChecks
 from tallystick.ledger.state import LedgerState
 from tallystick.ledger.submission import Registered, Submission
 from tallystick.log import Snapshot, WriterLock
-from tallystick.statement import sign_statement
 from tallystick.statement.governance import KeyRecord, StatementType
 from tallystick.vault import Vault
 
@@ -253,8 +252,9 @@ class Ledger(Reads):
 
     def _say(self, type_: StatementType, payload: bytes, subject: str) -> Registered:
         operator = self.keys.signer(OPERATOR)
-        header = inline_header(operator, type_, self.clock(), subject=subject)
-        return self.register_one(Submission(sign_statement(header, payload, operator.sign).entry))
+        return self.register_one(
+            operator_says(operator, type_, payload, subject=subject, now=self.clock())
+        )
 
     # --- keeping it alive
 

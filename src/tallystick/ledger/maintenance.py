@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tallystick.errors import ConflictError, DamagedError, InputError, TallystickError
+from tallystick.errors import (
+    ConflictError,
+    DamagedError,
+    InputError,
+    ProofError,
+    TallystickError,
+)
 from tallystick.ledger.assembly import catch_up, check_genesis
 from tallystick.ledger.batches import Batches
 from tallystick.ledger.creation import read_card
@@ -190,11 +196,19 @@ def restore(source: Path, home: Home, others: list[bytes], *, unsafe_alone: bool
     if head.note is None:
         head.swap(None, snapshot.note)
     head.close()
-    files = _copy_new(backed_up.data, home.data) + _copy_edge(snapshot, home.places().public)
-    PosixDisk().replace(home.trust, backed_up.trust.read_bytes())
+    public, disk = home.places().public, PosixDisk()
+    files = 0
+    for path in sorted(backed_up.vault.parent.glob(f"{home.vault.name}*")):
+        _copy_file(path, home.vault.with_name(path.name))
+        files += 1
+    files += _copy_new(backed_up.rows, home.rows)
+    files += _copy_new(backed_up.places().public / "tile", public / "tile")
+    files += _copy_edge(snapshot, public)
+    disk.replace(home.trust, backed_up.trust.read_bytes())
+    disk.replace(public / "checkpoint", snapshot.note)
     # Last, because it makes the folder a ledger: until then `restore` can be run again.
-    PosixDisk().replace(home.data / CARD, (backed_up.data / CARD).read_bytes())
-    return Copied(snapshot.checkpoint.size, files + 2)
+    disk.replace(home.data / CARD, (backed_up.data / CARD).read_bytes())
+    return Copied(snapshot.checkpoint.size, files + 3)
 
 
 def _check_covered(note: bytes, key: VerifierKey, snapshot: Snapshot) -> None:
@@ -210,7 +224,13 @@ def _check_covered(note: bytes, key: VerifierKey, snapshot: Snapshot) -> None:
         )
     if claim.size:
         path = snapshot.reader.consistency_path(claim.size)
-        verify_consistency(claim.size, claim.root, ours.size, ours.root, path)
+        try:
+            verify_consistency(claim.size, claim.root, ours.size, ours.root, path)
+        except ProofError as error:
+            raise DamagedError(
+                f"the backup is of another history than the checkpoint of size {claim.size} that "
+                f"somebody holds: {error}"
+            ) from error
 
 
 def _published(home: Home) -> Snapshot:
@@ -221,22 +241,26 @@ def _copy_new(source: Path, target: Path) -> int:
     """Copy files that are not there yet; what the log writes under a name never changes.
 
     Each appears under its name when it is whole, so that a copy that is killed can be repeated;
-    one of another length is what a power cut left, and is copied again. Left out are the card,
-    which comes last, and partial tiles: the writer may remove them meanwhile, and `_copy_edge`
-    writes those that the checkpoint needs.
+    one of another length is what a power cut left, and is copied again. Partial tiles are left
+    out: the writer may remove them meanwhile, and `_copy_edge` writes those that the checkpoint
+    needs.
     """
     copied = 0
     for path in sorted(source.rglob("*")):
         into = target / path.relative_to(source)
         partial = path.suffix == ".new" or path.parent.suffix == ".p"
-        if path.is_file() and path.name != CARD and not partial and not _is_copied(path, into):
-            into.parent.mkdir(parents=True, exist_ok=True)
-            beside = into.with_name(into.name + ".new")
-            shutil.copyfile(path, beside)
-            beside.replace(into)
+        if path.is_file() and not partial and not _is_copied(path, into):
+            _copy_file(path, into)
             copied += 1
     os.sync()
     return copied
+
+
+def _copy_file(path: Path, into: Path) -> None:
+    into.parent.mkdir(parents=True, exist_ok=True)
+    beside = into.with_name(into.name + ".new")
+    shutil.copyfile(path, beside)
+    beside.replace(into)
 
 
 def _is_copied(path: Path, into: Path) -> bool:

@@ -12,6 +12,7 @@ from typing import Any, Final
 from tallystick.errors import RefusedError
 from tallystick.identity import SoftwareSigner
 from tallystick.ledger.state import Counted
+from tallystick.ledger.submission import Submission
 from tallystick.merkle import tree_root
 from tallystick.statement import (
     Header,
@@ -48,6 +49,22 @@ def inline_header(signer: SoftwareSigner, type_: StatementType, now: int, **memb
         hashed=False,
         **members,
     )
+
+
+def operator_says(
+    operator: SoftwareSigner, type_: StatementType, payload: bytes, *, subject: str, now: int
+) -> Submission:
+    """Sign what the operator says on a person's command: a policy, or a key.
+
+    Args:
+        operator: The operator's key.
+        type_: Statement type.
+        payload: Encoded content, which everybody can read.
+        subject: What it is about.
+        now: Seconds since 1970.
+    """
+    header = inline_header(operator, type_, now, subject=subject)
+    return Submission(sign_statement(header, payload, operator.sign).entry)
 
 
 class Operator:

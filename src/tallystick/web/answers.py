@@ -34,6 +34,8 @@ NEVER: Final = (b"cache-control", b"no-store")
 PIECE_BYTES: Final = 256 << 10
 """Of a long answer, sent at once."""
 
+_WITHOUT_BODY: Final = frozenset({204, 304})
+
 encode_json: Final = msgspec.json.Encoder().encode
 
 
@@ -55,11 +57,11 @@ class Answer:
 
     def head(self) -> Message:
         """Return the message that begins it."""
-        headers = [
-            (b"content-type", self.media.encode()),
-            (b"content-length", str(len(self.body)).encode()),
-            *self.headers,
-        ]
+        headers = [*self.headers]
+        if self.body or self.status not in _WITHOUT_BODY:
+            # RFC 9110, 8.6: in a 304, a length would be that of the answer that is not sent.
+            headers.append((b"content-type", self.media.encode()))
+            headers.append((b"content-length", str(len(self.body)).encode()))
         return {"type": "http.response.start", "status": self.status, "headers": headers}
 
 

@@ -3,7 +3,7 @@
 from time import perf_counter
 from typing import Final
 
-from tallystick.errors import TallystickError
+from tallystick.errors import NotFoundError, TallystickError
 from tallystick.web import limits
 from tallystick.web.answers import App, Message, Receive, Scope, Send
 from tallystick.web.lifespan import Lifespan
@@ -45,6 +45,9 @@ class Gate:
     async def _inner_or_refuse(self, scope: Scope, counted: "_Counted") -> None:
         try:
             refuse_large_headers(scope, limits.HEADER_BYTES_MAX)
+            if not scope["path"].isprintable():
+                # A router that uses regular expressions takes a line end behind a path for none.
+                raise NotFoundError(f"there is nothing at {scope['path'][:200]!r}")
             if self._service.requests > self._service.settings.requests_max:
                 raise BusyError(f"{self._service.requests - 1} requests are being answered already")
         except TallystickError as error:

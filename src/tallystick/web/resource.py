@@ -7,7 +7,7 @@ from typing import Final, cast
 
 from tallystick.errors import DamagedError, InputError, TallystickError
 from tallystick.web.access import Caller, identify
-from tallystick.web.answers import Answer, Receive, Scope, Send, send_answer
+from tallystick.web.answers import TEXT, Answer, Receive, Scope, Send, send_answer
 from tallystick.web.bodies import Body, DisconnectedError
 from tallystick.web.call import Call
 from tallystick.web.operations import (
@@ -62,6 +62,8 @@ class Resource:
             await finish(call, answer)
 
     async def _run(self, operation: Operation, call: Call) -> Answer | None:
+        if call.scope["method"] == "OPTIONS":
+            return Answer(b"", TEXT, 204, (self._allow(),))
         self._check(operation, call)
         require = self._service.settings.require_key
         call.caller = identify(
@@ -95,9 +97,12 @@ class Resource:
         scrapi = operation.dialect is Dialect.SCRAPI
         answer = scrapi_answer(error) if scrapi else native_answer(error)
         if isinstance(error, MethodError):
-            allow = (b"allow", ", ".join(self._by_method).encode())
-            answer = Answer(answer.body, answer.media, answer.status, (*answer.headers, allow))
+            headers = (*answer.headers, self._allow())
+            answer = Answer(answer.body, answer.media, answer.status, headers)
         return answer
+
+    def _allow(self) -> tuple[bytes, bytes]:
+        return b"allow", ", ".join([*self._by_method, "OPTIONS"]).encode()
 
 
 def _runner(handler: Handler) -> AsyncHandler:

@@ -19,9 +19,9 @@ from tallystick.web import limits
 
 PREFIX: Final = "TALLYSTICK_"
 OTHER_VARIABLES: Final = frozenset(
-    {"HOME", "PASSPHRASE_FILE", "DATA", "VECTORS", "ORACLES", "KILLS"}
+    {"HOME", "PASSPHRASE_FILE", "API_KEY", "DATA", "VECTORS", "ORACLES", "KILLS"}
 )
-"""Variables with our prefix that are no settings: folder, passphrase, and the test suite's."""
+"""Variables with our prefix that are no settings: folder, secrets, and the test suite's."""
 
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Seconds = Annotated[float, msgspec.Meta(gt=0)]

@@ -43,7 +43,8 @@ def tally(
 def ready(tally: Tally) -> Tally:
     """A ledger with a clinic that may register decisions and data sets."""
     tally("init", "--origin", "localhost/cli", "--allow", "decision=organisation",
-          "--allow", "dataset=organisation", "--allow", "model=organisation")  # fmt: skip
+          "--allow", "dataset=organisation", "--allow", "model=organisation",
+          "--allow", "document=organisation")  # fmt: skip
     tally("keys", "create", "clinic", "--kind", "organisation", "--public-name", "Clinic North")
     return tally
 
@@ -66,7 +67,7 @@ def test_from_an_empty_folder_to_a_verified_bundle(ready: Tally, tmp_path: Path)
 
 
 def test_a_changed_bundle_fails_and_names_the_field(ready: Tally, tmp_path: Path) -> None:
-    id_ = ready("register", "--as", "clinic", "--type", "decision", "--field", "reason=abc")
+    id_ = ready("register", "--as", "clinic", "--type", "document", "--field", "reason=abc")
     path = Path(ready("export", id_))
     text = path.read_text().replace('"value": "Y2FiYw"', '"value": "Y2FiZA"')
     path.write_text(text.replace("Y2FiY", "Y2FiZ") if "Y2FiZA" not in text else text)
@@ -78,7 +79,7 @@ def test_a_changed_bundle_fails_and_names_the_field(ready: Tally, tmp_path: Path
 
 
 def test_verify_without_trust_is_indeterminate(ready: Tally, tmp_path: Path) -> None:
-    id_ = ready("register", "--as", "clinic", "--type", "decision", "--field", "reason=x")
+    id_ = ready("register", "--as", "clinic", "--type", "document", "--field", "reason=x")
     path = Path(ready("export", id_)).resolve()
     vkey = (ready.home / "trust.policy").read_text().split()[1]
     ready.home = tmp_path / "elsewhere"
@@ -111,17 +112,17 @@ def test_rows_of_a_file_are_registered_selected_and_loaded(ready: Tally, tmp_pat
 
 def test_who_may_not_register_is_refused_and_the_refusal_replays(ready: Tally) -> None:
     ready("keys", "create", "robot", "--kind", "machine")
-    ready("register", "--as", "robot", "--type", "decision", "--field", "a=1", code=5)
+    ready("register", "--as", "robot", "--type", "document", "--field", "a=1", code=5)
     assert "does not let" in ready.words
     [refusal] = [json.loads(line) for line in
                  ready("find", "--type", "refusal", "--json").splitlines()]  # fmt: skip
     assert ready("policy", "replay", refusal["id"]) == "policy"
 
-    ready("policy", "allow", "decision=machine")
-    ready("register", "--as", "robot", "--type", "decision", "--field", "a=1")
+    ready("policy", "allow", "document=machine")
+    ready("register", "--as", "robot", "--type", "document", "--field", "a=1")
     assert ready("policy", "replay", refusal["id"]) == "policy"  # the policy of then counts
     rules = ready.json("policy", "show")["rules"]
-    assert {"types": ["decision"], "kinds": ["machine"]} in rules
+    assert {"types": ["document"], "kinds": ["machine"]} in rules
 
 
 def test_keys_are_made_requested_and_listed(ready: Tally, tmp_path: Path) -> None:
@@ -141,14 +142,14 @@ def test_keys_are_made_requested_and_listed(ready: Tally, tmp_path: Path) -> Non
 
 
 def test_search_and_proofs(ready: Tally, tmp_path: Path) -> None:
-    ids = [ready("register", "--as", "clinic", "--type", "decision", "--field", f"n={n}")
+    ids = [ready("register", "--as", "clinic", "--type", "document", "--field", f"n={n}")
            for n in range(3)]  # fmt: skip
     lines = [json.loads(line) for line in
-             ready("find", "--type", "decision", "--limit", 2, "--json").splitlines()]  # fmt: skip
+             ready("find", "--type", "document", "--limit", 2, "--json").splitlines()]  # fmt: skip
     assert [line["id"] for line in lines] == [ids[2], ids[1]]
     assert "more with --before" in ready.words
     ready("find", "--since", "yesterday", code=2)
-    linked = ready("register", "--as", "clinic", "--type", "decision", "--field", "n=9",
+    linked = ready("register", "--as", "clinic", "--type", "document", "--field", "n=9",
                    "--link", f"supersedes={ids[0]}")  # fmt: skip
     assert json.loads(ready("find", "--link", ids[0], "--json"))["id"] == linked
 
@@ -160,7 +161,7 @@ def test_search_and_proofs(ready: Tally, tmp_path: Path) -> None:
 
 
 def test_files_with_signed_statements_are_registered(ready: Tally, tmp_path: Path) -> None:
-    id_ = ready("register", "--as", "clinic", "--type", "decision", "--field", "n=1")
+    id_ = ready("register", "--as", "clinic", "--type", "document", "--field", "n=1")
     content = json.loads(Path(ready("export", id_)).read_text())
     from tallystick.statement import b64
 
@@ -174,11 +175,11 @@ def test_files_with_signed_statements_are_registered(ready: Tally, tmp_path: Pat
 
 
 def test_fsck_backup_restore(ready: Tally, tmp_path: Path) -> None:
-    id_ = ready("register", "--as", "clinic", "--type", "decision", "--field", "n=1")
+    id_ = ready("register", "--as", "clinic", "--type", "document", "--field", "n=1")
     ready("fsck", "--deep")
     assert "every file agrees" in ready.words
     ready("backup", tmp_path / "backup")
-    ready("register", "--as", "clinic", "--type", "decision", "--field", "n=2")
+    ready("register", "--as", "clinic", "--type", "document", "--field", "n=2")
 
     old, ready.home = ready.home, tmp_path / "restored"
     ready("restore", tmp_path / "backup", code=2)
@@ -198,7 +199,7 @@ def test_fsck_backup_restore(ready: Tally, tmp_path: Path) -> None:
     (ready.home / "keys/service.key").write_bytes((old / "keys/service.key").read_bytes())
     (ready.home / "keys/issuers.key").write_bytes((old / "keys/issuers.key").read_bytes())
     assert ready.json("show", id_)["content"] == {"n": 1}
-    ready("register", "--as", "clinic", "--type", "decision", "--field", "n=3")
+    ready("register", "--as", "clinic", "--type", "document", "--field", "n=3")
     ready("rebuild-index")
 
     bundle = next((ready.home / "data/log/tile/entries").rglob("0*/*"))
@@ -237,3 +238,13 @@ def test_help_and_version_start_without_anything_heavy() -> None:
                           check=True, timeout=30)  # fmt: skip
 
     assert done.stderr.strip() == "[]"
+
+
+def test_fields_that_are_no_record_of_their_type_are_refused_before_signing(ready: Tally) -> None:
+    say = ("register", "--as", "clinic", "--type", "decision", "--field", "reason=x")
+
+    ready(*say, "--field", "outcome=perhaps", "--field", "shown=x", code=2)
+    assert "outcome" in ready.words
+    ready(*say, "--field", "outcome=stop", code=2)
+    assert "shown" in ready.words
+    assert ready.json("show", 2)["type"] == "key"

@@ -31,6 +31,9 @@ class Reply:
     headers: Mapping[str, str]
     body: bytes
 
+    def __repr__(self) -> str:
+        return f"{self.status} {self.headers} {self.body[:300]!r}"
+
     @property
     def json(self) -> Any:
         return json.loads(self.body)

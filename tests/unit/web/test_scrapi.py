@@ -170,9 +170,7 @@ def test_an_algorithm_that_is_not_taken_has_a_title_of_its_own(place: Place) -> 
 def test_a_detached_payload_has_a_title_of_its_own(place: Place) -> None:
     statement = place.clinic.sign()
 
-    reply = register(
-        place.client, encode_sign1(statement.protected, {}, None, statement.signature)
-    )
+    reply = register(place.client, encode_sign1(statement.protected, {}, None, statement.signature))
 
     assert reply.status == 400
     assert reply.scrapi_problem == (

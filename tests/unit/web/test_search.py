@@ -94,7 +94,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Any:
         (f"since={START + 200}&type=inference", [3, 2]),
         (f"until={START + 100}&type=inference", [1, 0]),
         (f"since={START + 100}&until={START + 200}", [2, 1]),
-        ("since=2026-09-21T14:15:00Z&until=2026-09-21T16:16:40%2B02:00&type=inference", [1]),
+        ("since=2026-09-21T14:15:00Z&until=2026-09-21T16:16:39%2B02:00&type=inference", [1]),
         ("subject=urn:case:1&type=decision", []),
         ("subject=nobody", []),
     ],

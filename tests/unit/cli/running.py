@@ -1,0 +1,50 @@
+"""`tally` as a process of its own, for commands that serve until they are told to end."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+START_SECONDS = 60
+
+
+@contextmanager
+def serving(home: Path, *arguments: str) -> Iterator[dict[str, Any]]:
+    """Run a command that serves; yield the line of JSON that says where, and end it."""
+    command = [sys.executable, "-m", "tallystick", "--home", str(home), *arguments, "--json"]
+    environ = {k: v for k, v in os.environ.items() if not k.startswith("TALLYSTICK_")}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environ
+    ) as process:
+        killer = threading.Timer(START_SECONDS, process.kill)
+        killer.start()
+        assert process.stdout is not None
+        try:
+            line = process.stdout.readline()
+            assert line, process.communicate()[1]
+            yield json.loads(line)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            _, words = process.communicate()
+            killer.cancel()
+        assert process.returncode == 0, words
+
+
+def get(url: str) -> Any:
+    with urllib.request.urlopen(url, timeout=10) as response:  # noqa: S310 - our own service
+        return json.loads(response.read())
+
+
+def post(url: str, body: object, **headers: str) -> tuple[Any, dict[str, str]]:
+    request = urllib.request.Request(  # noqa: S310 - our own service
+        url, json.dumps(body).encode(), {"Content-Type": "application/json", **headers}
+    )
+    with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310
+        return json.loads(response.read()), dict(response.headers)

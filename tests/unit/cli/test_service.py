@@ -1,0 +1,147 @@
+"""`tally up`: a persistent ledger, served, with a gateway, and commands that work beside it."""
+
+import json
+import urllib.error
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tallystick.cli.app import run
+from tallystick.cli.demo.cases import load_clinics
+from tallystick.cli.demo.classifier import parse_artifact, train
+from tallystick.cli.demo.endpoint import ClassifierEndpoint
+from tallystick.cli.demo.serving import serve_model
+from tests.unit.cli.running import get, post, serving
+
+NEW = ("up", "--port", "0", "--workers", "0", "--generate-passphrase")
+AGAIN = ("up", "--port", "0", "--workers", "0")
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[str]:
+    """A model behind an OpenAI-compatible API."""
+    rows = [case.row() for case in load_clinics()[0].training]
+    model, url = serve_model(ClassifierEndpoint(parse_artifact(train(rows))))
+    with model:
+        yield url
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.delenv("TALLYSTICK_PASSPHRASE_FILE", raising=False)
+    return tmp_path / "home"
+
+
+def tally(home: Path, capsys: pytest.CaptureFixture[str], *arguments: object, code: int = 0) -> Any:
+    capsys.readouterr()
+    assert run(["--home", str(home), *map(str, arguments), "--json"]) == code
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_an_empty_ledger_is_made_once_and_kept(home: Path) -> None:
+    with serving(home, *NEW) as first:
+        assert get(f"{first['url']}/healthz")["size"] > 0
+        assert first["gateway"] is None
+        genesis = get(f"{first['url']}/keys")["operator"]
+
+    with serving(home, *AGAIN) as second:
+        assert get(f"{second['url']}/keys")["operator"] == genesis
+
+
+def test_calls_through_the_gateway_are_in_the_ledger_after_it_ended(
+    home: Path, upstream: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    question = load_clinics()[0].held_out[0].question()
+    body = {"model": "case-classifier", "messages": [{"role": "user", "content": question}]}
+
+    with serving(home, *NEW, "--upstream", upstream) as where:
+        answer, headers = post(f"{where['gateway']}/chat/completions", body)
+
+    outcome = headers["x-tallystick-outcome"]
+    [shown] = tally(home, capsys, "show", outcome)
+    assert shown["content"]["answer"] == answer["choices"][0]["message"]["content"]
+    bundle = tally(home, capsys, "export", outcome, "-o", home / "call.tally.json")[0]["file"]
+    assert tally(home, capsys, "verify", bundle)[0]["verdict"] == "verified"
+
+
+def test_a_gateway_registers_its_key_once(
+    home: Path, upstream: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for command in (NEW, AGAIN):
+        with serving(home, *command, "--upstream", upstream):
+            pass
+
+    keys = tally(home, capsys, "keys", "list")
+    assert [key["name"] for key in keys].count("Gateway") == 1
+
+
+def test_commands_write_through_the_service_that_has_the_ledger(
+    home: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"a": 1}\n{"a": 2}\n')
+
+    with serving(home, *NEW):
+        tally(home, capsys, "keys", "create", "clinic", "--kind", "organisation")
+        refused = tally(home, capsys, "batch", rows, "--as", "clinic", code=5)
+        tally(home, capsys, "policy", "allow", "dataset=organisation", "document=organisation")
+        [batch] = tally(home, capsys, "batch", rows, "--as", "clinic")
+        note = ("register", "--as", "clinic", "--type", "document", "--field", "text=hello")
+        [document] = tally(home, capsys, *note)
+
+    assert refused[0]["reason"] == "policy"
+    assert run(["--home", str(home), "rows", batch["id"]]) == 0
+    assert capsys.readouterr().out == '{"a": 1}\n{"a": 2}\n'
+    assert tally(home, capsys, "show", document["index"])[0]["content"] == {"text": "hello"}
+
+
+def test_an_api_key_stands_for_an_originator_until_it_is_revoked(
+    home: Path, upstream: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    body = {"model": "m", "messages": [{"role": "user", "content": "Is it benign?"}]}
+
+    with serving(home, *NEW, "--upstream", upstream, "--require-key") as where:
+        url = f"{where['gateway']}/chat/completions"
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            post(url, body)
+        # The service demands a key for writing now, so that the first one is made before any.
+        [made] = tally(home, capsys, "keys", "api", "create", "gateway", "--days", 1)
+        _, headers = post(url, body, Authorization=f"Bearer {made['token']}")
+        tally(home, capsys, "keys", "api", "revoke", made["id"])
+        [listed] = tally(home, capsys, "keys", "api", "list")
+
+    assert listed["state"] == "revoked"
+    assert made["token"] not in (home / "data" / "api-keys.json").read_text()
+    [intent] = tally(home, capsys, "show", headers["x-tallystick-intent"])
+    assert intent["assurance"] == "api-key"
+    assert len(intent["links"]["acted_for"]) == 1
+
+
+def test_a_taken_port_is_said_in_words(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with serving(home, *NEW) as where:
+        port = where["url"].rpartition(":")[2]
+        code = run(["--home", str(home.parent / "b"), *NEW, "--port", port])
+
+    assert code == 4
+    assert f"port {port}" in capsys.readouterr().err
+
+
+def test_an_unknown_setting_is_refused_before_anything_is_made(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home.mkdir()
+    (home / "tallystick.toml").write_text("prot = 1\n")
+
+    assert run(["--home", str(home), *NEW]) == 2
+    assert "did you mean 'port'" in capsys.readouterr().err
+    assert not (home / "data").exists()
+
+
+def test_a_second_writer_is_told_who_writes(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with serving(home, *NEW):
+        code = run(["--home", str(home), *AGAIN])
+
+    assert code == 4
+    assert "is already writing" in capsys.readouterr().err

@@ -1,0 +1,142 @@
+"""Alive, ready, and what the service counts of itself."""
+
+import sqlite3
+from pathlib import Path
+
+import cbor2
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tallystick.errors import UnavailableError
+from tallystick.ledger import Submission
+from tests.ledgers import Issuer, many, submissions
+from tests.unit.web.served import CBOR, COSE, Client, served
+
+
+def numbers(client: Client) -> dict[str, float]:
+    """Return all samples, by name and labels."""
+    reply = client.get("/metrics")
+    assert reply.status == 200
+    assert reply.headers["content-type"].startswith("text/plain; version=0.0.4")
+    return {
+        f"{sample.name}{sorted(sample.labels.items())}" if sample.labels else sample.name: (
+            sample.value
+        )
+        for family in text_string_to_metric_families(reply.body.decode())
+        for sample in family.samples
+    }
+
+
+def test_a_service_that_takes_statements_is_alive_and_ready(tmp_path: Path) -> None:
+    clinic = Issuer()
+    with served(tmp_path, clinic) as client:
+        client.ledger.register(submissions(clinic.sign()))
+        alive, ready = client.get("/healthz"), client.get("/readyz")
+
+    assert (alive.status, alive.json["status"], alive.json["size"]) == (200, "alive", 4)
+    assert (ready.status, ready.json["status"]) == (200, "ready")
+    assert ready.headers["cache-control"] == "no-store"
+
+
+def test_a_poisoned_log_is_alive_and_not_ready_until_it_is_opened_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clinic = Issuer()
+    with served(tmp_path, clinic) as client:
+        with monkeypatch.context() as patch:
+
+            def fail(_: object) -> None:
+                raise OSError(5, "input/output error")
+
+            patch.setattr(client.ledger._parts.log, "append", fail)
+            failed = client.post("/statements", clinic.sign().entry, COSE)
+        ready, alive = client.get("/readyz"), client.get("/healthz")
+        again = client.post("/statements", clinic.sign().entry, COSE)
+        later = client.get("/readyz")
+
+    assert (failed.status, failed.code) == (503, "unavailable")
+    assert failed.headers["retry-after"] == "1"
+    assert (ready.status, ready.code, alive.status) == (503, "unavailable", 200)
+    assert "the log stopped" in ready.json["detail"]
+    assert (again.status, later.status) == (201, 200)
+
+
+def test_a_service_that_was_told_to_end_is_not_ready_but_still_answers(tmp_path: Path) -> None:
+    clinic = Issuer()
+    with served(tmp_path, clinic, drain_seconds=2) as client:
+        client.server.stop()
+        ready = client.get("/readyz")
+        late = client.post("/statements", clinic.sign().entry, COSE)
+
+    assert ready.status == 503
+    assert "ending" in ready.json["detail"]
+    assert late.status == 201
+
+
+def test_a_vault_that_cannot_be_read_and_a_stuck_publisher_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with served(tmp_path) as client:
+        client.ledger.publish_error = "no space left"
+
+        def broken(_: bytes) -> None:
+            raise sqlite3.OperationalError("disk I/O error")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(client.ledger.vault, "get", broken)
+            patch.setattr(client.ledger._parts.log, "integrate", _full)
+            ready = client.get("/readyz")
+            counted = numbers(client)
+
+    assert "vault cannot be read: disk I/O error" in ready.json["detail"]
+    assert "publishing fails" in ready.json["detail"]
+    assert counted["tallystick_vault_ok"] == 0
+
+
+def _full() -> int:
+    raise UnavailableError("no space left")
+
+
+def test_everything_is_counted_as_prometheus_reads_it(tmp_path: Path) -> None:
+    clinic = Issuer()
+    statements = many(clinic, 20)
+    with served(tmp_path, clinic) as client:
+        batch = cbor2.dumps([s.entry for s in statements])
+        client.post("/statements", batch, CBOR)
+        client.post("/statements", statements[0].entry, COSE)
+        client.post("/statements", clinic.sign(type="model").entry, COSE)
+        client.post("/statements", Issuer().sign().entry, COSE)
+        client.get("/nowhere")
+        client.ask("PROPFIND", "/statements")
+        client.ledger.register([Submission(s.entry) for s in many(clinic, 2)])
+        client.ledger.publish()
+        counted = numbers(client)
+        size = client.ledger.snapshot.checkpoint.size
+
+    posts = "tallystick_requests_total[('method', 'POST'), ('route', '/statements')"
+    assert counted["tallystick_registered_total"] == 20
+    assert counted["tallystick_retried_total"] == 1
+    assert counted["tallystick_refused_total[('reason', 'policy')]"] == 1
+    assert counted["tallystick_unknown_total"] == 1
+    assert counted[f"{posts}, ('status', '200')]"] == 2
+    assert counted[f"{posts}, ('status', '403')]"] == 2
+    nowhere = "[('method', 'GET'), ('route', 'other'), ('status', '404')]"
+    assert counted[f"tallystick_requests_total{nowhere}"] == 1
+    brewed = "[('method', 'other'), ('route', '/statements'), ('status', '405')]"
+    assert counted[f"tallystick_requests_total{brewed}"] == 1
+    assert counted["tallystick_size"] == counted["tallystick_published_size"] == size
+    assert counted["tallystick_register_entries_count"] == 4
+    assert counted["tallystick_register_entries_sum"] == 23
+    assert counted["tallystick_received_bytes_total"] >= len(batch)
+    assert counted["tallystick_sent_bytes_total"] > 0
+    assert counted["tallystick_requests_running"] == 1
+    assert counted["tallystick_buffered_bytes"] == 0
+    latency = "tallystick_request_seconds_bucket[('le', '+Inf'), ('route', '/statements')]"
+    assert counted[latency] == 5
+
+
+def test_metrics_are_for_callers_who_may_write(tmp_path: Path) -> None:
+    with served(tmp_path) as client:
+        reply = client.get("/metrics", forwarded="for=192.0.2.1")
+
+    assert (reply.status, reply.code) == (401, "refused.key")
