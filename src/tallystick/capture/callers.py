@@ -59,20 +59,20 @@ class Callers:
         Raises:
             ProblemError: Nobody who may.
         """
-        headers = _chosen(scope["headers"])
-        authorization = headers.get(b"authorization", "")
-        is_bearer = authorization[: len(_BEARER)].lower() == _BEARER
-        token = authorization[len(_BEARER) :].strip() if is_bearer else ""
         try:
-            if token.startswith(PREFIX):
-                return self._resolve(token)
-            if not self._loopback_allowed or not _is_local(scope, headers):
-                raise ProblemError(
-                    key_demanded("this gateway serves callers with a key of its own")
-                )
+            return self._identify(scope, _chosen(scope["headers"]))
         except ProblemError:
             self.refused += 1
             raise
+
+    def _identify(self, scope: Mapping[str, Any], headers: Mapping[bytes, str]) -> Caller:
+        authorization = headers.get(b"authorization", "")
+        is_bearer = authorization[: len(_BEARER)].lower() == _BEARER
+        token = authorization[len(_BEARER) :].strip() if is_bearer else ""
+        if token.startswith(PREFIX):
+            return self._resolve(token)
+        if not self._loopback_allowed or not _is_local(scope, headers):
+            raise ProblemError(key_demanded("this gateway serves callers with a key of its own"))
         return Caller(Assurance.ASSERTED, {}, authorization or self._own)
 
     def _resolve(self, token: str) -> Caller:
@@ -103,7 +103,8 @@ def _is_local(scope: Mapping[str, Any], headers: Mapping[bytes, str]) -> bool:
 def _is_loopback(host: str) -> bool:
     """Tell whether a host, perhaps with a port, is this machine by its own word."""
     try:
-        name = urlsplit(f"//{host}").hostname or "" if not host.count(":") > 1 else host
-        return name == "localhost" or ipaddress.ip_address(name.strip("[]")).is_loopback
+        bare_v6 = host.count(":") > 1 and not host.startswith("[")  # as sockets name their ends
+        name = host if bare_v6 else urlsplit(f"//{host}").hostname or ""
+        return name == "localhost" or ipaddress.ip_address(name).is_loopback
     except ValueError:
         return False

@@ -138,13 +138,14 @@ class Session:
             yield advance
 
     def _read_passphrase(self, *, new: bool) -> bytes:
-        named = os.environ.get(PASSPHRASE_FILE)
-        beside = self.home.root / "passphrase"
-        if named or (beside.exists() and not new):
+        """Read what lies in the ledger's folder, else what the environment names, else ask."""
+        beside, named = self.home.root / "passphrase", os.environ.get(PASSPHRASE_FILE)
+        file = beside if beside.exists() and not new else Path(named) if named else None
+        if file is not None:
             try:
-                return (Path(named) if named else beside).read_bytes().strip()
+                return file.read_bytes().strip()
             except OSError as error:
-                raise InputError(f"cannot read {PASSPHRASE_FILE}: {error}") from error
+                raise InputError(f"cannot read the passphrase: {error}") from error
         if not sys.stdin.isatty():
             raise RefusedError(
                 "no passphrase, and nobody to ask",

@@ -22,7 +22,12 @@ from pathlib import Path
 from threading import Lock
 from typing import Final
 
-from tallystick.errors import DamagedError, TallystickError, UnavailableError
+from tallystick.errors import (
+    DamagedError,
+    EncodingError,
+    TallystickError,
+    UnavailableError,
+)
 from tallystick.log.bundle import encode_bundle, parse_bundle
 from tallystick.log.disk import Disk
 from tallystick.log.halfway import HalfwayStore
@@ -267,7 +272,7 @@ class EmbeddedLog:
                     advice="put the head store back where it was, or run `tally restore`",
                 )
         for first, count, body in self._journal.replay(self._edge.size):
-            self._extend(parse_bundle(body, count)[self._edge.size - first :])
+            self._extend(_entries(body, count)[self._edge.size - first :])
         self._snapshot = self._snap(self._checkpoint(), self._head.note or b"")
         if signed is not None:
             self._check_signed(signed)
@@ -337,3 +342,11 @@ class EmbeddedLog:
         return Checkpoint(
             origin=self._key.verifier.name, size=self._edge.size, root=self._edge.root()
         )
+
+
+def _entries(body: bytes, count: int) -> list[bytes]:
+    """Take a journal frame apart, whose digest was right."""
+    try:
+        return parse_bundle(body, count)
+    except EncodingError as error:
+        raise DamagedError(f"the journal holds what no log writes: {error}") from error

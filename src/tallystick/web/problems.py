@@ -40,6 +40,12 @@ class MethodError(InputError):
     http_status = 405
 
 
+class ProtocolError(InputError):
+    """Not HTTP."""
+
+    code = "http.protocol"
+
+
 class MediaTypeError(InputError):
     """A body of a media type that is not taken here."""
 
@@ -196,6 +202,7 @@ ERRORS: Final[Mapping[str, type[TallystickError]]] = {
     kind.code: kind
     for kind in (
         MethodError,
+        ProtocolError,
         MediaTypeError,
         SlowError,
         HeaderLimitError,

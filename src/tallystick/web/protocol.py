@@ -9,16 +9,18 @@ from typing import Any, ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from tallystick.errors import InputError
 from tallystick.web import limits
+from tallystick.web.problems import HeaderLimitError, ProtocolError, native_answer
 
-_TOO_LARGE = (
-    b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
-    b"content-type: application/problem+json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"
+_ANSWER = (
+    b"HTTP/1.1 %b\r\ncontent-type: application/problem+json\r\ncontent-length: %d\r\n"
+    b"connection: close\r\n\r\n%b"
 )
-_PROBLEM = (
-    b'{"type":"urn:tallystick:error:http.header-limit","title":"Headers larger than what is '
-    b'accepted","status":431,"detail":"request line and headers have more than %d bytes"}'
-) % limits.HEADER_BYTES_MAX
+_TOO_LARGE = HeaderLimitError(
+    f"request line and headers have more than {limits.HEADER_BYTES_MAX} bytes"
+)
+_NO_HTTP = ProtocolError("what came is not a request in HTTP/1.1")
 
 
 class LimitedProtocol(HttpToolsProtocol):
@@ -57,8 +59,11 @@ class LimitedProtocol(HttpToolsProtocol):
             self._header_bytes += len(data)
         super().data_received(data)
         if self._in_headers and self._header_bytes > limits.HEADER_BYTES_MAX:
-            self.transport.write(_TOO_LARGE % (len(_PROBLEM), _PROBLEM))
-            self.transport.close()
+            self._end(b"431 Request Header Fields Too Large", _TOO_LARGE)
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - ours says more
+        """Answer what is no HTTP."""
+        self._end(b"400 Bad Request", _NO_HTTP)
 
     def on_message_begin(self) -> None:
         """Begin a request."""
@@ -90,6 +95,12 @@ class LimitedProtocol(HttpToolsProtocol):
         self._stop(self._header_timer)
         self._in_headers = True
         self._header_timer = self.loop.call_later(self.header_seconds_max, self.transport.abort)
+
+    def _end(self, status: bytes, error: InputError) -> None:
+        """Say why, and close: what follows cannot be told apart from a body."""
+        body = native_answer(error).body
+        self.transport.write(_ANSWER % (status, len(body), body))
+        self.transport.close()
 
     @staticmethod
     def _stop(timer: asyncio.TimerHandle | None) -> None:

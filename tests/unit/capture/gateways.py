@@ -18,6 +18,7 @@ from tallystick.capture import (
 from tallystick.errors import NotFoundError
 from tallystick.evidence import Change, Intent, Outcome, build_bundle
 from tallystick.ledger import Found, Ledger, Query, RegistrationPolicy, Rule
+from tallystick.statement import Relation
 from tallystick.statement.governance import Heartbeat, IssuerKind, StatementType, parse_heartbeat
 from tallystick.verify import Report, parse_policy, verify_bundle
 from tests.ledgers import Clock, Issuer, ledger_in
@@ -123,6 +124,20 @@ def gateway_on(house: House, upstream: str, **options: Any) -> Iterator[Kept]:
 def said(ledger: Ledger, house: House) -> list[Found]:
     """Return everything that the gateway of a house said, oldest first."""
     return list(reversed(ledger.find(Query(issuer=house.gateway.did, limit=1000)).found))
+
+
+def calls(kept: Kept, count: int) -> list[tuple[bytes, bytes]]:
+    """Return intent and outcome of so many calls, as soon as both are registered."""
+
+    def look() -> list[Found] | None:
+        found = [o for o in said(kept.ledger, kept.house) if o.statement.header.type == "inference"]
+        return found if len(found) == 2 * count else None
+
+    pairs = {}
+    for one in eventually(look, f"{count} calls"):
+        [intent] = one.statement.header.links.get(Relation.GENERATED_BY, (one.statement.id,))
+        pairs[intent] = one.statement.id
+    return list(pairs.items())
 
 
 def heartbeats(ledger: Ledger, house: House) -> list[Heartbeat]:

@@ -9,20 +9,19 @@ from openai import AsyncOpenAI
 
 from tallystick.evidence import Outcome
 from tallystick.statement import Relation, verify_disclosure
-from tests.unit.capture.gateways import House, Kept, check_numbers, gateway_on, heartbeats, said
+from tests.unit.capture.gateways import (
+    House,
+    Kept,
+    calls,
+    check_numbers,
+    gateway_on,
+    heartbeats,
+    said,
+)
 from tests.unit.capture.model_api import MODEL, USAGE, ModelApi, completion, events, text_of
 
 PROMPT: Any = [{"role": "user", "content": "Wie geht's, 世界?"}]
 TOOLS: Any = [{"type": "function", "function": {"name": "weather", "parameters": {}}}]
-
-
-def only_call(kept: Kept) -> tuple[bytes, bytes]:
-    """Return intent and outcome of the only call there was."""
-    inferences = [one for one in said(kept.ledger, kept.house) if one.statement.header.hashed]
-    assert len(inferences) == 1
-    intent = inferences[0].statement.id
-    kept.outcome_of(intent)
-    return intent, said(kept.ledger, kept.house)[-1].statement.id
 
 
 def comment_of(body: bytes) -> bytes:
@@ -113,7 +112,7 @@ def test_the_official_client_reads_a_stream_and_its_usage(kept: Kept, api: Model
 
     chunks = list(stream)
 
-    intent_id, outcome_id = only_call(kept)
+    [(intent_id, outcome_id)] = calls(kept, 1)
     text = "".join(c.choices[0].delta.content or "" for c in chunks if c.choices)
     assert text == text_of(api.last.json(), 0)
     assert chunks[-1].usage is not None
@@ -132,9 +131,8 @@ def test_several_choices_are_told_apart(kept: Kept, api: ModelApi) -> None:
     texts = tuple(text_of(api.last.json(), at) for at in range(3))
     assert tuple(choice.message.content for choice in whole.choices) == texts
     assert {chunk.choices[0].index for chunk in streamed} == {0, 1, 2}
-    intents = [one for one in said(kept.ledger, kept.house) if one.statement.header.hashed][::2]
-    for one in intents:
-        outcome = kept.outcome_of(one.statement.id)
+    for _, outcome_id in calls(kept, 2):
+        outcome = kept.outcome(outcome_id)
         assert (outcome.answer, outcome.alternatives) == (texts[0], texts[1:])
         assert outcome.finish_reasons == ("stop", "stop", "stop")
 
@@ -152,18 +150,18 @@ def test_tool_calls_pass_whole_and_streamed(kept: Kept) -> None:
     assert called
     assert called[0].to_dict()["function"] == {"name": "weather", "arguments": '{"city":"Oslo"}'}
     assert streamed[-1].finish_reason == "tool_calls"
-    first, *_, last = [o for o in said(kept.ledger, kept.house) if o.statement.header.hashed]
-    intent = kept.intent(last.statement.header.links[Relation.GENERATED_BY][0])
-    assert intent.parameters["tools"] == TOOLS
-    assert intent.parameters["tool_choice"] == "auto"
-    outcome = kept.outcome_of(first.statement.id)
-    assert (outcome.status, outcome.finish_reasons, outcome.answer) == ("ok", ("tool_calls",), None)
+    [_, (intent_id, _)] = recorded = calls(kept, 2)
+    assert kept.intent(intent_id).parameters["tools"] == TOOLS
+    assert kept.intent(intent_id).parameters["tool_choice"] == "auto"
+    for outcome in (kept.outcome(outcome_id) for _, outcome_id in recorded):
+        assert (outcome.status, outcome.finish_reasons) == ("ok", ("tool_calls",))
+        assert outcome.answer is None
 
 
 def test_embeddings_are_recorded_too(kept: Kept, api: ModelApi) -> None:
     answer = kept.client().embeddings.create(model=MODEL, input=["a", "bcd"], dimensions=2)
 
-    intent_id, outcome_id = only_call(kept)
+    [(intent_id, outcome_id)] = calls(kept, 1)
     intent, outcome = kept.intent(intent_id), kept.outcome(outcome_id)
     assert [one.embedding for one in answer.data] == [[0.5, 1.0], [0.5, 3.0]]
     assert (intent.operation, intent.request) == ("embeddings", api.last.body)
@@ -197,13 +195,7 @@ def test_the_official_client_works_asynchronously(kept: Kept, api: ModelApi) -> 
 
     expected = text_of(api.last.json(), 0)
     assert (answers, text) == ([expected] * 5, expected)
-    intents = {
-        one.statement.id
-        for one in said(kept.ledger, kept.house)
-        if one.statement.header.hashed and not one.statement.header.links
-    }
-    assert len(intents) == 6
-    assert {kept.outcome_of(intent).status for intent in intents} == {"ok"}
+    assert {kept.outcome(outcome_id).status for _, outcome_id in calls(kept, 6)} == {"ok"}
 
 
 def test_a_call_names_the_digest_of_the_model_that_was_registered(

@@ -1,0 +1,271 @@
+"""Entry points that touch no file: statements, receipts, notes, keys, proofs, policies, bundles."""
+
+import json
+from typing import Any
+
+from tallystick.errors import (
+    CommitmentError,
+    IndeterminateError,
+    InputError,
+    ProofError,
+    RefusedError,
+    SignatureError,
+    VerificationError,
+)
+from tallystick.evidence import records
+from tallystick.ledger import RegistrationPolicy, Rule
+from tallystick.ledger.policy import parse_policy_payload, read_policy
+from tallystick.ledger.rules import Candidate, decide
+from tallystick.ledger.state import LedgerState
+from tallystick.log.bundle import encode_bundle, parse_bundle
+from tallystick.log.layout import parse_tile_path, tile_path
+from tallystick.merkle import root_from_inclusion, verify_consistency, verify_inclusion
+from tallystick.statement import (
+    Disclosure,
+    OpenField,
+    SignedStatement,
+    TlogProof,
+    b64,
+    base58,
+    dcbor,
+    parse_batch,
+    parse_checkpoint,
+    parse_cose_key,
+    parse_did_key,
+    parse_note,
+    parse_receipt,
+    parse_statement,
+    parse_tlog_proof,
+    parse_vkey,
+    verify_disclosure,
+    verify_note,
+)
+from tallystick.statement.commitment import field_digests, payload_commitment
+from tallystick.statement.cose import parse_sign1, split_registered
+from tallystick.statement.governance import (
+    IssuerKind,
+    StatementType,
+    operator_record,
+    parse_genesis,
+    parse_heartbeat,
+    parse_key_record,
+)
+from tallystick.statement.header import encode_header, parse_header
+from tallystick.verify import Verdict, examine
+from tallystick.verify import parse_bundle as parse_evidence
+from tallystick.verify import parse_policy as parse_trust
+from tests.fuzz.target import Errors, Target, vectors
+
+STATEMENTS = vectors("statements/*.cbor")
+PARSED = [parse_statement(entry) for entry in STATEMENTS]
+NOTE, RECEIPT = vectors("checkpoint.txt")[0], vectors("*.receipt.cose")[0]
+TRUST = parse_trust(vectors("trust.policy")[0])
+[LOG_KEY] = TRUST.logs
+BUNDLE = vectors("answer.tally.json")[0]
+HASHES = [bytes([n]) * 32 for n in range(4)]
+
+UNREADABLE: Errors = (InputError,)
+UNBELIEVED: Errors = (InputError, VerificationError, IndeterminateError)
+
+
+def payloads(*types: StatementType) -> tuple[bytes, ...]:
+    return tuple(s.payload for s in PARSED if s.header.type in types)
+
+
+def text(data: bytes) -> str:
+    """Read any bytes as text, also such as JSON can smuggle in."""
+    return data.decode(errors="surrogateescape")
+
+
+def cbor(data: bytes) -> None:
+    value = dcbor.decode_deterministic(data, "item")
+    assert dcbor.encode(value) == data
+
+
+def envelope(data: bytes) -> None:
+    fast = split_registered(data)
+    slow = parse_sign1(data, "statement")
+    if fast is not None:
+        assert fast == (slow.protected, slow.payload, slow.signature)
+        assert slow.unprotected == {}
+
+
+def statement(data: bytes) -> None:
+    parsed = parse_statement(data)
+    assert parse_statement(parsed.entry) == parsed
+    key = next((s for s in PARSED if s.header.key_id == parsed.header.key_id), None)
+    if key is not None:
+        parsed.verify_signature(parse_did_key(key.header.issuer))
+
+
+def header(data: bytes) -> None:
+    parsed = parse_header(data)
+    assert parse_header(encode_header(parsed)) == parsed
+
+
+def receipt(data: bytes) -> None:
+    parsed = parse_receipt(data)
+    assert parse_receipt(parsed.encode()) == parsed
+    parsed.root(HASHES[0])
+
+
+def note(data: bytes) -> None:
+    parsed = parse_note(data)
+    assert parsed.encode() == data
+    parse_checkpoint(parsed.text)
+    verify_note(parsed, [LOG_KEY])
+
+
+def proof_text(data: bytes) -> None:
+    parsed = parse_tlog_proof(data)
+    assert parse_tlog_proof(parsed.encode()) == parsed
+
+
+def letters(data: bytes) -> None:
+    for read in (lambda t: b64.decode(t, "x"), lambda t: b64.decode_url(t, "x"), base58.decode):
+        try:
+            read(text(data))
+        except InputError:
+            continue
+
+
+def merkle(data: bytes) -> None:
+    """Sizes, index and hashes of any length, from bytes."""
+    size1, size2, width = (int.from_bytes(data[a : a + 8], signed=True) for a in (0, 8, 16))
+    step = 32 if width % 4 else max(1, width % 40)
+    hashes = [data[at : at + step] for at in range(24, len(data), step)]
+    one, two, *proof = [*hashes, b"", b""]
+    for check in (
+        lambda: root_from_inclusion(one, size1, size2, proof[:-2]),
+        lambda: verify_inclusion(one, size1, size2, proof[:-2], two),
+        lambda: verify_consistency(size1, one, size2, two, proof[:-2]),
+    ):
+        try:
+            check()
+        except ProofError:
+            continue
+
+
+def disclosure(data: bytes) -> None:
+    salt, shown = OPEN.salt, dcbor.decode(data, "fields")
+    if not isinstance(shown, dict):
+        return
+    fields = {str(name): OpenField(salt, value) for name, value in shown.items()}
+    whole = Disclosure(salt, field_digests(fields), fields)
+    payload = payload_commitment(salt, whole.digests)
+    assert verify_disclosure(whole, payload) == {n: f.value for n, f in fields.items()}
+    verify_disclosure(Disclosure(salt, OPEN.digests, fields), payload)
+
+
+def trust(data: bytes) -> None:
+    policy = parse_trust(data)
+    policy.fulfilled(set())
+    policy.fulfilled(set(policy.witnesses.values()))
+
+
+def evidence(data: bytes) -> None:
+    bundle = parse_evidence(data)
+    assert parse_evidence(bundle.encode()) == bundle
+    report = examine(data, TRUST, any_signer=True)
+    if report.verdict is not Verdict.VERIFIED:
+        report.raise_unless_verified()
+
+
+def policy(data: bytes) -> None:
+    try:
+        found = read_policy(json.loads(data))
+    except (ValueError, RecursionError):  # whoever hands JSON in has parsed it
+        found = parse_policy_payload(data)
+    again: RegistrationPolicy = read_policy(found.content())
+    assert again == found
+
+
+def rules(data: bytes) -> None:
+    """Admit, and apply what is admitted, as the sequencer does."""
+    parsed = parse_statement(data)
+    state = LedgerState(now=2_000_000_000)
+    state.apply(GENESIS, 0)
+    record = operator_record(parse_genesis(GENESIS.payload))
+    state.keys[parsed.header.issuer, parsed.header.key_id] = (0, record)
+    state.policy = RegistrationPolicy((Rule(frozenset("*"), kinds=frozenset(IssuerKind)),))
+    if decide(Candidate(parsed, signed=True), state, lambda _: None) is None:
+        state.apply(parsed, 1)
+
+
+def record(data: bytes) -> None:
+    values = dcbor.decode(data, "fields")
+    if isinstance(values, dict):
+        for kind in KINDS:
+            try:
+                found = kind.read(values)
+            except InputError:
+                continue
+            assert kind.read(found.values()) == found
+
+
+def tile(data: bytes) -> None:
+    path = text(data)
+    assert tile_path(parse_tile_path(path)) == path
+
+
+def entries(data: bytes) -> None:
+    assert encode_bundle(parse_bundle(data)) == data
+
+
+def _subclasses(kind: type[records.Record]) -> list[type[records.Record]]:
+    return [sub for direct in kind.__subclasses__() for sub in (direct, *_subclasses(direct))]
+
+
+def _vkey(data: bytes) -> None:
+    key = parse_vkey(text(data))
+    assert key.encode() == text(data)
+
+
+def _cose_key(data: bytes) -> None:
+    key = parse_cose_key(data)
+    assert parse_cose_key(key.encode()) == key
+
+
+def _did(data: bytes) -> None:
+    key = parse_did_key(text(data))
+    assert key.did() == text(data)
+
+
+KINDS = _subclasses(records.Record)
+GENESIS: SignedStatement = next(s for s in PARSED if s.header.type == StatementType.GENESIS)
+_KEY = parse_genesis(GENESIS.payload).receipt_key
+ORIGIN = parse_genesis(GENESIS.payload).origin
+_FIELDS: dict[str, Any] = {"outcome": "accept", "reason": "plausible", "shown": [1, {"a": b"b"}]}
+OPEN = Disclosure(HASHES[0], field_digests({n: OpenField(HASHES[0], v) for n, v in _FIELDS.items()}),
+                  {})  # fmt: skip
+_PROOF = TlogProof(3, tuple(HASHES), parse_note(NOTE), b"extra")
+_MERKLE = (3).to_bytes(8) + (5).to_bytes(8) + (1).to_bytes(8) + b"".join(HASHES)
+
+PURE = (
+    Target("cbor", cbor, UNREADABLE, (dcbor.encode(_FIELDS), *payloads(StatementType.POLICY))),
+    Target("envelope", envelope, UNREADABLE, (STATEMENTS[0], RECEIPT)),
+    Target("statement", statement, (InputError, SignatureError), STATEMENTS),
+    Target("header", header, UNREADABLE, tuple(s.protected for s in PARSED)),
+    Target("receipt", receipt, (InputError, ProofError), (RECEIPT,)),
+    Target("note", note, (InputError, SignatureError), (NOTE,)),
+    Target("vkey", _vkey, UNREADABLE, (LOG_KEY.encode().encode(),)),
+    Target("cose-key", _cose_key, UNREADABLE, (_KEY.encode(),)),
+    Target("did-key", _did, UNREADABLE, (PARSED[0].header.issuer.encode(),)),
+    Target("tlog-proof", proof_text, UNREADABLE, (*vectors("*.tlog-proof"), _PROOF.encode())),
+    Target("letters", letters, UNREADABLE, (b"AAAA", b"-_-_", b"z6Mk")),
+    Target("merkle", merkle, (), (_MERKLE, _MERKLE[:24])),
+    Target("batch", lambda d: parse_batch(d).encode() == d, UNREADABLE,
+           tuple(s.payload for s in PARSED if "batch" in (s.header.content_type or ""))),
+    Target("genesis", parse_genesis, UNREADABLE, (GENESIS.payload,)),
+    Target("key-record", lambda d: parse_key_record(d).verify_possession(ORIGIN),
+           (InputError, SignatureError), payloads(StatementType.KEY)),
+    Target("heartbeat", parse_heartbeat, UNREADABLE, payloads(StatementType.HEARTBEAT)),
+    Target("disclosure", disclosure, (InputError, CommitmentError), (dcbor.encode(_FIELDS),)),
+    Target("trust-policy", trust, UNREADABLE, vectors("trust.policy")),
+    Target("evidence", evidence, UNBELIEVED, (BUNDLE,)),
+    Target("registration-policy", policy, UNREADABLE, payloads(StatementType.POLICY)),
+    Target("rules", rules, (InputError, RefusedError), STATEMENTS),
+    Target("record", record, UNREADABLE, (dcbor.encode(_FIELDS),)),
+    Target("tile-path", tile, UNREADABLE, (b"tile/0/x001/x234/067.p/8", b"tile/entries/000")),
+    Target("entries", entries, UNREADABLE, (encode_bundle([b"a", b"bc", b""]),)),
+)  # fmt: skip
