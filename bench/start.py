@@ -18,11 +18,9 @@ TALLY = Path(sys.executable).parent / "tally"
 
 
 def main() -> None:
-    rows = [{"command": "python -c pass", **_measure([sys.executable, "-c", "pass"])}]
-    for arguments in COMMANDS:
-        rows.append(
-            {"command": f"tally {' '.join(arguments)}", **_measure([str(TALLY), *arguments])}
-        )
+    commands = {"python -c pass": [sys.executable, "-c", "pass"]}
+    commands |= {f"tally {' '.join(c)}": [str(TALLY), *c] for c in COMMANDS}
+    rows = [{"command": name, **_measure(command)} for name, command in commands.items()]
     tell("start", rows, {"machine": machine(), "target_p50_ms": TARGET_MS, "start": rows})
 
 

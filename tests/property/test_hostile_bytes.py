@@ -11,32 +11,41 @@ ALL = list(TARGETS.values())
 QUICK, SLOW = 60, 12
 """Examples per target."""
 
+NUMBER = st.integers(0, 2**32)
+CHANGES = st.one_of(
+    st.tuples(st.just("random"), st.binary(max_size=200)),
+    st.tuples(st.just("flipped"), NUMBER, st.lists(NUMBER, min_size=1, max_size=8)),
+    st.tuples(st.just("cut"), NUMBER, NUMBER),
+    st.tuples(st.just("spliced"), NUMBER, NUMBER, NUMBER, NUMBER),
+    st.tuples(st.just("inserted"), NUMBER, NUMBER, st.binary(max_size=40)),
+)
+"""Said in words and numbers, so that a failing example is short; `changed` makes the bytes."""
 
-def mutated(seeds: tuple[bytes, ...]) -> st.SearchStrategy[bytes]:
-    """Valid examples with a few bits flipped, cut off, or spliced with one another."""
-    seed = st.sampled_from(seeds)
-    return st.one_of(
-        st.builds(_flipped, seed, st.lists(st.integers(0, 2**32), min_size=1, max_size=8)),
-        st.builds(lambda data, at: data[: at % (len(data) + 1)], seed, st.integers(0, 2**32)),
-        st.builds(_spliced, seed, seed, st.integers(0, 2**32), st.integers(0, 2**32)),
-        st.builds(_inserted, seed, st.integers(0, 2**32), st.binary(max_size=40)),
-    )
+
+def changed(seeds: tuple[bytes, ...], change: tuple[object, ...]) -> bytes:
+    match change:
+        case ["random", bytes() as data]:
+            return data
+        case ["flipped", int() as which, list() as bits]:
+            return _flipped(seeds[which % len(seeds)], bits)
+        case ["cut", int() as which, int() as at]:
+            data = seeds[which % len(seeds)]
+            return data[: at % (len(data) + 1)]
+        case ["spliced", int() as which, int() as other, int() as at, int() as to]:
+            one, two = seeds[which % len(seeds)], seeds[other % len(seeds)]
+            return one[: at % (len(one) + 1)] + two[to % (len(two) + 1) :]
+        case ["inserted", int() as which, int() as at, bytes() as more]:
+            data = seeds[which % len(seeds)]
+            at %= len(data) + 1
+            return data[:at] + more + data[at:]
+    raise AssertionError(change)
 
 
 def _flipped(data: bytes, bits: list[int]) -> bytes:
-    changed = bytearray(data)
+    result = bytearray(data)
     for bit in bits if data else ():
-        changed[bit // 8 % len(data)] ^= 1 << bit % 8
-    return bytes(changed)
-
-
-def _spliced(one: bytes, two: bytes, at: int, to: int) -> bytes:
-    return one[: at % (len(one) + 1)] + two[to % (len(two) + 1) :]
-
-
-def _inserted(data: bytes, at: int, more: bytes) -> bytes:
-    at %= len(data) + 1
-    return data[:at] + more + data[at:]
+        result[bit // 8 % len(data)] ^= 1 << bit % 8
+    return bytes(result)
 
 
 @pytest.mark.parametrize("target", ALL, ids=TARGETS)
@@ -58,8 +67,8 @@ def test_mutated_examples_and_random_bytes_raise_our_errors_only(target: Target)
         suppress_health_check=list(HealthCheck),
         database=None,
     )
-    @given(data=st.one_of(mutated(target.seeds), st.binary(max_size=200)))
-    def attack(data: bytes) -> None:
-        target.accepts(data)
+    @given(change=CHANGES)
+    def attack(change: tuple[object, ...]) -> None:
+        target.accepts(changed(target.seeds, change))
 
     attack()

@@ -86,7 +86,7 @@ class Exchange:
     async def run(self) -> None:
         """Serve it."""
         running = self._running
-        running.calls += 1
+        running.enter()
         try:
             await self._serve(running.callers.identify(self._scope))
         except ProblemError as error:
@@ -95,7 +95,7 @@ class Exchange:
             self._conclude("cancelled", None, error="the gateway was stopped")
             raise
         finally:
-            running.calls -= 1
+            running.leave()
             if self._response is not None:
                 self._response.close()  # nothing happens if it was read to its end
 

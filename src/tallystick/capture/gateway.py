@@ -16,6 +16,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -282,6 +283,6 @@ class Gateway:
 
 async def _finished(running: Running) -> None:
     """Wait for calls under way, but not for ever."""
-    deadline = asyncio.get_running_loop().time() + STOP_SECONDS
-    while running.calls and asyncio.get_running_loop().time() < deadline:
-        await asyncio.sleep(0.02)
+    if running.calls:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(running.quiet.wait(), STOP_SECONDS)

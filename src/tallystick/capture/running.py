@@ -1,6 +1,7 @@
 """What a gateway consists of while it runs, and whether a new call may begin."""
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
 
 from tallystick.capture.callers import Callers
 from tallystick.capture.models import ModelNames
@@ -25,6 +26,7 @@ class Running:
         calls: Calls under way.
         served: Calls that had an intent, since the start.
         stopping: No call may begin any more.
+        quiet: Set when the last call under way ends.
     """
 
     settings: GatewaySettings
@@ -36,6 +38,18 @@ class Running:
     calls: int = 0
     served: int = 0
     stopping: bool = False
+    quiet: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def enter(self) -> None:
+        """Count a call that begins."""
+        self.calls += 1
+        self.quiet.clear()
+
+    def leave(self) -> None:
+        """Count a call that ended."""
+        self.calls -= 1
+        if not self.calls:
+            self.quiet.set()
 
     def check_room(self) -> None:
         """Refuse a call beyond those that may be under way.

@@ -81,27 +81,24 @@ def _trust(
 
 
 def _as_text(session: Session, report: "Report", basis: str, *, everything: bool) -> None:
+    from tallystick.cli.summary import summarise
     from tallystick.verify import NOT_PROVEN, Verdict
 
     for check in report.checks:
         if everything or check.verdict in {Verdict.FAILED, Verdict.INDETERMINATE}:
             mark = click.style(f"{check.verdict:<13}", fg=_COLOURS[check.verdict])
             click.echo(f"{mark} {check.what}: {check.detail}")
-    subject = report.statements.get(report.subject)
     counted = {v: sum(c.verdict is v for c in report.checks) for v in Verdict}
     verdict = click.style(report.verdict.upper(), fg=_COLOURS[report.verdict], bold=True)
     summary = ", ".join(f"{count} {v}" for v, count in counted.items() if count)
     click.echo(f"{verdict}  {report.subject.hex()}")
-    if subject:
-        who = subject.issuer.name or subject.issuer.issuer
-        click.echo(f"  what   {subject.statement.header.type} at index {subject.index}")
-        click.echo(f"  who    {who} ({subject.issuer.basis})")
-    click.echo(f"  trust  {basis}")
-    click.echo(f"  checks {summary}")
+    for name, words in (*summarise(report), ("trust", basis), ("checks", summary)):
+        click.echo(f"  {name:<8}{words}")
     session.say("not proven: " + "; ".join(NOT_PROVEN))
 
 
 def _as_data(report: "Report", basis: str) -> dict[str, Any]:
+    from tallystick.cli.summary import summarise
     from tallystick.verify import NOT_PROVEN
 
     checks = [
@@ -117,6 +114,7 @@ def _as_data(report: "Report", basis: str) -> dict[str, Any]:
     return {
         "verdict": str(report.verdict),
         "subject": report.subject.hex(),
+        "summary": dict(summarise(report)),
         "trust": basis,
         "checks": checks,
         "not_proven": NOT_PROVEN,

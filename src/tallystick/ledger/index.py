@@ -14,7 +14,7 @@ take again what it took before; they cannot change what it holds.
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -98,7 +98,7 @@ class Index:
         """Open the index of the log that begins with this genesis statement id."""
         self._lock = RLock()
         self._writable = writable
-        path = folder / "index.sqlite"
+        self._path = path = folder / "index.sqlite"
         self._database = _connect(path, writable=writable)
         if writable:
             self._database.executescript(_SCHEMA)
@@ -109,7 +109,7 @@ class Index:
         self._applied = 0
         known = (self._meta("version"), self._meta("genesis"))
         if known == (VERSION, genesis):
-            self._applied = self._meta("applied")
+            self._applied = self._number(self._meta("applied"))
         elif writable:
             self.clear(genesis)
         else:
@@ -189,7 +189,7 @@ class Index:
 
     def retry(self, statement: SignedStatement) -> Iterator[int]:
         """Yield where the same statement may be registered; compare the entry there."""
-        with self._lock:
+        with self._reading():
             if statement.id in self._recent:
                 yield self._recent[statement.id]
                 return
@@ -205,7 +205,7 @@ class Index:
         ids = {_id8(statement_id): statement_id for statement_id in found}
         asked: list[tuple[int | None, int | None]]
         asked = [(s.header.issued_at, _id8(s.id)) for s in statements]
-        with self._lock:
+        with self._reading():
             for first in range(0, len(asked), RETRIES_ROWS):
                 part = asked[first : first + RETRIES_ROWS]
                 part += [(None, None)] * (RETRIES_ROWS - len(part))
@@ -219,23 +219,23 @@ class Index:
 
     def counted(self, key: EmitterKey) -> Counted | None:
         """Return how far an emitter has counted in an epoch."""
-        with self._lock:
+        with self._reading():
             if key in self._emitters:
                 return self._emitters[key]
             row = self._database.execute(
                 "SELECT seq, id FROM emitters WHERE issuer = ? AND emitter = ? AND epoch = ?", key
             ).fetchone()
-        return Counted(*row) if row else None
+        return Counted(self._number(row[0]), row[1]) if row else None
 
     def last_epoch(self, issuer: str, emitter: bytes) -> int | None:
         """Return the newest epoch of an emitter."""
-        with self._lock:
-            row = self._database.execute(
+        with self._reading():
+            [newest] = self._database.execute(
                 "SELECT max(epoch) FROM emitters WHERE issuer = ? AND emitter = ?",
                 (issuer, emitter),
             ).fetchone()
             epochs = [e for i, m, e in self._emitters if (i, m) == (issuer, emitter)]
-        return max([*epochs, *(row if row and row[0] is not None else ())], default=None)
+        return max([*epochs, *(() if newest is None else (self._number(newest),))], default=None)
 
     def find(self, wanted: Sequence[Property], before: int) -> Iterator[int]:
         """Yield entries below `before` that may have all properties, newest first.
@@ -258,7 +258,7 @@ class Index:
     def in_time(self, since: int | None, until: int | None, before: int) -> Iterator[int]:
         """Yield entries below `before` issued from `since` to `until`, newest first."""
         low, high = -1 if since is None else since, 2**63 - 1 if until is None else until
-        with self._lock:
+        with self._reading():
             pending = [index for index, iat, _ in self._pending if iat and low <= iat <= high]
             blocks = self._database.execute(
                 "SELECT first FROM blocks WHERE first < ? AND most >= ? AND least <= ? "
@@ -267,7 +267,7 @@ class Index:
             ).fetchall()
         yield from (index for index in reversed(pending) if index < before)
         for (first,) in blocks:
-            with self._lock:
+            with self._reading():
                 rows = self._database.execute(
                     "SELECT idx FROM entries WHERE idx >= ? AND idx < ? AND iat BETWEEN ? AND ? "
                     "ORDER BY idx DESC",
@@ -297,6 +297,28 @@ class Index:
             self.flush()
         self._postings.close()
         self._database.close()
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Hold the lock; a file that cannot be read is a damaged one."""
+        try:
+            with self._lock:
+                yield
+        except sqlite3.ProgrammingError:
+            raise  # closed already: a mistake of ours
+        except sqlite3.DatabaseError as error:
+            raise self._damaged(error) from error
+
+    def _damaged(self, what: object) -> DamagedError:
+        return DamagedError(
+            f"{self._path} cannot be read: {what}", advice="run `tally rebuild-index`"
+        )
+
+    def _number(self, value: object) -> int:
+        """Return a stored number; a column of SQLite may hold anything."""
+        if not isinstance(value, int) or value < 0:
+            raise self._damaged(f"expected a number, got {value!r:.40}")
+        return value
 
     def _meta(self, name: str) -> Any:
         try:

@@ -265,7 +265,7 @@ def _hashed(members: dict[Any, Any]) -> bool:
 
 
 def _content_type(members: dict[Any, Any]) -> str | None:
-    hashed = _PAYLOAD_HASH_ALG in members
+    hashed = members.get(_PAYLOAD_HASH_ALG) is not None
     return _media(members.get(_PREIMAGE_CONTENT_TYPE if hashed else _CONTENT_TYPE))
 
 

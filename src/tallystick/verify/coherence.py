@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
+from tallystick.errors import EncodingError
 from tallystick.statement import Relation, parse_batch
 from tallystick.statement.labels import BATCH_MEDIA_TYPE
 from tallystick.verify.bundle import split_hashes
@@ -79,16 +80,27 @@ def _check_row_root(statement: VerifiedStatement, statements: Statements) -> Ite
     """Check that the row root which content names is that of a batch the statement links to."""
     root, used = statement.values.get("row_root"), statement.statement.header.links
     known = [statements[t] for t in used.get(Relation.USED, ()) if t in statements]
-    batches = [s for s in known if s.statement.header.content_type == BATCH_MEDIA_TYPE]
+    batches = [(batch, found) for batch in known if (found := _batch_root(batch)) is not None]
     if root is None or not batches:
         return
-    for batch in batches:
-        if parse_batch(batch.statement.payload).root == root:
+    for batch, found in batches:
+        if found == root:
             detail = f"{_name(statement)} names the row root of {_name(batch)}"
             yield Check("rows", Verdict.VERIFIED, detail, statement.statement.id)
             return
     detail = f"{_name(statement)}: its row root is that of none of the batches it used"
     yield Check("rows", Verdict.FAILED, detail, statement.statement.id, "verification.rows")
+
+
+def _batch_root(statement: VerifiedStatement) -> bytes | None:
+    """Return the row root of a batch statement, None for others and for what is none after all."""
+    header = statement.statement.header
+    if header.hashed or header.content_type != BATCH_MEDIA_TYPE:
+        return None
+    try:
+        return parse_batch(statement.statement.payload).root
+    except EncodingError:
+        return None
 
 
 def _name(statement: VerifiedStatement) -> str:

@@ -95,6 +95,7 @@ class _Examination:
         self.checkpoint: VerifiedCheckpoint | None = None
         self.genesis: Genesis | None = None
         self.keys = RegisteredKeys()
+        self.proven: set[int] = set()  # entries that name keys, and are what they say
         self.verified: dict[bytes, VerifiedStatement] = {}
 
     def run(self) -> Report:
@@ -132,7 +133,10 @@ class _Examination:
         return parts
 
     def _examine(self, part: _Part) -> None:
-        """Make every check of one statement; believe it only if none failed."""
+        """Make every check of one statement; believe it only if none failed.
+
+        Nor is it believed if the entry that registered its issuer's key is not.
+        """
         before = len(self.checks)
         if part.receipt.index == 0:
             self._attempt("genesis", part, lambda: self._read_genesis(part))
@@ -144,7 +148,10 @@ class _Examination:
             self._attempt("key", part, lambda: self._read_key(part))
         values = self._attempt("content", part, lambda: self._open_content(part))
         rows = self._attempt("rows", part, lambda: self._open_rows(part))
-        if not any(check.code for check in self.checks[before:]):
+        if any(check.code for check in self.checks[before:]):
+            return
+        self.proven.add(part.receipt.index)
+        if verified.issuer.index is None or verified.issuer.index in self.proven:
             self.verified[part.statement.id] = replace(
                 verified, values=values or {}, rows=rows or {}, leaves=part.member.leaves or b""
             )

@@ -145,9 +145,7 @@ def test_a_stream_that_breaks_is_cut_off_for_the_caller_too(house: House) -> Non
         assert (outcome.status, outcome.response) == ("broken", FIRST)
 
 
-def test_a_stream_that_ends_without_saying_so_is_called_broken(
-    kept: Kept, api: ModelApi
-) -> None:
+def test_a_stream_that_ends_without_saying_so_is_called_broken(kept: Kept, api: ModelApi) -> None:
     async def stop_early(seen: Seen, send: Send) -> None:
         await start(send)
         await piece(send, FIRST + SECOND, last=True)
@@ -318,9 +316,7 @@ def test_a_caller_that_goes_away_is_recorded_and_the_model_is_told(
     assert (outcome.http_status, outcome.response) == (200, FIRST + SECOND)
 
 
-def test_a_caller_that_goes_away_before_any_answer_is_recorded(
-    kept: Kept, api: ModelApi
-) -> None:
+def test_a_caller_that_goes_away_before_any_answer_is_recorded(kept: Kept, api: ModelApi) -> None:
     api.answer = _never
     with pytest.raises(openai.APITimeoutError):
         kept.client().with_options(timeout=0.3).chat.completions.create(**ASKED)
@@ -330,9 +326,7 @@ def test_a_caller_that_goes_away_before_any_answer_is_recorded(
     assert (outcome.status, outcome.http_status, outcome.response) == ("cancelled", None, b"")
 
 
-def test_headers_pass_but_for_those_of_a_connection_or_of_ours(
-    kept: Kept, api: ModelApi
-) -> None:
+def test_headers_pass_but_for_those_of_a_connection_or_of_ours(kept: Kept, api: ModelApi) -> None:
     api.answers(
         completion(ASKED), 200, (b"x-ratelimit-remaining", b"3"), (b"set-cookie", b"a=b"),
         (b"x-tallystick-intent", b"00"), (b"keep-alive", b"timeout=5"),

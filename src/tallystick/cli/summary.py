@@ -1,0 +1,74 @@
+"""A verified bundle in a few lines: what, who, for whom, by which model, and who decided."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Final
+
+from tallystick.statement import Relation
+from tallystick.statement.governance import StatementType
+from tallystick.verify import Report, VerifiedStatement
+
+ID_LETTERS: Final = 12
+"""Letters of a digest that are enough to recognise it by eye."""
+
+
+def summarise(report: Report) -> Iterator[tuple[str, str]]:
+    """Yield what a bundle's subject is, name and words; nothing if the subject did not verify."""
+    subject = report.statements.get(report.subject)
+    if subject is None:
+        return
+    header = subject.statement.header
+    yield "what", f"{header.type or 'statement'} at index {subject.index}"
+    yield "who", f"{_name(subject)} ({subject.issuer.basis})"
+    if header.issued_at is not None:
+        claimed = datetime.fromtimestamp(header.issued_at, UTC)
+        yield "when", f"{claimed:%Y-%m-%d %H:%M:%S} UTC, says who signed"
+    yield from _originators(report, subject)
+    yield from _models(report, subject)
+    yield from _decisions(report)
+
+
+def _name(verified: VerifiedStatement) -> str:
+    return verified.issuer.name or verified.issuer.issuer
+
+
+def _originators(report: Report, subject: VerifiedStatement) -> Iterator[tuple[str, str]]:
+    """Say for whom an AI acted: its outcome says so itself, or the intent that it belongs to."""
+    for said in (subject, *_linked(report, subject, Relation.GENERATED_BY)):
+        assurance = said.statement.header.assurance
+        for key in _linked(report, said, Relation.ACTED_FOR):
+            yield "for", f"{key.statement.header.subject} (known by: {assurance or 'nothing said'})"
+            return
+        if assurance is not None:
+            yield "for", f"nobody named (known by: {assurance})"
+            return
+
+
+def _models(report: Report, subject: VerifiedStatement) -> Iterator[tuple[str, str]]:
+    digest = subject.statement.header.model
+    if digest is None:
+        return
+    for one in report.statements.values():
+        header = one.statement.header
+        if header.type == StatementType.MODEL and header.model == digest:
+            rows = f", trained on {one.values['rows']} rows" if "rows" in one.values else ""
+            name = one.values.get("name", "")
+            yield "model", f"{name} {digest.hex()[:ID_LETTERS]}…{rows}".lstrip()
+            return
+    yield "model", f"{digest.hex()[:ID_LETTERS]}…, not registered in this bundle"
+
+
+def _decisions(report: Report) -> Iterator[tuple[str, str]]:
+    for one in report.statements.values():
+        decided_on = one.statement.header.links.get(Relation.DECIDED_ON, ())
+        if one.statement.header.type == StatementType.DECISION and report.subject in decided_on:
+            outcome = one.values.get("outcome", "content not supplied")
+            yield "decided", f"{outcome}, by {_name(one)}, at index {one.index}"
+
+
+def _linked(
+    report: Report, verified: VerifiedStatement, relation: Relation
+) -> Iterator[VerifiedStatement]:
+    for target in verified.statement.header.links.get(relation, ()):
+        if target in report.statements:
+            yield report.statements[target]
