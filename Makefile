@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 KILLS  ?= 200
+SECONDS ?= 60
 
-.PHONY: all check demo up test oracles soak bench docs lock clean
+.PHONY: all check demo up test oracles soak fuzz bench docs lock clean
 
 ## check: format, lint, types, layers, fast tests
 check: $(VENV)/dev
@@ -51,6 +52,14 @@ docs: $(VENV)/docs
 	$(BIN)/python tools/reference.py --check
 	$(BIN)/python tools/pages.py
 	NO_COLOR=1 $(BIN)/zensical build --clean --strict
+
+## fuzz: hostile bytes into every parser, guided by coverage, for SECONDS in all
+fuzz: $(VENV)/fuzz
+	$(BIN)/python -m tests.fuzz.run --seconds $(SECONDS)
+
+$(VENV)/fuzz: $(VENV)/dev requirements/fuzz.txt
+	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/fuzz.txt
+	@touch $@
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

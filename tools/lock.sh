@@ -7,6 +7,6 @@ compile() {
         --no-header --no-annotate --no-emit-index-url "$@"
 }
 compile pyproject.toml --extra web --extra fast --extra ai -o requirements/run.txt
-for name in build dev docs; do
+for name in build dev docs fuzz; do
     compile "requirements/$name.in" -o "requirements/$name.txt"
 done

@@ -171,6 +171,22 @@ def evidence(data: bytes) -> None:
         report.raise_unless_verified()
 
 
+def evidence_part(data: bytes) -> None:
+    """One part of a valid bundle replaced: two bytes say which statement and which part of it."""
+    which, what, data = data[:1] or b"\0", data[1:2] or b"\0", data[2:]
+    content = json.loads(BUNDLE)
+    members = content["statements"]
+    member, new = members[which[0] % len(members)], b64.encode_url(data)
+    parts: list[tuple[dict[str, Any], str]] = [(member, "entry"), (member, "receipt")]
+    parts += [(member, "leaves"), (content, "checkpoint")]
+    opened = member.get("content", {})
+    parts += [(opened, "salt")] + [(field, "value") for field in opened.get("shown", {}).values()]
+    parts += [(row, name) for row in member.get("rows", ()) for name in ("salt", "record", "path")]
+    where, name = parts[what[0] % len(parts)]
+    where[name] = new
+    evidence(json.dumps(content).encode())
+
+
 def policy(data: bytes) -> None:
     try:
         found = read_policy(json.loads(data))
@@ -236,8 +252,13 @@ GENESIS: SignedStatement = next(s for s in PARSED if s.header.type == StatementT
 _KEY = parse_genesis(GENESIS.payload).receipt_key
 ORIGIN = parse_genesis(GENESIS.payload).origin
 _FIELDS: dict[str, Any] = {"outcome": "accept", "reason": "plausible", "shown": [1, {"a": b"b"}]}
-OPEN = Disclosure(HASHES[0], field_digests({n: OpenField(HASHES[0], v) for n, v in _FIELDS.items()}),
-                  {})  # fmt: skip
+_OPEN = {name: OpenField(HASHES[0], value) for name, value in _FIELDS.items()}
+OPEN = Disclosure(HASHES[0], field_digests(_OPEN), {})
+_PARTS = tuple(
+    bytes((at, part)) + data
+    for at, member in enumerate(parse_evidence(BUNDLE).members)
+    for part, data in enumerate((member.entry, member.receipt))
+)
 _PROOF = TlogProof(3, tuple(HASHES), parse_note(NOTE), b"extra")
 _MERKLE = (3).to_bytes(8) + (5).to_bytes(8) + (1).to_bytes(8) + b"".join(HASHES)
 
@@ -263,6 +284,7 @@ PURE = (
     Target("disclosure", disclosure, (InputError, CommitmentError), (dcbor.encode(_FIELDS),)),
     Target("trust-policy", trust, UNREADABLE, vectors("trust.policy")),
     Target("evidence", evidence, UNBELIEVED, (BUNDLE,)),
+    Target("evidence-part", evidence_part, UNBELIEVED, _PARTS),
     Target("registration-policy", policy, UNREADABLE, payloads(StatementType.POLICY)),
     Target("rules", rules, (InputError, RefusedError), STATEMENTS),
     Target("record", record, UNREADABLE, (dcbor.encode(_FIELDS),)),

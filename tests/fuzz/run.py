@@ -53,7 +53,11 @@ def fuzz_all(names: list[str], seconds: int) -> int:
     for name in names:
         command = [sys.executable, "-m", "tests.fuzz.run", "--only", name, "--seconds", str(share)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
-        ran = int(match[1]) if (match := re.search(r"number_of_executed_units: (\d+)", done.stderr)) else 0
+        ran = (
+            int(match[1])
+            if (match := re.search(r"number_of_executed_units: (\d+)", done.stderr))
+            else 0
+        )
         executions += ran
         sys.stdout.write(f"{name:20} {ran:9} inputs {ran / share:9.0f} /s\n")
         if done.returncode:

@@ -5,7 +5,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 
@@ -181,10 +181,8 @@ def vault_file(data: bytes) -> None:
                 except NotFoundError:
                     continue
             list(vault.rows(ID))
-            try:
+            with suppress(NotFoundError):
                 vault.get(ID)
-            except NotFoundError:
-                pass
         finally:
             vault.close()
 
@@ -258,15 +256,13 @@ def _run_file() -> bytes:
 
 def _segment() -> bytes:
     disk = SimulatedDisk()
-    writer = Journal(disk, Path("/j"), lambda n: bytes(n), SEGMENT)
+    writer = Journal(disk, Path("/j"), bytes, SEGMENT)
     for n in range(5):
         writer.append(n, 1, encode_bundle([b"%d" % n]))
     return bytes(disk.files["/j/0"].seen)[:5000]
 
 
-_CARD = (
-    b'{"origin":"localhost/x","checkpoint_key":"x","genesis":"' + b"ab" * 32 + b'","format":1}'
-)
+_CARD = b'{"origin":"localhost/x","checkpoint_key":"x","genesis":"' + b"ab" * 32 + b'","format":1}'
 _NOTE = HeadStore(LOG, Path("/ledger/head")).note or b""
 _ANY = tuple(bytes([n]) + bytes(LOG.files[name].seen)[:9000] for n, name in enumerate(FILES))
 

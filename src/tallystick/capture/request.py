@@ -9,6 +9,9 @@ from tallystick.capture.problems import ProblemError, not_json
 
 PARAMETER_DEPTH_MAX: Final = 8
 """Nesting of a parameter that is kept as it is; what lies deeper is kept as its JSON text."""
+PARAMETER_BYTES_MAX: Final = 1 << 20
+"""Length of all parameters together up to which they are kept as values; of longer ones the JSON
+text is. As CBOR, numbers may be more than twice as long as they are in JSON."""
 MODEL_LETTERS_MAX: Final = 256
 
 _INPUT: Final = frozenset({"messages", "input"})
@@ -41,10 +44,12 @@ def parse_request(body: bytes) -> CallRequest:
         ProblemError: Not a JSON object.
     """
     try:
-        members = _members(body)
+        members = {name: raw for name, raw in _members(body).items() if name not in _INPUT}
+        large = sum(len(memoryview(raw)) for raw in members.values()) > PARAMETER_BYTES_MAX
+        read = _text if large else _plain
+        parameters = {name: read(raw) for name, raw in members.items()}
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise ProblemError(not_json(str(error))) from error
-    parameters = {name: _plain(raw) for name, raw in members.items() if name not in _INPUT}
     model = parameters.get("model")
     return CallRequest(
         body, model[:MODEL_LETTERS_MAX] if isinstance(model, str) else "", parameters
@@ -56,8 +61,12 @@ def _plain(raw: msgspec.Raw) -> Any:
     try:
         value = msgspec.json.decode(raw)
     except (msgspec.DecodeError, RecursionError):
-        return bytes(raw).decode()
-    return value if _fits(value, PARAMETER_DEPTH_MAX) else bytes(raw).decode()
+        return _text(raw)
+    return value if _fits(value, PARAMETER_DEPTH_MAX) else _text(raw)
+
+
+def _text(raw: msgspec.Raw) -> str:
+    return bytes(raw).decode()
 
 
 def _fits(value: Any, depth: int) -> bool:

@@ -135,7 +135,7 @@ class Spool:
         self._next = items[-1].number + 1 if items else self._mark.registered
         if self._next != self._journal.last:
             raise DamagedError(
-                f"the spool is whole up to item {self._next}, but must go on to {self._journal.last}: "
+                f"the spool is whole up to item {self._next}, expected {self._journal.last}: "
                 "what lies between was never registered, or the mark is wrong",
                 advice="restore the folder data/spool; removed as a whole, the calls that were "
                 "only in it stay without evidence",

@@ -76,7 +76,7 @@ class LedgerAdmission:
         """Return the last heartbeat of this epoch; the caller appends it."""
         if self._operator.silent:
             return []
-        return [self._operator.heartbeat("end", self._operator.clock()).entry]
+        return [self._operator.heartbeat("end", max(self.state.now, self._operator.clock())).entry]
 
     def _verdict(self, candidate: Candidate) -> Verdict:
         """Decide about one; if it is placed, it comes after a heartbeat that says the time."""

@@ -35,6 +35,7 @@ from tallystick.log import (
 from tallystick.log.layout import ENTRIES, tile_path
 from tallystick.merkle import Tile, edge_tiles, verify_consistency
 from tallystick.statement import (
+    SignedStatement,
     VerifierKey,
     parse_checkpoint,
     parse_note,
@@ -58,13 +59,26 @@ def check(home: Home, progress: Progress | None = None) -> Report:
     return fsck(home.places().public, parse_vkey(card.checkpoint_key), progress)
 
 
-def check_statements(home: Home, progress: Progress | None = None) -> Iterator[Damage]:
+def check_statements(
+    home: Home,
+    progress: Progress | None = None,
+    *,
+    state: LedgerState | None = None,
+    seen: Callable[[int, SignedStatement], None] | None = None,
+) -> Iterator[Damage]:
     """Check what the entries say: form, issuer, signature, numbers, and leaf hashes of batches.
 
     Assumes that `check` found nothing. Content in the vault is not checked here.
+
+    Args:
+        home: The ledger.
+        progress: Told how far it is.
+        state: An empty state, to be brought to what the log says.
+        seen: Called with each statement that is right, and its index.
     """
     snapshot = _published(home)
-    state, checks, batches = LedgerState(), InlineChecks(), Batches(home.rows)
+    state = LedgerState() if state is None else state
+    checks, batches = InlineChecks(), Batches(home.rows)
     size = snapshot.checkpoint.size
     for index in range(size):
         try:
@@ -79,6 +93,8 @@ def check_statements(home: Home, progress: Progress | None = None) -> Iterator[D
             batch = batch_of(statement)
             if batch is not None:
                 batches.leaves(statement.id, batch)
+            if seen is not None:
+                seen(index, statement)
         except TallystickError as error:
             yield Damage(f"entry {index}", str(error), index)
         if progress and (index % _CHUNK == 0 or index == size - 1):

@@ -6,6 +6,9 @@ changed. A run covers a range of entries, so runs do not overlap and a search si
 from the newest to the oldest. When eight runs of one size lie side by side they are merged, so
 that their number grows with the logarithm of the log and each posting is rewritten few times.
 
+Merging happens in steps of bounded time, because a long log merges gigabytes now and then, and
+whoever merges has other things to do.
+
 A key is 64 bits of a hash and only *locates*: whoever searches compares the entry itself.
 Everything here is derived from the log, and is written anew when it is missing.
 """
@@ -20,6 +23,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from threading import Lock
+from time import monotonic
 from typing import Final
 from weakref import finalize
 
@@ -34,7 +38,9 @@ _PAGE: Final = 256  # postings between two sparse keys: one read of 4 KiB
 _MAGIC: Final = b"TALLYRN1"
 _FOOTER: Final = 8 + 8
 _OPEN_TRIES: Final = 10
-_MERGE_CHUNK: Final = 1 << 15  # postings sorted at once while merging
+_MERGE_CHUNK: Final = 1 << 14  # postings sorted at once while merging; nobody else runs meanwhile
+MERGE_SECONDS: Final = 0.05
+"""How long one step of a merge takes, about."""
 
 
 def posting_key(kind: str, value: bytes) -> bytes:
@@ -129,20 +135,25 @@ class Postings:
     """All postings of a log. `add`, `seal` and `merge` belong to the writing process."""
 
     def __init__(self, folder: Path, *, writable: bool) -> None:
-        """Open the folder, leaving out runs that a merged one covers."""
+        """Open the folder.
+
+        Raises:
+            DamagedError: A run is cut off or missing.
+        """
         if writable:
             folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._lock = Lock()
-        self._recent: dict[bytes, list[int]] = {}
-        self._runs: list[Run] = []
-        for run in _open_runs(folder):
-            if run.span.first < self.sealed:  # covered: a merge was interrupted before removing
-                run.close()
-                if writable:
-                    run.path.unlink(missing_ok=True)
-            else:
-                self._runs.append(run)
+        self._fresh: list[bytes] = []  # postings that are in no run yet
+        self._recent: dict[bytes, list[int]] = {}  # the first `_sorted_in` of them, by key
+        self._sorted_in = 0
+        self._merging: Iterator[None] | None = None
+        self._runs, covered = _open_runs(folder)
+        for run in covered:  # a merge was interrupted before it removed them
+            run.close()
+        if writable:
+            for path in [*(run.path for run in covered), *folder.glob("*.new")]:
+                path.unlink(missing_ok=True)
 
     @property
     def sealed(self) -> int:
@@ -151,48 +162,79 @@ class Postings:
 
     def add(self, index: int, keys: Iterable[bytes]) -> None:
         """Add the properties of the next entry."""
-        with self._lock:
-            for key in keys:
-                self._recent.setdefault(key, []).append(index)
+        place = index.to_bytes(8)
+        self._fresh += [key + place for key in keys]
 
     def find(self, key: bytes, before: int = 2**63) -> Iterator[int]:
         """Yield the indexes below `before` that have the key, newest first."""
         with self._lock:
+            self._sort_in()
             recent, runs = list(self._recent.get(key, ())), list(self._runs)
         yield from (index for index in reversed(recent) if index < before)
         for run in reversed(runs):
             if run.span.first < before:
                 yield from run.find(key, before)
 
+    def _sort_in(self) -> None:
+        """Make what was added findable: only who searches pays for it."""
+        for posting in self._fresh[self._sorted_in :]:
+            self._recent.setdefault(posting[:8], []).append(int.from_bytes(posting[8:]))
+            self._sorted_in += 1
+
     def seal(self, last: int) -> None:
         """Write what was collected as a run that ends before entry `last`."""
+        first = self.sealed
+        if last <= first:
+            return
+        run = self._write(Span(first, last), sorted(self._fresh))
         with self._lock:
-            first = self.sealed
-            postings = [
-                key + index.to_bytes(8)
-                for key, indexes in self._recent.items()
-                for index in indexes
-            ]
-        if last > first:
-            run = self._write(Span(first, last), iter([sorted(postings)]))
-            with self._lock:
-                self._runs.append(run)
-                self._recent.clear()
+            self._runs.append(run)
+            self._forget()
 
-    def merge(self) -> bool:
-        """Merge eight neighbouring runs of one size, if there are; tell whether there were."""
+    def merge(self, seconds: float = MERGE_SECONDS) -> bool:
+        """Merge neighbouring runs of one size for a while; tell whether there is more to do."""
+        until = monotonic() + seconds
+        while monotonic() < until:
+            if self._merging is None:
+                runs = self._crowd()
+                if not runs:
+                    return False
+                self._merging = self._merge(runs)
+            if next(self._merging, self) is self:
+                self._merging = None
+        return True
+
+    def _crowd(self) -> list[Run]:
+        """Return eight neighbouring runs of one size, the newest first; none if there are not."""
         for at in range(len(self._runs) - MERGE_RUNS, -1, -1):
             runs = self._runs[at : at + MERGE_RUNS]
             sizes = [run.span.last - run.span.first for run in runs]
             if max(sizes) < 2 * min(sizes):
-                span = Span(runs[0].span.first, runs[-1].span.last)
-                merged = self._write(span, _merged(runs))
-                with self._lock:
-                    self._runs[at : at + MERGE_RUNS] = [merged]
-                for run in runs:
-                    run.path.unlink(missing_ok=True)
-                return True
-        return False
+                return runs
+        return []
+
+    def _merge(self, runs: list[Run]) -> Iterator[None]:
+        """Merge runs into one, step by step; seals may come in between, other merges do not."""
+        writing = _RunFile(self._folder, Span(runs[0].span.first, runs[-1].span.last))
+        for chunk in _merged(runs):
+            writing.write(chunk)
+            yield
+        merged = writing.finish()
+        with self._lock:
+            at = self._runs.index(runs[0])
+            self._runs[at : at + len(runs)] = [merged]
+        for run in runs:
+            run.path.unlink(missing_ok=True)
+
+    def _write(self, span: Span, postings: list[bytes]) -> Run:
+        writing = _RunFile(self._folder, span)
+        writing.write(postings)
+        return writing.finish()
+
+    def _forget(self) -> None:
+        self._fresh.clear()
+        self._recent.clear()
+        self._sorted_in = 0
 
     def clear(self) -> None:
         """Forget everything, to be built anew."""
@@ -201,39 +243,80 @@ class Postings:
                 run.close()
                 run.path.unlink(missing_ok=True)
             self._runs.clear()
-            self._recent.clear()
+            self._merging = None
+            self._forget()
 
     def close(self) -> None:
-        """Give all files back."""
+        """Give all files back; a merge that is not finished begins anew next time."""
+        self._merging = None
         for run in self._runs:
             run.close()
 
-    def _write(self, span: Span, chunks: Iterator[list[bytes]]) -> Run:
-        """Write sorted postings, durably before the name appears."""
-        path = self._folder / f"{span.first}-{span.last}.run"
-        beside = path.with_suffix(".new")
-        count, sparse = 0, array("Q")
-        with beside.open("wb") as file:
-            for chunk in chunks:
-                first_page = -count % _PAGE
-                sparse.extend(int.from_bytes(p[:8]) for p in chunk[first_page::_PAGE])
-                file.write(b"".join(chunk))
-                count += len(chunk)
-            if sys.byteorder == "little":
-                sparse.byteswap()
-            file.write(sparse.tobytes() + count.to_bytes(8) + _MAGIC)
+
+class _RunFile:
+    """A run being written; its name appears when all of it is durable."""
+
+    def __init__(self, folder: Path, span: Span) -> None:
+        self._path = folder / f"{span.first}-{span.last}.run"
+        self._beside = self._path.with_suffix(".new")
+        self._beside.write_bytes(b"")
+        self._count, self._sparse = 0, array("Q")
+
+    def write(self, postings: list[bytes]) -> None:
+        """Append sorted postings durably: a gigabyte synced at once would hold everybody up."""
+        self._sparse.extend(int.from_bytes(p[:8]) for p in postings[-self._count % _PAGE :: _PAGE])
+        self._append(b"".join(postings))
+        self._count += len(postings)
+
+    def finish(self) -> Run:
+        """Write the end, give the file its name, and open it."""
+        if sys.byteorder == "little":
+            self._sparse.byteswap()
+        self._append(self._sparse.tobytes() + self._count.to_bytes(8) + _MAGIC)
+        self._beside.rename(self._path)
+        descriptor = os.open(self._path.parent, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)  # before the runs that it replaces are removed
+        finally:
+            os.close(descriptor)
+        return Run(self._path)
+
+    def _append(self, data: bytes) -> None:
+        with self._beside.open("ab") as file:
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        beside.rename(path)
-        return Run(path)
 
 
-def _open_runs(folder: Path) -> list[Run]:
-    """Open all runs, the widest first; a merge may remove some meanwhile."""
-    for _ in range(_OPEN_TRIES):
+def _open_runs(folder: Path) -> tuple[list[Run], list[Run]]:
+    """Open all runs; return those that follow on one another, and those that they cover.
+
+    Raises:
+        DamagedError: One is missing.
+    """
+    missing = f"the runs in {folder} keep changing"
+    for _ in range(_OPEN_TRIES):  # a merge may rename and remove some meanwhile
         with suppress(FileNotFoundError):
-            return sorted((Run(path) for path in folder.glob("*.run")), key=_widest_first)
-    raise DamagedError(f"the runs in {folder} keep changing")
+            chosen: list[Run] = []
+            covered: list[Run] = []
+            for run in sorted((Run(path) for path in folder.glob("*.run")), key=_widest_first):
+                end = chosen[-1].span.last if chosen else 0
+                (chosen if run.span.first >= end else covered).append(run)
+            gap = _gap(chosen)
+            if gap is None:
+                return chosen, covered
+            missing = f"{folder} has no run from entry {gap.first} to {gap.last}"
+    raise DamagedError(missing, advice="run `tally rebuild-index`")
+
+
+def _gap(runs: list[Run]) -> Span | None:
+    """Return the first range of entries that lies in no run."""
+    end = 0
+    for run in runs:
+        if run.span.first > end:
+            return Span(end, run.span.first)
+        end = run.span.last
+    return None
 
 
 def _widest_first(run: Run) -> tuple[int, int]:

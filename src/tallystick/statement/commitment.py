@@ -21,6 +21,8 @@ SALT_BYTES: Final = 32
 FIELD_TAG: Final = "tallystick/field/1"
 CONTENT_TAG: Final = "tallystick/content/1"
 FIELDS_MAX: Final = 256
+VALUE_DEPTH_MAX: Final = dcbor.DEPTH_MAX - 3
+"""Nesting of one value: a vault keeps it three arrays and maps deep, and must read it again."""
 NAME_MAX: Final = 128
 """Longest field name, in characters."""
 
@@ -42,7 +44,8 @@ class OpenField:
 
     def digest(self, name: str) -> bytes:
         """Return the commitment to this field under `name`."""
-        return sha256(dcbor.encode([FIELD_TAG, self.salt, name, self.value])).digest()
+        field = [FIELD_TAG, self.salt, name, self.value]
+        return sha256(dcbor.encode(field, VALUE_DEPTH_MAX + 1)).digest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +132,7 @@ def commit_encoded(values: Mapping[str, Any], entropy: Entropy) -> Committed:
     at = 0
     for name, name_cbor in _in_order(tuple(values)):
         at += SALT_BYTES
-        salt, value = salts[at : at + SALT_BYTES], dcbor.encode(values[name])
+        salt, value = salts[at : at + SALT_BYTES], dcbor.encode(values[name], VALUE_DEPTH_MAX)
         digest = sha256(_FIELD_HEAD + salt + name_cbor)
         digest.update(value)
         digests += (name_cbor, _BSTR_32, digest.digest())

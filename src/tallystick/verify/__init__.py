@@ -10,6 +10,7 @@ Functions that begin with `verify_` or `open_` return what may be believed, or r
 
 from tallystick.verify.bundle import Bundle, Member, OpenRow, parse_bundle, split_hashes
 from tallystick.verify.checkpoint import Cosigner, VerifiedCheckpoint, open_checkpoint
+from tallystick.verify.completeness import Account, Epoch
 from tallystick.verify.examine import examine, verify_bundle
 from tallystick.verify.policy import Group, TrustPolicy, log_policy, parse_policy
 from tallystick.verify.report import NOT_PROVEN, Check, Report, Verdict
@@ -26,10 +27,12 @@ from tallystick.verify.statement import (
 
 __all__ = [
     "NOT_PROVEN",
+    "Account",
     "Bundle",
     "Check",
     "Cosigner",
     "DidKeys",
+    "Epoch",
     "Group",
     "KeyHistory",
     "KnownIssuer",

@@ -25,6 +25,7 @@ from tallystick.statement import (
 )
 from tallystick.statement.governance import (
     Genesis,
+    KeyRecord,
     StatementType,
     operator_record,
     parse_genesis,
@@ -94,8 +95,8 @@ class _Examination:
         self.checks: list[Check] = []
         self.checkpoint: VerifiedCheckpoint | None = None
         self.genesis: Genesis | None = None
-        self.keys = RegisteredKeys()
-        self.proven: set[int] = set()  # entries that name keys, and are what they say
+        self.keys = RegisteredKeys()  # as the bundle says, so that every check can be made
+        self.believed = RegisteredKeys()  # those whose own entries are proven
         self.verified: dict[bytes, VerifiedStatement] = {}
 
     def run(self) -> Report:
@@ -138,32 +139,46 @@ class _Examination:
         Nor is it believed if the entry that registered its issuer's key is not.
         """
         before = len(self.checks)
+        record: KeyRecord | None = None
         if part.receipt.index == 0:
-            self._attempt("genesis", part, lambda: self._read_genesis(part))
+            record = self._attempt("genesis", part, lambda: self._read_genesis(part))
         self._attempt("registered", part, lambda: self._check_registered(part))
         verified = self._attempt("signature", part, lambda: self._check_signature(part))
         if verified is None:
             return
         if part.statement.header.type == StatementType.KEY:
-            self._attempt("key", part, lambda: self._read_key(part))
+            record = self._attempt("key", part, lambda: self._read_key(part))
         values = self._attempt("content", part, lambda: self._open_content(part))
         rows = self._attempt("rows", part, lambda: self._open_rows(part))
         if any(check.code for check in self.checks[before:]):
             return
-        self.proven.add(part.receipt.index)
-        if verified.issuer.index is None or verified.issuer.index in self.proven:
+        if record is not None:
+            self.believed.add(record, part.receipt.index)
+        if self._is_believed(verified):
             self.verified[part.statement.id] = replace(
                 verified, values=values or {}, rows=rows or {}, leaves=part.member.leaves or b""
             )
 
-    def _read_genesis(self, part: _Part) -> None:
+    def _is_believed(self, verified: VerifiedStatement) -> bool:
+        """Tell whether the key that signed is known from an entry that is itself proven."""
+        issuer, key_id = verified.issuer, verified.statement.header.key_id
+        if issuer.index is None:
+            return True
+        try:
+            return self.believed.find(issuer.issuer, key_id, verified.index) == issuer
+        except TallystickError:
+            return False
+
+    def _read_genesis(self, part: _Part) -> KeyRecord:
         if part.statement.header.type != StatementType.GENESIS:
             raise VerificationError("entry 0 is not a genesis statement")
         genesis = parse_genesis(part.statement.payload)
         if self.checkpoint and genesis.origin != self.checkpoint.checkpoint.origin:
             raise VerificationError(f"the genesis is of another log, {genesis.origin!r}")
         self.genesis = genesis
-        self.keys.add(operator_record(genesis), 0)
+        record = operator_record(genesis)
+        self.keys.add(record, 0)
+        return record
 
     def _check_registered(self, part: _Part) -> None:
         if self.checkpoint is None:
@@ -185,7 +200,7 @@ class _Examination:
         self._add("signature", Verdict.VERIFIED, detail, part)
         return verified
 
-    def _read_key(self, part: _Part) -> None:
+    def _read_key(self, part: _Part) -> KeyRecord:
         record = parse_key_record(part.statement.payload)
         if self.genesis is None:
             raise IndeterminateError("without the genesis entry the operator is not known")
@@ -193,6 +208,7 @@ class _Examination:
             raise VerificationError("the key was not registered by the operator of the log")
         record.verify_possession(self.genesis.origin)
         self.keys.add(record, part.receipt.index)
+        return record
 
     def _open_content(self, part: _Part) -> dict[str, object]:
         if not part.statement.header.hashed:

@@ -96,7 +96,7 @@ def embedding(asked: dict[str, Any]) -> bytes:
 
 
 def text_of(asked: dict[str, Any], choice: int) -> str:
-    return f"{choice}: {asked['messages'][-1]['content']} – gehört"
+    return f"{choice}: {asked['messages'][-1]['content']} / gehört"
 
 
 def completion(asked: dict[str, Any]) -> bytes:

@@ -16,7 +16,7 @@ ASKED: Any = {"messages": [{"role": "user", "content": "x\u2028y"}], "n": 2}
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
     max_leaves=8,
 )  # fmt: skip
 names = st.sampled_from(
@@ -33,7 +33,7 @@ shaped = st.recursive(
 def recordable(answer: Answer) -> None:
     """Check that an outcome can be made of it."""
     outcome = Outcome(status="ok", response=b"", duration_ms=1.0, **answer.fields())
-    commit(outcome.values(), lambda size: bytes(size))
+    commit(outcome.values(), bytes)
 
 
 @given(st.binary(max_size=300))
@@ -50,8 +50,7 @@ def test_any_json_in_the_shape_of_an_answer_can_be_recorded(body: dict[str, Any]
     recordable(read_stream(b"data: " + data + b"\n\n"))
 
 
-@given(st.lists(st.integers(1, 400)))
-def test_a_stream_and_a_whole_answer_read_alike(_: list[int]) -> None:
+def test_a_stream_and_a_whole_answer_read_alike() -> None:
     whole, stream = read_answer(completion(ASKED)), read_stream(b"".join(events(ASKED)))
 
     assert whole.fields() | {"usage": None} == stream.fields()

@@ -1,19 +1,21 @@
 """What the gateway itself turns away: what it says, what it records, and that no model is asked."""
 
+import asyncio
 import json
 import socket
-import time
 from collections.abc import Iterator
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 import openai
 import pytest
 
 from tallystick.capture import relay
+from tallystick.capture.settings import REQUEST_BYTES_MAX
 from tests.unit.capture.gateways import House, Kept, calls, gateway_on, said
 from tests.unit.capture.model_api import MODEL, ModelApi, Seen, Send, whole
 from tests.unit.capture.served import Answered, ask
+from tests.unit.capture.waiting import eventually
 
 ASKED: Any = {"model": MODEL, "messages": [{"role": "user", "content": "x"}]}
 PLAIN = json.dumps(ASKED).encode()
@@ -123,26 +125,21 @@ def test_another_path_or_method_is_no_call(
 def test_more_calls_than_may_be_under_way_are_refused_and_recorded(
     house: House, api: ModelApi
 ) -> None:
-    open_ = [True]
+    may_answer = Event()
 
     async def wait(seen: Seen, send: Send) -> None:
-        import asyncio
-
-        while open_:
-            await asyncio.sleep(0.01)
+        await asyncio.to_thread(may_answer.wait, 10)
         await whole(send, b'{"choices":[]}')
 
     api.answer = wait
     with gateway_on(house, api.url, calls_max=1) as kept:
         first = Thread(target=kept.ask, args=(PLAIN,))
         first.start()
-        deadline = time.monotonic() + 10
-        while not api.seen and time.monotonic() < deadline:
-            time.sleep(0.01)
+        eventually(lambda: api.seen or None, "the first call")
 
         second = kept.ask(PLAIN)
 
-        open_.clear()
+        may_answer.set()
         first.join()
         assert problem(second) == (429, "too_many_calls")
         assert second.headers["retry-after"] == "1"
@@ -161,6 +158,17 @@ def test_parameters_without_a_plain_cbor_form_are_kept_as_their_json(kept: Kept)
     assert parameters["seed"] == "123456789012345678901234567890"
     assert parameters["x"] == deep
     assert (parameters["top_p"], parameters["stop"]) == (1.0, None)
+
+
+def test_the_longest_request_of_the_most_unfavourable_kind_is_recorded(kept: Kept) -> None:
+    head, end = b'{"model":"m","messages":[{"content":"x"}],"x":[', b"0.1]}"
+    body = head + b"0.1," * ((REQUEST_BYTES_MAX - len(head) - len(end)) // 4) + end
+
+    answered = kept.ask(body)
+
+    assert answered.status == 200
+    assert kept.intent(answered.intent).request == body
+    assert kept.ask(PLAIN).status == 200
 
 
 def test_the_gateway_answers_nothing_before_it_started_and_after_it_stopped(

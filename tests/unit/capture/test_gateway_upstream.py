@@ -1,5 +1,6 @@
 """Whatever an upstream does, it is passed on faithfully and recorded for what it was."""
 
+import asyncio
 import json
 import socket
 import time
@@ -260,11 +261,13 @@ def test_a_slow_stream_passes_as_it_comes(kept: Kept, api: ModelApi) -> None:
         await piece(send, b"".join(sent[2:]), last=True)
 
     api.answer = slow
-    for chunk in kept.client().chat.completions.create(**ASKED, stream=True):
-        seen_by_caller.append(chunk)
+    stream = kept.client().chat.completions.create(**ASKED, stream=True)
+    seen_by_caller += [next(stream), next(stream)]
+    rest = list(stream)
 
     [(_, outcome_id)] = calls(kept, 1)
     assert kept.outcome(outcome_id).response == b"".join(sent)
+    assert rest[-1].choices[0].finish_reason == "stop"
 
 
 def test_done_waits_for_the_outcome_but_not_for_the_upstream(kept: Kept, api: ModelApi) -> None:
@@ -363,13 +366,9 @@ def test_a_query_reaches_the_upstream(kept: Kept, api: ModelApi) -> None:
 
 
 async def _moment() -> None:
-    import asyncio
-
     await asyncio.sleep(0.01)
 
 
 async def _never(seen: Seen, send: Send) -> None:
     """Answer nothing; the server ends this when the caller is gone."""
-    import asyncio
-
     await asyncio.sleep(5)

@@ -8,13 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tallystick.capture.problems import ProblemError
-from tallystick.capture.request import MODEL_LETTERS_MAX, PARAMETER_DEPTH_MAX, parse_request
+from tallystick.capture.request import (
+    MODEL_LETTERS_MAX,
+    PARAMETER_BYTES_MAX,
+    PARAMETER_DEPTH_MAX,
+    parse_request,
+)
 from tallystick.evidence import Intent
 from tallystick.statement import commit
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
     max_leaves=20,
 )  # fmt: skip
 
@@ -30,7 +35,7 @@ def recordable(body: bytes) -> dict[str, Any]:
         upstream="u",
         started_ms=0,
     )
-    commit(intent.values(), lambda size: bytes(size))
+    commit(intent.values(), bytes)
     assert request.body == body
     return request.parameters
 
@@ -79,6 +84,22 @@ def test_numbers_beyond_64_bits_are_kept_as_text(number: int, *, plain: bool) ->
     kept = parse_request(b'{"seed":%d}' % number).parameters["seed"]
 
     assert kept == (number if plain else str(number))
+
+
+@pytest.mark.parametrize("body", [b'{"x":"\xff"}', b'{"x":{"y":"\xed\xa0\x80"}}', b'{"\xff":1}'])
+def test_text_that_is_no_utf8_is_refused(body: bytes) -> None:
+    with pytest.raises(ProblemError, match="JSON object"):
+        parse_request(body)
+
+
+@pytest.mark.parametrize("over", [0, 1])
+def test_very_long_parameters_are_kept_as_text(over: int) -> None:
+    text = "[" + "1," * ((PARAMETER_BYTES_MAX - 3) // 2) + " " * (1 + over) + "1]"
+    assert len(text) == PARAMETER_BYTES_MAX + over
+
+    kept = parse_request(b'{"x":%b}' % text.encode()).parameters["x"]
+
+    assert kept == (text if over else json.loads(text))
 
 
 def test_of_a_member_that_stands_twice_the_last_counts() -> None:

@@ -146,3 +146,15 @@ def test_it_does_not_add_to_a_ledger_that_is_there(
 
     assert code == 2
     assert "is there already" in capsys.readouterr().err
+
+
+def test_nothing_that_was_numbered_is_missing(
+    told: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    epochs = ask(told, capsys, "gaps")
+
+    [gateway] = [epoch for epoch in epochs if epoch["intents"]]
+    assert gateway["intents"] == 114
+    assert gateway["open_intents"] == {}
+    assert gateway["name"] == "Case classifier"
+    assert all(epoch["faults"] == [] and epoch["ended"] for epoch in epochs)
