@@ -20,7 +20,7 @@ TallystickError
 A message says what was seen and what was expected. `advice` says what to do next.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 
 class TallystickError(Exception):
@@ -155,3 +155,24 @@ class UnavailableError(TallystickError):
     code = "unavailable"
     exit_code = 4
     http_status = 503
+
+
+_EXTRAS: Final = {
+    "aiohttp": "web",
+    "starlette": "web",
+    "uvicorn": "web",
+    "httptools": "web",
+    "sklearn": "ai",
+    "numpy": "ai",
+}
+
+
+def missing_extra(error: ModuleNotFoundError) -> Exception:
+    """Say which extra a module belongs to that is not installed; other modules are defects."""
+    name = (error.name or "").partition(".")[0]
+    if name not in _EXTRAS:
+        return error
+    extra = _EXTRAS[name]
+    return MissingExtraError(
+        f"this needs {name}, which is not installed", advice=f"pip install 'tallystick[{extra}]'"
+    )

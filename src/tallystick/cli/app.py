@@ -11,7 +11,7 @@ from typing import Final
 
 import click
 
-from tallystick.errors import TallystickError
+from tallystick.errors import TallystickError, missing_extra
 
 COMMANDS: Final = {
     "init": "home",
@@ -112,7 +112,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         # `--json` and `--quiet` may stand anywhere: people put them last.
         front = [a for a in ("--json", "--quiet", "-q") if a in arguments]
         rest = [a for a in arguments if a not in front]
-        code = tally.main([*front, *rest], prog_name="tally", standalone_mode=False)
+        code = _main([*front, *rest])
     except TallystickError as error:
         _tell(error, as_json="--json" in arguments)
         return error.exit_code
@@ -123,6 +123,14 @@ def run(arguments: Sequence[str] | None = None) -> int:
         click.echo("stopped", err=True)
         return INTERRUPTED
     return code if isinstance(code, int) else 0
+
+
+def _main(arguments: list[str]) -> object:
+    """Run the command; a library that is not installed becomes an error that names the extra."""
+    try:
+        return tally.main(arguments, prog_name="tally", standalone_mode=False)
+    except ModuleNotFoundError as error:
+        raise missing_extra(error) from error
 
 
 def _tell(error: TallystickError, *, as_json: bool) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from tallystick.cli.session import Session, pass_session
+from tallystick.cli.session import Session, need, pass_session
 from tallystick.errors import UnavailableError
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def demo(session: Session, port: int | None, *, ends: bool) -> None:
     """
     from tallystick.cli.demo.stage import Stage
 
+    need("tallystick.web.server", "tallystick.capture.app", "sklearn.linear_model")
     folder = session.chosen_home or tempfile.mkdtemp(prefix="tallystick-demo-")
     session = Session(folder, as_json=session.as_json, quiet=session.quiet)
     stage = Stage(silent=session.as_json or session.quiet)

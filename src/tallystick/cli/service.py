@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from tallystick.cli.keys import key_record
-from tallystick.cli.session import Session, pass_session
+from tallystick.cli.session import Session, need, pass_session
 
 if TYPE_CHECKING:
     from tallystick.capture import Gateway
@@ -57,6 +57,7 @@ def up(session: Session, /, origin: str, *, generate_passphrase: bool, **flags: 
     """
     from tallystick.web import load_settings
 
+    need("tallystick.web.server", "tallystick.capture.app")
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.WARNING)
     settings = load_settings(session.home.settings, os.environ, flags)
     _make_if_missing(session, origin, generate=generate_passphrase)

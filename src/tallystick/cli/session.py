@@ -1,5 +1,6 @@
 """What every command shares: the folder, the passphrase, and how things are said."""
 
+import importlib
 import json
 import os
 import secrets
@@ -154,6 +155,12 @@ class Session:
             )
         text: str = click.prompt("Passphrase", hide_input=True, confirmation_prompt=new, err=True)
         return text.encode()
+
+
+def need(*modules: str) -> None:
+    """Import what a command will need, so that what is not installed shows before it begins."""
+    for module in modules:
+        importlib.import_module(module)
 
 
 def find_id(ledger: "Reads", text: str) -> bytes:

@@ -76,7 +76,8 @@ class LedgerAdmission:
         """Return the last heartbeat of this epoch; the caller appends it."""
         if self._operator.silent:
             return []
-        return [self._operator.heartbeat("end", max(self.state.now, self._operator.clock())).entry]
+        now = max(self.state.now, self._operator.clock())
+        return [self._operator.heartbeat("end", now).entry]
 
     def _verdict(self, candidate: Candidate) -> Verdict:
         """Decide about one; if it is placed, it comes after a heartbeat that says the time."""

@@ -41,6 +41,8 @@ _PRAGMAS: Final = ("journal_mode=wal", "synchronous=normal", "cache_size=-8000")
 Row = tuple[int, int | None, int]
 """Index, issue time, and the first 63 bits of the statement id."""
 
+NEAR: Final = 256
+"""Entries that a search walks over before it searches for the next one that can match."""
 RETRIES_ROWS: Final = 256
 _RETRIES: Final = (
     f"WITH asked (iat, id8) AS (VALUES {','.join(['(?, ?)'] * RETRIES_ROWS)}) "  # noqa: S608 - constants
@@ -245,15 +247,13 @@ class Index:
         if not wanted:
             yield from range(min(before, self.size) - 1, -1, -1)
             return
-        rows = [self._postings.find(p.key(), before) for p in wanted]
-        heads = [next(row, -1) for row in rows]
-        while (least := min(heads)) >= 0:
-            if max(heads) == least:
+        rows = [_Row(self._postings, p.key(), before) for p in wanted]
+        while (least := min(row.head for row in rows)) >= 0:
+            if all(row.head == least for row in rows):
                 yield least
-                heads = [next(row, -1) for row in rows]
-            for at, row in enumerate(rows):
-                while heads[at] > least:
-                    heads[at] = next(row, -1)
+                least -= 1
+            for row in rows:
+                row.fall_to(least)
 
     def in_time(self, since: int | None, until: int | None, before: int) -> Iterator[int]:
         """Yield entries below `before` issued from `since` to `until`, newest first."""
@@ -331,6 +331,29 @@ class Index:
 
     def _set_meta(self, name: str, value: object) -> None:
         self._database.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
+
+
+class _Row:
+    """The entries that have one property, newest first; `head` is the next, -1 after the last."""
+
+    def __init__(self, postings: Postings, key: bytes, before: int) -> None:
+        self._postings, self._key = postings, key
+        self._places = postings.find(key, before)
+        self.head = next(self._places, -1)
+
+    def fall_to(self, index: int) -> None:
+        """Go on to the first entry that is not newer than `index`.
+
+        What is near is walked to; what is far is searched for, so that a property that a single
+        entry has is found beside one that millions have.
+        """
+        for _ in range(NEAR):
+            if self.head <= index:
+                return
+            self.head = next(self._places, -1)
+        if self.head > index:
+            self._places = self._postings.find(self._key, index + 1)
+            self.head = next(self._places, -1)
 
 
 def _connect(path: Path, *, writable: bool) -> sqlite3.Connection:

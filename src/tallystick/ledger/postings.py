@@ -194,7 +194,7 @@ class Postings:
     def merge(self, seconds: float = MERGE_SECONDS) -> bool:
         """Merge neighbouring runs of one size for a while; tell whether there is more to do."""
         until = monotonic() + seconds
-        while monotonic() < until:
+        while True:
             if self._merging is None:
                 runs = self._crowd()
                 if not runs:
@@ -202,7 +202,8 @@ class Postings:
                 self._merging = self._merge(runs)
             if next(self._merging, self) is self:
                 self._merging = None
-        return True
+            if monotonic() >= until:
+                return True
 
     def _crowd(self) -> list[Run]:
         """Return eight neighbouring runs of one size, the newest first; none if there are not."""

@@ -127,33 +127,38 @@ class Header:
     assurance: str | None = None
 
 
-def encode_header(header: Header) -> bytes:
-    """Encode a header of ours deterministically."""
-    claims: dict[int, Any] = {Claim.ISS: header.issuer, Claim.SUB: header.subject}
+def header_members(header: Header) -> dict[int, Any]:
+    """Return the members of a header of ours, in deterministic order."""
+    claims: dict[int, Any] = {_ISS: header.issuer, _SUB: header.subject}
     if header.issued_at is not None:
-        claims[Claim.IAT] = header.issued_at
+        claims[_IAT] = header.issued_at
     place = header.sequence
     # The members stand in deterministic order (shorter encodings first, then bytewise), so that
     # nothing needs to be sorted here: this is on the path of every statement.
     members: dict[int, Any] = {
-        Label.ALG: int(header.algorithm),
-        Label.CONTENT_TYPE: None if header.hashed else header.content_type,
-        Label.KID: header.key_id,
-        Label.CWT_CLAIMS: {int(claim): value for claim, value in claims.items()},
-        Label.TYP: header.typ or (media_type(header.type) if header.type else None),
-        Label.PAYLOAD_HASH_ALG: SHA_256 if header.hashed else None,
-        Label.PREIMAGE_CONTENT_TYPE: _preimage_type(header),
-        Label.PAYLOAD_LOCATION: header.location,
-        Label.TYPE: None if header.type is None else str(header.type),
-        Label.EMITTER: place.emitter if place else None,
-        Label.EPOCH: place.epoch if place else None,
-        Label.SEQ: place.seq if place else None,
-        Label.PREV: place.prev if place else None,
-        Label.LINKS: _sorted_links(header.links),
-        Label.MODEL: header.model,
-        Label.ASSURANCE: None if header.assurance is None else str(header.assurance),
+        _ALG: int(header.algorithm),
+        _CONTENT_TYPE: None if header.hashed else header.content_type,
+        _KID: header.key_id,
+        _CWT_CLAIMS: claims,
+        _TYP: header.typ or (media_type(header.type) if header.type else None),
+        _PAYLOAD_HASH_ALG: SHA_256 if header.hashed else None,
+        _PREIMAGE_CONTENT_TYPE: _preimage_type(header),
+        _PAYLOAD_LOCATION: header.location,
+        _TYPE: None if header.type is None else str(header.type),
+        _EMITTER: place.emitter if place else None,
+        _EPOCH: place.epoch if place else None,
+        _SEQ: place.seq if place else None,
+        _PREV: place.prev if place else None,
+        _LINKS: _sorted_links(header.links),
+        _MODEL: header.model,
+        _ASSURANCE: None if header.assurance is None else str(header.assurance),
     }
-    return cbor2.dumps({int(label): v for label, v in members.items() if v is not None})
+    return {label: value for label, value in members.items() if value is not None}
+
+
+def encode_header(header: Header) -> bytes:
+    """Encode a header of ours deterministically."""
+    return cbor2.dumps(header_members(header))
 
 
 def parse_header(protected: bytes) -> Header:

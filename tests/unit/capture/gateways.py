@@ -54,6 +54,7 @@ class Kept:
     ledger: Ledger
     gateway: Gateway
     url: str
+    clients: list[OpenAI] = field(default_factory=list)
 
     @property
     def chat(self) -> str:
@@ -61,7 +62,9 @@ class Kept:
 
     def client(self, key: str = "sk-of-the-caller", **options: Any) -> OpenAI:
         """Return the official client, as its users make it."""
-        return OpenAI(base_url=self.url, api_key=key, max_retries=0, timeout=30, **options)
+        client = OpenAI(base_url=self.url, api_key=key, max_retries=0, timeout=30, **options)
+        self.clients.append(client)
+        return client
 
     def token(self, **options: Any) -> str:
         """Make an API key for the person."""
@@ -113,12 +116,17 @@ class Kept:
 @contextmanager
 def gateway_on(house: House, upstream: str, **options: Any) -> Iterator[Kept]:
     """Run a gateway before an upstream, on the ledger of a house."""
-    models = options.pop("models", None)
+    models, grace_s = options.pop("models", None), options.pop("grace_s", 5)
     with house.ledger() as ledger:
         settings = GatewaySettings(upstream=f"{upstream}/v1", **options)
         gateway = Gateway(ledger, house.gateway.signer, settings, models=models)
-        with serving(gateway_app(gateway), lifespan=True) as url:
-            yield Kept(house, ledger, gateway, f"{url}/v1")
+        with serving(gateway_app(gateway), lifespan=True, grace_s=grace_s) as url:
+            kept = Kept(house, ledger, gateway, f"{url}/v1")
+            try:
+                yield kept
+            finally:
+                for client in kept.clients:
+                    client.close()
 
 
 def said(ledger: Ledger, house: House) -> list[Found]:

@@ -19,7 +19,7 @@ App = Callable[[Any, Any, Any], Awaitable[None]]
 
 
 @contextmanager
-def serving(app: App, *, lifespan: bool = False) -> Iterator[str]:
+def serving(app: App, *, lifespan: bool = False, grace_s: int = 5) -> Iterator[str]:
     """Yield `http://127.0.0.1:PORT` of a running application."""
     with socket.create_server(("127.0.0.1", 0), backlog=256) as listener:
         config = uvicorn.Config(
@@ -31,7 +31,7 @@ def serving(app: App, *, lifespan: bool = False) -> Iterator[str]:
             log_level="critical",
             server_header=False,
             date_header=False,
-            timeout_graceful_shutdown=5,
+            timeout_graceful_shutdown=grace_s,
         )
         server = uvicorn.Server(config)
         thread = Thread(target=server.run, kwargs={"sockets": [listener]})

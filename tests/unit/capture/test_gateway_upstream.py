@@ -193,13 +193,15 @@ def test_a_body_that_breaks_off_is_no_answer(house: House) -> None:
 
 
 def test_an_upstream_that_speaks_no_http_is_malformed(house: House) -> None:
-    with raw_server(lambda c: c.sendall(b"SSH-2.0-x\r\n\r\n")) as url:
-        with gateway_on(house, url) as kept:
-            answered = kept.ask(PLAIN)
+    def speak(connection: socket.socket) -> None:
+        connection.sendall(b"SSH-2.0-x\r\n\r\n")
 
-            outcome = kept.outcome(answered.outcome)
-            assert problem(answered) == (502, "upstream_malformed")
-            assert outcome.status == "malformed"
+    with raw_server(speak) as url, gateway_on(house, url) as kept:
+        answered = kept.ask(PLAIN)
+
+        outcome = kept.outcome(answered.outcome)
+        assert problem(answered) == (502, "upstream_malformed")
+        assert outcome.status == "malformed"
 
 
 def test_an_answer_beyond_the_limit_passes_and_is_recorded_by_digest(
