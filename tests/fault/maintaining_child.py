@@ -10,6 +10,7 @@ from tallystick.ledger.maintenance import backup, rebuild_index, restore
 
 
 def main(work: str, home: Home, folder: Path) -> None:
+    os.write(1, b"begin\n")
     while True:
         if work == "backup":
             backup(home, folder)
@@ -17,9 +18,7 @@ def main(work: str, home: Home, folder: Path) -> None:
             rebuild_index(home)
         else:
             restore(folder, home, [], unsafe_alone=True)
-            os.write(1, b"once\n")
             shutil.rmtree(home.data)
-        os.write(1, b"once\n")
 
 
 if __name__ == "__main__":

@@ -61,24 +61,29 @@ def _begin(session: Session, stage: "Stage", opened: ExitStack) -> "Story":
 
 
 def _tell_of_data(story: "Story", stage: "Stage") -> None:
+    from tallystick.cli.demo.learning import refuse_poison, register_cases, train_models
+
     with stage.step(1, "A ledger; two clinics and an AI get their identities"):
         stage.done("opened an empty, durable ledger", f"init --origin {ORIGIN}")
         story.give_identities()
     with stage.step(2, "The clinics register their cases"):
-        story.register_cases()
+        register_cases(story)
     with stage.step(3, "A model is trained only on rows that verify"):
-        story.refuse_poison()
-        story.train_models()
+        refuse_poison(story)
+        train_models(story)
 
 
 def _tell_of_answers(story: "Story", stage: "Stage", gateway: str) -> None:
+    from tallystick.cli.demo.answering import ask_all, decide
+    from tallystick.cli.demo.checking import export, tamper, verify
+
     with stage.step(4, "The model answers; every prompt and answer is registered"):
         stage.done(f"an OpenAI-compatible gateway runs at {gateway}", "up --upstream URL")
-        story.decide(story.ask(gateway))
+        decide(story, ask_all(story, gateway))
     with stage.step(5, "Anyone can verify it, and see what was tampered with"):
-        bundle = story.export()
-        story.verify(bundle)
-        story.tamper(bundle)
+        bundle = export(story)
+        verify(story, bundle)
+        tamper(story, bundle)
 
 
 def _start(

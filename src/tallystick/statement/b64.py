@@ -3,12 +3,7 @@
 import base64
 import binascii
 
-from typing import Final
-
 from tallystick.errors import EncodingError
-
-_URL_ALPHABET: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-_TO_STANDARD: Final = bytes.maketrans(b"-_", b"+/")
 
 
 def encode(data: bytes) -> str:
@@ -43,14 +38,9 @@ def decode_url(text: str, what: str) -> bytes:
         EncodingError: Another alphabet, padding, or spare bits that are not zero.
     """
     try:
-        raw = text.encode("ascii")
-        if raw.translate(None, _URL_ALPHABET):
-            raise EncodingError(f"{what} is not base64url")
-        data = binascii.a2b_base64(raw.translate(_TO_STANDARD) + b"=" * (-len(raw) % 4))
-    except ValueError as error:
+        data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError) as error:
         raise EncodingError(f"{what} is not base64url") from error
-    # Only the last letters can hold spare bits, so only they are encoded again.
-    last = len(data) % 3
-    if last and encode_url(data[-last:]) != text[-last - 1 :]:
+    if encode_url(data) != text:
         raise EncodingError(f"{what} is not canonical base64url without padding")
     return data

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from threading import Event
 from typing import TypeVar
 
 WAIT_SECONDS = 20.0
@@ -16,3 +17,8 @@ def eventually(look: Callable[[], T | None], what: str) -> T:
         assert time.monotonic() < deadline, f"not there after {WAIT_SECONDS:g} s: {what}"
         time.sleep(0.01)
     return found
+
+
+def for_ever() -> None:
+    """Wait until the process is ended."""
+    Event().wait()
