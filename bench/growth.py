@@ -34,7 +34,7 @@ def grow(folder: Path, sizes: list[int]) -> list[dict[str, Any]]:
     for size in sizes:
         built = _child("build", home, size)
         row: dict[str, Any] = {"size": built["size"], "build": built}
-        row["bytes"] = stored_bytes(home, built["size"])
+        row["bytes"] = stored_bytes(home)
         for name in PASSES:
             at = clone(home, folder / "at")
             row[name] = _child(name, at, size)

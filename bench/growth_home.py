@@ -12,6 +12,8 @@ from pathlib import Path
 from bench.made import ORIGIN, PER_SECOND, POLICY, START, Maker, Prechecked
 from tallystick.errors import TallystickError
 from tallystick.ledger import Home, Ledger, Submission, create
+from tallystick.log.layout import ENTRIES, tile_path
+from tallystick.merkle import Tile, tile_width
 
 PASSPHRASE = b"bench"
 BATCH = 2048
@@ -102,11 +104,11 @@ def _copy(source: str, target: str) -> None:
         shutil.copy2(source, target)
 
 
-def stored_bytes(home: Path, size: int) -> dict[str, float]:
-    """Return bytes per entry: the entries' own, beyond them, and with the index."""
+def stored_bytes(home: Path) -> dict[str, float]:
+    """Return bytes per entry of a closed ledger: the entries' own, beyond them, with the index."""
     data = Home(home).data
-    bundles = _bytes(data / "log" / "tile" / "entries")
-    own = bundles - _LENGTH_BYTES * size
+    size = int((data / "log" / "checkpoint").read_text().splitlines()[1])
+    own = _bundle_bytes(data / "log", size) - _LENGTH_BYTES * size
     log = _bytes(data / "log") + (data / "halfway").stat().st_size
     index = _bytes(data / "index")
     return {
@@ -116,6 +118,14 @@ def stored_bytes(home: Path, size: int) -> dict[str, float]:
         "allocated_log_beyond_entries": round((_allocated(data / "log") - own) / size, 2),
         "journal_bytes": _bytes(data / "journal"),
     }
+
+
+def _bundle_bytes(log: Path, size: int) -> int:
+    """Return the bytes of the bundles of this size; older partial ones are not among them."""
+    tiles = (
+        Tile(ENTRIES, number, tile_width(0, number, size)) for number in range(-(-size // 256))
+    )
+    return sum((log / tile_path(tile)).stat().st_size for tile in tiles)
 
 
 def _bytes(folder: Path) -> int:

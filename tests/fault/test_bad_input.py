@@ -151,4 +151,5 @@ def test_the_deepest_content_is_registered_and_read_again(tmp_path: Path, depth:
 
         assert ledger.vault.get(registered.id).values() == {"field": value}
         shown = Shown(content=True)
-        assert parse_bundle(build_bundle(ledger, registered.id, shown).encode())
+        bundle = parse_bundle(build_bundle(ledger, registered.id, shown).encode())
+        assert bundle.subject == statement.id

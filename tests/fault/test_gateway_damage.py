@@ -135,7 +135,10 @@ def flip(path: Path, at: int) -> None:
 
 
 def rewrite(data: bytes) -> Callable[[Path], None]:
-    return lambda folder: (folder / "registered.json").write_bytes(data) and None
+    def damage(folder: Path) -> None:
+        (folder / "registered.json").write_bytes(data)
+
+    return damage
 
 
 @pytest.mark.parametrize(

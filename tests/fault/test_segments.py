@@ -42,7 +42,7 @@ def opened(segment: bytes, head: bytes = HEAD) -> EmbeddedLog:
 
 def test_a_flipped_byte_anywhere_in_what_was_answered_is_named() -> None:
     """Nothing else reads so much of a segment, so nothing else could notice."""
-    for at in [*range(_SEGMENT_HEAD), *range(_BODY_AT, END, 7)]:
+    for at in [*range(0, _SEGMENT_HEAD, 3), *range(_BODY_AT, END, 41)]:
         damaged = bytearray(DATA)
         damaged[at] ^= 0x10
 
@@ -60,7 +60,7 @@ def test_bytes_beyond_and_between_change_nothing() -> None:
 
 
 def test_a_segment_cut_off_anywhere_is_named_or_whole() -> None:
-    for length in [*range(0, END, 61), END]:
+    for length in [*range(0, END, 301), END]:
         if length == END:
             assert opened(DATA[:length]).snapshot.checkpoint.size == 40
             continue

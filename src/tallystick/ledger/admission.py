@@ -9,6 +9,7 @@ from tallystick.errors import (
     TallystickError,
     UnavailableError,
 )
+from tallystick.ledger.entries import read_statement
 from tallystick.ledger.index import Index
 from tallystick.ledger.operator import HEARTBEAT_SECONDS, Operator
 from tallystick.ledger.postings import RUN_ENTRIES
@@ -16,7 +17,7 @@ from tallystick.ledger.rules import Candidate, decide
 from tallystick.ledger.state import LedgerState
 from tallystick.log import Accepted, Existing, Plan, Snapshot, TileReader
 from tallystick.log.sequencer import Verdict
-from tallystick.statement import SignedStatement, parse_statement
+from tallystick.statement import SignedStatement
 from tallystick.vault import SealedContent, Vault
 
 BACKLOG_MAX: Final = 16 * RUN_ENTRIES
@@ -69,8 +70,7 @@ class LedgerAdmission:
     def applied(self, snapshot: Snapshot) -> None:
         """Bring the index up to the entries that are durable now."""
         self.follow(snapshot)
-        for place, statement in enumerate(self._placed):
-            self._index.add(statement, self._size + place)
+        self._index.add_all(self._placed, self._size)
 
     def close_epoch(self) -> list[bytes]:
         """Return the last heartbeat of this epoch; the caller appends it."""
@@ -140,6 +140,6 @@ class LedgerAdmission:
             raise UnavailableError("the log is not open")
         places: Iterable[int] | None = self._looked_up.get(statement.id)
         for index in self._index.retry(statement) if places is None else places:
-            if parse_statement(self._reader.entry(index)).id == statement.id:
+            if read_statement(self._reader, index).id == statement.id:
                 return index
         return None

@@ -10,13 +10,13 @@ from tallystick.errors import DamagedError
 from tallystick.identity import KeyFile
 from tallystick.ledger.admission import LedgerAdmission
 from tallystick.ledger.creation import OPERATOR, VAULT, Card, checkpoint_key
+from tallystick.ledger.entries import read_statement
 from tallystick.ledger.home import Home
 from tallystick.ledger.index import Index, Property
 from tallystick.ledger.operator import Clock, Operator
 from tallystick.ledger.rules import Candidate
 from tallystick.ledger.state import LedgerState
 from tallystick.log import EmbeddedLog, HalfwayStore, PosixDisk, Sequencer, Snapshot
-from tallystick.statement import parse_statement
 from tallystick.statement.governance import StatementType
 from tallystick.vault import Vault
 
@@ -81,7 +81,7 @@ def check_genesis(snapshot: Snapshot, card: Card) -> None:
     Raises:
         DamagedError: It does.
     """
-    found = parse_statement(snapshot.reader.entry(0)).id.hex() if snapshot.checkpoint.size else ""
+    found = read_statement(snapshot.reader, 0).id.hex() if snapshot.checkpoint.size else ""
     if found != card.genesis:
         raise DamagedError(
             f"the log begins with {found[:16] or 'nothing'}, ledger.json says {card.genesis[:16]}…"
@@ -113,7 +113,7 @@ def catch_up(
     """
     size = snapshot.checkpoint.size
     for at in range(index.start, size):
-        index.add(parse_statement(snapshot.reader.entry(at)), at)
+        index.add(read_statement(snapshot.reader, at), at)
         if progress and (at % 1024 == 0 or at == size - 1):
             progress(at + 1, size)
 
@@ -124,7 +124,7 @@ def read_state(index: Index, snapshot: Snapshot) -> LedgerState:
     Only the newest policy and the newest of the operator's heartbeats matter, and every key.
     """
     state = LedgerState(look_up=index.counted)
-    state.apply(parse_statement(snapshot.reader.entry(0)), 0)
+    state.apply(read_statement(snapshot.reader, 0), 0)
     size = snapshot.checkpoint.size
     wanted = sorted(index.find([Property("type", StatementType.KEY.encode())], size))
     for type_ in (StatementType.POLICY, StatementType.HEARTBEAT):
@@ -132,7 +132,7 @@ def read_state(index: Index, snapshot: Snapshot) -> LedgerState:
         by = [Property("type", type_.encode()), Property("issuer", state.genesis.operator.encode())]
         wanted += [at for at, _ in zip(index.find(by, size), range(1), strict=False)]
     for at in sorted(wanted):
-        statement = parse_statement(snapshot.reader.entry(at))
+        statement = read_statement(snapshot.reader, at)
         if statement.header.type in {
             StatementType.KEY, StatementType.POLICY, StatementType.HEARTBEAT
         }:  # fmt: skip
@@ -142,7 +142,7 @@ def read_state(index: Index, snapshot: Snapshot) -> LedgerState:
 
 def _operator(keys: KeyFile, index: Index, snapshot: Snapshot, clock: Clock) -> Operator:
     signer = keys.signer(OPERATOR)
-    genesis = parse_statement(snapshot.reader.entry(0))
+    genesis = read_statement(snapshot.reader, 0)
     assert genesis.header.sequence is not None  # noqa: S101 - `create` numbers it
     emitter = genesis.header.sequence.emitter
     epoch = (index.last_epoch(genesis.header.issuer, emitter) or 0) + 1

@@ -43,6 +43,8 @@ Row = tuple[int, int | None, int]
 
 NEAR: Final = 256
 """Entries that a search walks over before it searches for the next one that can match."""
+_INSERT_ROWS: Final = (256, 16, 1)
+"""Rows that one statement inserts."""
 RETRIES_ROWS: Final = 256
 _RETRIES: Final = (
     f"WITH asked (iat, id8) AS (VALUES {','.join(['(?, ?)'] * RETRIES_ROWS)}) "  # noqa: S608 - constants
@@ -75,22 +77,24 @@ def posting_keys(statement: SignedStatement) -> list[bytes]:
     keys = [
         posting_key("id", statement.id),
         posting_key("subject", header.subject.encode()),
-        _repeated_key("issuer", header.issuer.encode()),
+        _repeated_key("issuer", header.issuer),
     ]
     if header.type is not None:
-        keys.append(_repeated_key("type", header.type.encode()))
+        keys.append(_repeated_key("type", header.type))
     if header.model is not None:
-        keys.append(_repeated_key("model", header.model))
+        keys.append(posting_key("model", header.model))
     if header.sequence is not None:
-        keys.append(_repeated_key("emitter", header.sequence.emitter))
+        keys.append(posting_key("emitter", header.sequence.emitter))
     if header.links:
         targets = {target for ids in header.links.values() for target in ids}
         keys += [posting_key("link", target) for target in targets]
     return keys
 
 
-_repeated_key = lru_cache(maxsize=4096)(posting_key)
-"""For properties that many entries share."""
+@lru_cache(maxsize=4096)
+def _repeated_key(kind: str, text: str) -> bytes:
+    """Return the key of a property that many entries share."""
+    return posting_key(kind, text.encode())
 
 
 class Index:
@@ -136,21 +140,33 @@ class Index:
         return min(self._applied, self._postings.sealed)
 
     def add(self, statement: SignedStatement, index: int) -> None:
-        """Add an entry. Entries below `size` are known already: only their postings are new."""
+        """Add an entry; see `add_all`."""
+        self.add_all([statement], index)
+
+    def add_all(self, statements: Iterable[SignedStatement], first: int) -> None:
+        """Add entries from index `first` on.
+
+        Those below `size` are known already: only their postings are new.
+        """
         with self._lock:
-            if index >= self._postings.sealed:
-                self._postings.add(index, posting_keys(statement))
-            if index < self.size:
-                return
-            header = statement.header
-            self._pending.append((index, header.issued_at, _id8(statement.id)))
-            self._recent[statement.id] = index
-            if header.sequence is not None:
-                key = (header.issuer, header.sequence.emitter, header.sequence.epoch)
-                self._emitters[key] = Counted(header.sequence.seq, statement.id)
+            sealed, size = self._postings.sealed, self.size
+            for index, statement in enumerate(statements, first):
+                if index >= sealed:
+                    self._postings.add(index, posting_keys(statement))
+                if index >= size:
+                    self._remember(index, statement)
             if self._writable and len(self._pending) >= RUN_ENTRIES:
                 with suppress(UnavailableError):  # `backlog` tells; the entry itself is safe
                     self.flush()
+
+    def _remember(self, index: int, statement: SignedStatement) -> None:
+        """Keep what goes into the database with the next `flush`."""
+        header = statement.header
+        self._pending.append((index, header.issued_at, _id8(statement.id)))
+        self._recent[statement.id] = index
+        if header.sequence is not None:
+            key = (header.issuer, header.sequence.emitter, header.sequence.epoch)
+            self._emitters[key] = Counted(header.sequence.seq, statement.id)
 
     def flush(self) -> None:
         """Write what waits in memory; not synced, since the log has it all.
@@ -174,7 +190,7 @@ class Index:
 
     def _write(self) -> None:
         self._database.execute("BEGIN")
-        self._database.executemany("INSERT INTO entries VALUES (?, ?, ?)", self._pending)
+        self._insert(self._pending)
         self._database.executemany(
             "INSERT OR REPLACE INTO emitters VALUES (?, ?, ?, ?, ?)",
             [(*key, counted.seq, counted.id) for key, counted in self._emitters.items()],
@@ -184,6 +200,16 @@ class Index:
         self._database.execute("COMMIT")
         if self.size - self._postings.sealed >= RUN_ENTRIES:
             self._postings.seal(self.size)
+
+    def _insert(self, rows: list[Row]) -> None:
+        """Insert many rows at a time: after each step of SQLite's, Python lets others run first."""
+        at = 0
+        for count in _INSERT_ROWS:
+            insert = f"INSERT INTO entries VALUES {','.join(['(?, ?, ?)'] * count)}"  # noqa: S608 - constants
+            while len(rows) - at >= count:
+                values = [value for row in rows[at : at + count] for value in row]
+                self._database.execute(insert, values)
+                at += count
 
     def merge(self) -> bool:
         """Merge some runs of postings, if there are many; tell whether there were."""

@@ -116,6 +116,8 @@ def rebuild_index(home: Home, progress: Progress | None = None) -> int:
         check_genesis(snapshot, card)
         index = Index(home.index, bytes.fromhex(card.genesis), writable=True)
         catch_up(index, snapshot, progress)
+        while index.merge():  # else the first searches would look into thousands of runs
+            pass
         index.close()
     finally:
         lock.release()

@@ -5,17 +5,17 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
-from tallystick.errors import DamagedError, EncodingError, InputError, NotFoundError
+from tallystick.errors import EncodingError, InputError, NotFoundError
 from tallystick.identity import SoftwareSigner
 from tallystick.ledger.batches import Batches
 from tallystick.ledger.creation import Card
+from tallystick.ledger.entries import read_statement, verify_entry
 from tallystick.ledger.index import Index, Property
 from tallystick.ledger.rules import batch_of
 from tallystick.log import Snapshot
-from tallystick.merkle import HASH_BYTES, leaf_hash
+from tallystick.merkle import HASH_BYTES
 from tallystick.statement import (
     SignedStatement,
-    parse_statement,
     receipt_header,
     sign_receipt,
 )
@@ -23,7 +23,6 @@ from tallystick.vault import Vault
 
 PAGE_MAX: Final = 1000
 """Most statements that one search returns."""
-_FSCK: Final = "run `tally fsck`; restore the file from a backup or a mirror"
 END: Final = 2**62
 """Larger than any index."""
 
@@ -176,11 +175,7 @@ class Reads:
             NotFoundError: The log ends before.
             DamagedError: Its files are.
         """
-        entry = self.snapshot.reader.entry(index)
-        try:
-            return Found(index, parse_statement(entry))
-        except InputError as error:
-            raise DamagedError(f"entry {index} is damaged: {error}", advice=_FSCK) from error
+        return Found(index, read_statement(self.snapshot.reader, index))
 
     def get(self, statement_id: bytes) -> Found:
         """Return the statement with an id.
@@ -197,16 +192,8 @@ class Reads:
             found = self.at(index)
             if found.statement.id == statement_id:
                 return found
-            self._check_entry(found)
+            verify_entry(self.snapshot.reader, found.index, found.statement.entry)
         raise NotFoundError(f"no statement {statement_id.hex()} is registered here")
-
-    def _check_entry(self, found: Found) -> None:
-        """Refuse an entry that is not the leaf that the tree holds."""
-        if leaf_hash(found.statement.entry) != self.snapshot.reader.leaf(found.index):
-            raise DamagedError(
-                f"entry {found.index} is damaged: it is not the one whose hash the log holds",
-                advice=_FSCK,
-            )
 
     def find(self, query: Query) -> Page:
         """Search, newest first.
