@@ -7,6 +7,9 @@ of 100 as CBOR arrays over keep-alive connections from this process, on the same
 answer must hold one index per entry and one checkpoint. Afterwards the log is checked from its
 files, and a sample of entries by proof.
 
+`per_s` is what was answered. `per_s_by_cpu_time` is what the same work would allow on cores that
+nobody else uses: no measurement, but on a machine that others use it says what limits.
+
 `--numbered` makes every connection an emitter that numbers its statements; otherwise they are
 unnumbered, and the service must look each one up to find retries.
 """
@@ -135,6 +138,7 @@ def measure(folder: Path, chosen: argparse.Namespace) -> dict[str, Any]:
     return {
         **figures(load),
         "service_cpu_us_per_statement": 1e6 * used / load.statements,
+        "per_s_by_cpu_time": (os.cpu_count() or 1) * load.statements / (used + load.cpu_seconds),
         **checked,
     }
 

@@ -8,6 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes says nothing on a machine that others use too.
+settings.register_profile("tallystick", deadline=None)
+settings.load_profile("tallystick")
 
 pytest_plugins = ["tests.oracles.tally"]
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tallystick.capture import Gateway, GatewaySettings
+from tallystick.capture import Gateway, GatewaySettings, writing
 from tallystick.capture import gateway as gateway_module
 from tallystick.errors import ConflictError, RefusedError
 from tallystick.ledger import RegistrationPolicy
@@ -132,6 +132,36 @@ def test_an_answer_whose_outcome_cannot_be_written_is_withheld(
         assert problem(answered) == (503, "outcome_not_durable")
         assert answered.intent.hex() in json.loads(answered.body)["error"]["message"]
         assert kept.outcome_of(answered.intent).status == "ok"  # written when the disk was back
+
+
+@pytest.mark.parametrize("fails_in_the_end", [False, True])
+def test_a_disk_that_hangs_is_given_up_after_a_while(
+    house: House,
+    api: ModelApi,
+    disk: FailingDisk,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    fails_in_the_end: bool,
+) -> None:
+    monkeypatch.setattr(writing, "SYNC_SECONDS_MAX", 0.3)
+    with gateway_on(house, api.url) as kept:
+        disk.goes_on.clear()
+        first, second = kept.ask(PLAIN), kept.ask(PLAIN)
+        disk.operation = "datasync" if fails_in_the_end else None
+        disk.goes_on.set()
+        assert not fails_in_the_end or disk.failed.wait(10)
+        disk.operation = None
+        recovered(kept)
+        served = [kept.ask(PLAIN) for _ in range(3)]
+
+        assert problem(first) == problem(second) == (503, "intent_not_durable")
+        assert "has not synced for 0.3 s" in json.loads(first.body)["error"]["message"]
+        assert [one.status for one in served] == [200] * 3
+        assert len(api.seen) == 3
+        assert kept.outcome_of(first.intent).status == "refused"
+    with house.ledger() as ledger:
+        check_numbers(ledger, house)
+        assert heartbeats(ledger, house)[-1].open_intents == 0
 
 
 def test_a_gateway_that_fails_open_passes_calls_on_and_records_how_many(

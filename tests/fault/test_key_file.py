@@ -101,3 +101,20 @@ def test_the_command_refuses_a_wrong_passphrase_with_five_and_a_damaged_file_wit
     said = tally(home, "register", tmp_path / "one.cose")
     assert (said.code, said.error) == (2, "input.encoding"), said
     assert "service.key is not a key file" in said.detail
+
+
+def test_a_file_that_cannot_be_read_now_is_said_without_a_traceback(
+    tmp_path: Path, tally: Command
+) -> None:
+    home = tmp_path / "home"
+    with ledger_in(home):
+        pass
+    (tmp_path / "one.cose").write_bytes(Issuer().sign().entry)
+    (home / "keys/service.key").unlink()
+    (home / "keys/service.key").mkdir()
+
+    said = tally(home, "register", tmp_path / "one.cose")
+
+    assert (said.code, said.error) == (4, "unavailable")
+    assert "Is a directory" in said.detail
+    assert "service.key" in said.detail

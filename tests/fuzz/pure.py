@@ -1,6 +1,7 @@
 """Entry points that touch no file: statements, receipts, notes, keys, proofs, policies, bundles."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from tallystick.errors import (
@@ -50,7 +51,8 @@ from tallystick.statement.governance import (
     parse_heartbeat,
     parse_key_record,
 )
-from tallystick.statement.header import encode_header, parse_header
+from tallystick.statement.header import Header, encode_header, parse_header
+from tallystick.statement.shapes import parse_header_again
 from tallystick.verify import Verdict, examine
 from tallystick.verify import parse_bundle as parse_evidence
 from tallystick.verify import parse_policy as parse_trust
@@ -99,8 +101,19 @@ def statement(data: bytes) -> None:
 
 
 def header(data: bytes) -> None:
-    ours = parse_header(encode_header(parse_header(data)))  # with what we always say
+    try:
+        parsed = parse_header(data)
+    finally:
+        assert _verdict(parse_header_again, data) == _verdict(parse_header, data)
+    ours = parse_header(encode_header(parsed))  # with what we always say
     assert parse_header(encode_header(ours)) == ours
+
+
+def _verdict(parse: Callable[[bytes], Header], data: bytes) -> Header | str:
+    try:
+        return parse(data)
+    except InputError as error:
+        return str(error)
 
 
 def receipt(data: bytes) -> None:

@@ -11,7 +11,7 @@ from typing import Final
 
 import click
 
-from tallystick.errors import TallystickError, missing_extra
+from tallystick.errors import TallystickError, UnavailableError, missing_extra
 
 COMMANDS: Final = {
     "init": "home",
@@ -122,6 +122,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("stopped", err=True)
         return INTERRUPTED
+    except OSError as error:  # a file that may not be read, a disk that is full
+        unavailable = UnavailableError(f"{error.strerror or error}: {error.filename or 'a file'}")
+        _tell(unavailable, as_json="--json" in arguments)
+        return unavailable.exit_code
     return code if isinstance(code, int) else 0
 
 

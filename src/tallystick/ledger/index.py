@@ -82,9 +82,9 @@ def posting_keys(statement: SignedStatement) -> list[bytes]:
     if header.type is not None:
         keys.append(_repeated_key("type", header.type))
     if header.model is not None:
-        keys.append(posting_key("model", header.model))
+        keys.append(_repeated_key("model", header.model))
     if header.sequence is not None:
-        keys.append(posting_key("emitter", header.sequence.emitter))
+        keys.append(_repeated_key("emitter", header.sequence.emitter))
     if header.links:
         targets = {target for ids in header.links.values() for target in ids}
         keys += [posting_key("link", target) for target in targets]
@@ -92,9 +92,9 @@ def posting_keys(statement: SignedStatement) -> list[bytes]:
 
 
 @lru_cache(maxsize=4096)
-def _repeated_key(kind: str, text: str) -> bytes:
+def _repeated_key(kind: str, value: str | bytes) -> bytes:
     """Return the key of a property that many entries share."""
-    return posting_key(kind, text.encode())
+    return posting_key(kind, value.encode() if isinstance(value, str) else value)
 
 
 class Index:

@@ -3,8 +3,8 @@
 A posting is (key, index): the key is a 64-bit hash of a property, such as one subject. New
 postings collect in memory; a few thousand are sorted and written as a *run*, a file that is never
 changed. A run covers a range of entries, so runs do not overlap and a search simply walks them
-from the newest to the oldest. When eight runs of one size lie side by side they are merged, so
-that their number grows with the logarithm of the log and each posting is rewritten few times.
+from the newest to the oldest. Eight runs of about one size are merged into one, the oldest first,
+so that their number grows with the logarithm of the log and each posting is rewritten few times.
 
 Merging happens in steps of bounded time, because a long log merges gigabytes now and then, and
 whoever merges has other things to do.
@@ -206,12 +206,20 @@ class Postings:
                 return True
 
     def _crowd(self) -> list[Run]:
-        """Return eight neighbouring runs of one size, the newest first; none if there are not."""
-        for at in range(len(self._runs) - MERGE_RUNS, -1, -1):
-            runs = self._runs[at : at + MERGE_RUNS]
-            sizes = [run.span.last - run.span.first for run in runs]
-            if max(sizes) < 2 * min(sizes):
-                return runs
+        """Return runs that should become one, the oldest and smallest first; none if all is well.
+
+        Eight runs of a level become one of the next. Smaller ones between or before them, left
+        over from irregular seals, go with them, or they would lie there for ever.
+        """
+        for level in range(max((_level(run) for run in self._runs), default=-1) + 1):
+            first = count = 0
+            for at, run in enumerate(self._runs):
+                if _level(run) > level:
+                    first, count = at + 1, 0
+                elif _level(run) == level:
+                    count += 1
+                    if count == MERGE_RUNS:
+                        return self._runs[first : at + 1]
         return []
 
     def _merge(self, runs: list[Run]) -> Iterator[None]:
@@ -318,6 +326,11 @@ def _gap(runs: list[Run]) -> Span | None:
             return Span(end, run.span.first)
         end = run.span.last
     return None
+
+
+def _level(run: Run) -> int:
+    """Return how often a run of this size was merged: 0 below 8 times `RUN_ENTRIES`, and so on."""
+    return (max(1, (run.span.last - run.span.first) // RUN_ENTRIES).bit_length() - 1) // 3
 
 
 def _widest_first(run: Run) -> tuple[int, int]:

@@ -169,7 +169,7 @@ class _Check:
         """Hand the root of a full tile to the level above, keep a partial one for the root."""
         if len(hashes) == TILE_WIDTH * HASH_BYTES:
             self.hashes.append(tree_root(hashes))
-        elif hashes:
+        else:
             self.partials.append(hashes)
 
     def _read(self, tile: Tile) -> bytes | None:

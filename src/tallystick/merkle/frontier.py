@@ -30,10 +30,6 @@ class Frontier:
     size: int = 0
     roots: list[bytes] = field(default_factory=list)
 
-    def copy(self) -> "Frontier":
-        """Return an independent copy, to try an append and throw it away."""
-        return Frontier(self.size, self.roots.copy())
-
     def append(self, leaf: bytes) -> None:
         """Add one leaf hash: merge equal neighbours, as a binary counter carries."""
         roots, carry = self.roots, self.size

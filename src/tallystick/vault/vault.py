@@ -18,6 +18,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from threading import Lock
 from typing import Any, Final
@@ -37,6 +38,9 @@ from tallystick.statement import OpenField, Preimage, dcbor
 
 KEY_BYTES: Final = 32
 NONCE_BYTES: Final = 12
+ROWS_AT_ONCE: Final = 64
+"""Records that one statement to the store writes: each statement hands the interpreter to other
+threads and back, which costs a gateway more than the writing."""
 # A record's key encrypts one message only, so its nonce need not vary.
 _ONCE: Final = bytes(NONCE_BYTES)
 
@@ -114,7 +118,13 @@ class Vault:
         """
         rows = [(content.id, content.wrapped, content.sealed) for content in contents]
         with self._transaction() as database:
-            database.executemany("INSERT OR IGNORE INTO content VALUES (?, ?, ?)", rows)
+            for at in range(0, len(rows), ROWS_AT_ONCE):
+                some = rows[at : at + ROWS_AT_ONCE]
+                places = ", ".join(["(?, ?, ?)"] * len(some))
+                database.execute(
+                    f"INSERT OR IGNORE INTO content VALUES {places}",  # noqa: S608 - places only
+                    list(chain.from_iterable(some)),
+                )
 
     def get(self, statement_id: bytes) -> Preimage:
         """Return the content of a statement; compare its commitment with the statement's payload.

@@ -119,6 +119,7 @@ class Server(uvicorn.Server):
         finally:
             sys.setswitchinterval(before[0])
             gc.set_threshold(*before[1])
+            gc.unfreeze()
             self._socket.close()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:

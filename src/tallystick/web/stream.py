@@ -6,6 +6,7 @@ bounded: read while you send. The last line of the answer is the end (`StreamEnd
 checkpoint for all that are registered.
 """
 
+import logging
 from collections.abc import AsyncIterator, Iterator
 from typing import Final
 
@@ -13,7 +14,7 @@ from tallystick.errors import LimitError, TallystickError
 from tallystick.ledger import Registered
 from tallystick.log import Snapshot
 from tallystick.web.answers import NDJSON, NEVER, encode_json
-from tallystick.web.bodies import Body
+from tallystick.web.bodies import Body, DisconnectedError
 from tallystick.web.call import Call
 from tallystick.web.intake import Read
 from tallystick.web.problems import Problem, problem_of
@@ -23,6 +24,8 @@ from tallystick.web.submissions import read_line
 
 STREAM_BATCH_MAX: Final = 512
 """Lines that are registered at once."""
+
+_log = logging.getLogger(__name__)
 
 
 async def register_stream(call: Call, *, prove: bool) -> None:
@@ -38,9 +41,13 @@ async def register_stream(call: Call, *, prove: bool) -> None:
             taken = await take(call, reads, prove=prove)
             await answer.send([*results(taken)])
             answer.count(taken.snapshot, taken.answers)
-    except TallystickError as error:
+    except DisconnectedError:
+        raise
+    except Exception as error:
         if not answer.begun:
             raise
+        if not isinstance(error, TallystickError):
+            _log.exception("a stream ended half-way")
         problem = problem_of(error)
     await answer.end(problem)
 

@@ -19,7 +19,7 @@ App = Callable[[Any, Any, Any], Awaitable[None]]
 
 
 @contextmanager
-def serving(app: App, *, lifespan: bool = False, grace_s: int = 5) -> Iterator[str]:
+def serving(app: App, *, lifespan: bool = False, grace_s: int = 5, **options: Any) -> Iterator[str]:
     """Yield `http://127.0.0.1:PORT` of a running application."""
     with socket.create_server(("127.0.0.1", 0), backlog=256) as listener:
         config = uvicorn.Config(
@@ -32,6 +32,7 @@ def serving(app: App, *, lifespan: bool = False, grace_s: int = 5) -> Iterator[s
             server_header=False,
             date_header=False,
             timeout_graceful_shutdown=grace_s,
+            **options,
         )
         server = uvicorn.Server(config)
         thread = Thread(target=server.run, kwargs={"sockets": [listener]})

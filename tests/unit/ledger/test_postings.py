@@ -1,5 +1,6 @@
 """Postings: every entry is found under its keys, whatever is sealed and merged meanwhile."""
 
+import random
 from pathlib import Path
 
 import pytest
@@ -183,3 +184,24 @@ def test_rare_property_beside_a_common_one_is_found_without_a_walk_over_all(
     row.fall_to(5)
 
     assert row.head == 5
+
+
+def test_runs_stay_few_when_seals_are_irregular_and_merging_is_late(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postings, "RUN_ENTRIES", 4)
+    made = Postings(tmp_path, writable=True)
+    dice, size, most = random.Random(1), 0, 0
+    while size < 20_000:
+        for index in range(size, size + dice.choice((4, 4, 4, 5, 7, 40))):
+            made.add(index, [own(index)])
+            size = index + 1
+        made.seal(size)
+        if dice.random() < 0.05:
+            merge_all(made)
+            most = max(most, len(list(tmp_path.glob("*.run"))))
+
+    merge_all(made)
+
+    assert most <= 5 * MERGE_RUNS
+    assert [list(made.find(own(index))) for index in (0, 777, size - 1)] == [[0], [777], [size - 1]]

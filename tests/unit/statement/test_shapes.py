@@ -169,7 +169,7 @@ def changed(data: bytes, changes: list[tuple[str, int, bytes]]) -> bytes:
 
 
 @given(kind=st.sampled_from(sorted(KINDS)), changes=_CHANGES)
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=1000, deadline=None)
 def test_changed_bytes_get_the_same_verdict_and_value_as_read_whole(
     kind: str, changes: list[tuple[str, int, bytes]]
 ) -> None:

@@ -95,7 +95,7 @@ class Client:
             return Reply(answer.status, fields, answer.read())
 
     def get(self, path: str, **headers: str) -> Reply:
-        return self.ask("GET", path, **headers)
+        return self.ask("GET", path, None, None, **headers)
 
     def post(self, path: str, body: bytes | Iterator[bytes], media: str, **headers: str) -> Reply:
         return self.ask("POST", path, body, media, **headers)

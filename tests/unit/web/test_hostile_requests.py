@@ -20,7 +20,7 @@ from tests.unit.web.served import CBOR, COSE, JSON, NDJSON, Client, Reply, serve
 CLINIC = Issuer()
 GOOD = CLINIC.sign()
 _EXAMPLES = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import cbor2
 import pytest
 
+from tallystick.errors import UnavailableError
 from tallystick.merkle import leaf_hash
 from tallystick.statement import (
     Preimage,
@@ -209,6 +210,53 @@ def test_a_stream_whose_line_is_too_long_ends_with_a_problem(tmp_path: Path) -> 
     problem = end.get("problem") or end
     assert problem["type"] == "urn:tallystick:error:input.limit"
     assert f"{len(line)} " in problem["detail"]
+
+
+def test_a_stream_that_fails_half_way_says_what_is_registered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clinic = Issuer()
+    statements = many(clinic, 600)  # more than are registered at once
+    text = b"\n".join(encoded(body(statement)) for statement in statements)
+    with served(tmp_path, clinic) as client:
+        register, calls = client.ledger.register, iter([0, 1])
+
+        def fail_second(submissions: Any) -> Any:
+            if next(calls):
+                raise UnavailableError("no space left on device")
+            return register(submissions)
+
+        monkeypatch.setattr(client.ledger, "register", fail_second)
+        reply = client.post("/statements", text, NDJSON)
+        size = client.ledger.snapshot.checkpoint.size
+
+    *results, end = [json.loads(line) for line in reply.body.splitlines()]
+    assert len(results) == end["registered"] == size - 3 < 600
+    assert end["problem"]["type"] == "urn:tallystick:error:unavailable"
+    assert end["problem"]["detail"] == "no space left on device"
+    assert end["checkpoint"].startswith("localhost/test")
+
+
+def test_an_error_of_the_service_itself_ends_a_stream_in_form(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clinic = Issuer()
+    text = b"\n".join(encoded(body(statement)) for statement in many(clinic, 600))
+    with served(tmp_path, clinic) as client:
+        take, calls = client.server.service.telemetry.count, iter([0, 1])
+
+        def fail_second(taken: Any) -> None:
+            take(taken)
+            assert not next(calls), "a secret"
+
+        monkeypatch.setattr(client.server.service.telemetry, "count", fail_second)
+        reply = client.post("/statements", text, NDJSON)
+        alone = client.post("/statements", b"", COSE)
+
+    end = json.loads(reply.body.splitlines()[-1])
+    assert end["problem"]["type"] == "urn:tallystick:error:internal"
+    assert b"a secret" not in reply.body
+    assert (alone.status, alone.code) == (500, "internal")
 
 
 def test_a_batch_may_have_as_many_statements_as_set_and_no_more(tmp_path: Path) -> None:
