@@ -20,8 +20,7 @@ READY_SECONDS_MAX = 30
 DEFAULT_PORT = "8471"
 _KEEP = '__code=$?; export -p > "$PAGE_STATE/env"; pwd > "$PAGE_STATE/cwd"; exit $__code'
 _AGAIN = (
-    'set -a; [ ! -e "$PAGE_STATE/env" ] || '
-    '{ . "$PAGE_STATE/env"; cd "$(cat "$PAGE_STATE/cwd")"; }'
+    'set -a; [ ! -e "$PAGE_STATE/env" ] || { . "$PAGE_STATE/env"; cd "$(cat "$PAGE_STATE/cwd")"; }'
 )
 
 

@@ -17,6 +17,7 @@ from tallystick.evidence import records
 from tallystick.ledger import RegistrationPolicy, Rule
 from tallystick.ledger.policy import parse_policy_payload, read_policy
 from tallystick.ledger.rules import Candidate, decide
+from tallystick.ledger.shapes import parse_header_again
 from tallystick.ledger.state import LedgerState
 from tallystick.log.bundle import encode_bundle, parse_bundle
 from tallystick.log.layout import parse_tile_path, tile_path
@@ -52,7 +53,6 @@ from tallystick.statement.governance import (
     parse_key_record,
 )
 from tallystick.statement.header import Header, encode_header, parse_header
-from tallystick.statement.shapes import parse_header_again
 from tallystick.verify import Verdict, examine
 from tallystick.verify import parse_bundle as parse_evidence
 from tallystick.verify import parse_policy as parse_trust

@@ -8,6 +8,7 @@ from typing import Final, Protocol
 
 from tallystick.errors import SignatureError, TallystickError
 from tallystick.identity import fastest_equation
+from tallystick.ledger.shapes import parse_header_again
 from tallystick.ledger.worker import Worker
 from tallystick.statement import PublicKey, SignedStatement, parse_statement
 from tallystick.statement.ed25519 import verify_ed25519
@@ -75,7 +76,7 @@ class InlineChecks:
 
     def _examine(self, entry: bytes, keys: Keys) -> Examined | TallystickError:
         try:
-            statement = parse_statement(entry)
+            statement = parse_statement(entry, parse_header_again)
         except TallystickError as error:
             return error
         found = keys.get((statement.header.issuer, statement.header.key_id))

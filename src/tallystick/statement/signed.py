@@ -21,13 +21,14 @@ from tallystick.statement.cose import (
     split_registered,
     statement_id,
 )
-from tallystick.statement.header import HASH_BYTES, Header, encode_header
+from tallystick.statement.header import HASH_BYTES, Header, encode_header, parse_header
 from tallystick.statement.keys import SIGNATURE_BYTES, PublicKey
 from tallystick.statement.labels import ENTRY_BYTES_MAX
-from tallystick.statement.shapes import parse_header_again
 
 Sign = Callable[[bytes], bytes]
 """Signs a message and returns 64 bytes."""
+ReadHeader = Callable[[bytes], Header]
+"""Reads a protected header."""
 
 _STATEMENT: Final = "signed statement"
 
@@ -67,11 +68,15 @@ class SignedStatement:
         key.verify(self.signature, self.signed_bytes(), self.header.algorithm)
 
 
-def parse_statement(data: bytes) -> SignedStatement:
+def parse_statement(data: bytes, read_header: ReadHeader = parse_header) -> SignedStatement:
     """Parse a COSE_Sign1 and bring it into the form that is registered.
 
     The unprotected header is emptied, as RFC 9943 demands, and the outer array encoded anew; the
     signed parts stay verbatim. The signature is not checked here.
+
+    Args:
+        data: The bytes.
+        read_header: Reads the protected header; accepts what `parse_header` does.
 
     Raises:
         EncodingError: Not a statement.
@@ -87,7 +92,7 @@ def parse_statement(data: bytes) -> SignedStatement:
         protected, payload, signature = _parse_parts(data)
     else:
         protected, payload, signature = parts
-    header = parse_header_again(protected)
+    header = read_header(protected)
     if header.hashed and len(payload) != HASH_BYTES:
         raise EncodingError(
             f"hash envelope must have a payload of {HASH_BYTES} bytes, got {len(payload)}"
@@ -122,7 +127,7 @@ def sign_statement(header: Header, payload: bytes, sign: Sign) -> SignedStatemen
     protected = encode_header(header)
     signature = sign(signed_bytes(protected, payload))
     entry = encode_sign1(protected, {}, payload, signature)
-    statement = _assemble(parse_header_again(protected), protected, payload, signature, entry)
+    statement = _assemble(parse_header(protected), protected, payload, signature, entry)
     if len(statement.entry) > ENTRY_BYTES_MAX:
         raise LimitError(
             f"{_STATEMENT} has {len(statement.entry)} bytes, at most {ENTRY_BYTES_MAX} allowed"

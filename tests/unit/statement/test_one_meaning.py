@@ -32,7 +32,6 @@ from tallystick.statement.governance import (
     parse_key_record,
 )
 from tallystick.statement.header import parse_header
-from tallystick.statement.shapes import learn
 from tests.fuzz.pure import GENESIS, PARSED, RECEIPT
 
 
@@ -213,14 +212,6 @@ def test_the_media_type_may_be_a_registered_number_and_the_hash_may_be_null() ->
     header = parse_header(cbor2.dumps(members))
 
     assert (header.typ, header.hashed, header.content_type) == ("coap:60", False, "text/plain")
-
-
-def test_a_header_that_ends_with_its_claims_has_no_shape_and_is_read_whole() -> None:
-    protected = cbor2.dumps({1: -8, 4: b"k", 15: {1: "did:x", 2: "urn:x", 6: 2**31}})
-
-    header = parse_header(protected)
-
-    assert learn(header, protected) is None
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,8 @@
 Nearly every header that an emitter writes is the one before it with another subject, issue time,
 number and predecessor. What stands around those is compared, byte by byte, with a header that was
 read whole; what changes is read at its place. Whatever does not fit exactly goes to
-`parse_header`, which alone decides what is accepted: a shape only repeats its verdict.
+`parse_header`, which alone decides what is accepted: a shape only repeats its verdict. The offline
+verifier does without.
 """
 
 from dataclasses import dataclass, fields

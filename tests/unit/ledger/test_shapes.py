@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tallystick.errors import EncodingError
-from tallystick.statement import Header, Sequence, shapes
+from tallystick.ledger import shapes
+from tallystick.ledger.shapes import Shape, learn, parse_header_again
+from tallystick.statement import Header, Sequence
 from tallystick.statement.header import encode_header, parse_header
-from tallystick.statement.shapes import Shape, learn, parse_header_again
 
 KEY = b"k" * 32
 EMITTER = b"e" * 16
