@@ -31,7 +31,7 @@ test: $(VENV)/dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python tools/tidy.py
-	$(BIN)/pytest -n 2 -m "not oracle and not soak"
+	$(BIN)/pytest -n 2 -m "not oracle and not soak" --cov --cov-report=term --cov-fail-under=100
 
 ## oracles: install foreign verifiers, and ask them
 oracles: $(VENV)/dev

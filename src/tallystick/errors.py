@@ -158,7 +158,6 @@ class UnavailableError(TallystickError):
 
 
 _EXTRAS: Final = {
-    "aiohttp": "web",
     "starlette": "web",
     "uvicorn": "web",
     "httptools": "web",

@@ -41,8 +41,8 @@ from tallystick.verify.statement import (
     DidKeys,
     RegisteredKeys,
     VerifiedStatement,
+    verify_parsed,
     verify_registered,
-    verify_signed,
 )
 
 T = TypeVar("T")
@@ -190,12 +190,13 @@ class _Examination:
         self._add("registered", Verdict.VERIFIED, detail, part)
 
     def _check_signature(self, part: _Part) -> VerifiedStatement:
+        said, entry, index = part.statement, part.member.entry, part.receipt.index
         try:
-            verified = verify_signed(part.member.entry, self.keys, part.receipt.index)
+            verified = verify_parsed(said, entry, self.keys, index)
         except IndeterminateError:
             if not self.any_signer:
                 raise
-            verified = verify_signed(part.member.entry, DidKeys(), part.receipt.index)
+            verified = verify_parsed(said, entry, DidKeys(), index)
         issuer = verified.issuer
         detail = f"{part.name}: signed by {issuer.name or issuer.issuer}, {issuer.basis}"
         self._add("signature", Verdict.VERIFIED, detail, part)

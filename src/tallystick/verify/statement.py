@@ -119,7 +119,19 @@ def verify_signed(entry: bytes, keys: KeyHistory, index: int) -> VerifiedStateme
         SignatureError: The signature does not match, or the key was not valid there.
         IndeterminateError: The issuer's key is not known.
     """
-    statement = parse_statement(entry)
+    return verify_parsed(parse_statement(entry), entry, keys, index)
+
+
+def verify_parsed(
+    statement: SignedStatement, entry: bytes, keys: KeyHistory, index: int
+) -> VerifiedStatement:
+    """Verify who signed a statement that was parsed from `entry`; else as `verify_signed`.
+
+    Raises:
+        ProofError: The entry is not the very bytes that are registered.
+        SignatureError: The signature does not match, or the key was not valid there.
+        IndeterminateError: The issuer's key is not known.
+    """
     if statement.entry != entry:
         raise ProofError("the entry is not in the form that is registered")
     known = keys.find(statement.header.issuer, statement.header.key_id, index)

@@ -28,9 +28,9 @@ def tally(missing: set[str], *arguments: object) -> subprocess.CompletedProcess[
 @pytest.mark.parametrize(
     ("missing", "command", "extra"),
     [
-        ({"aiohttp"}, ["up", "--generate-passphrase"], "web"),
+        ({"httptools"}, ["up", "--generate-passphrase"], "web"),
         ({"starlette"}, ["up", "--generate-passphrase"], "web"),
-        ({"uvicorn", "starlette", "aiohttp"}, ["demo", "--exit"], "web"),
+        ({"uvicorn", "starlette", "httptools"}, ["demo", "--exit"], "web"),
         ({"sklearn", "numpy"}, ["demo", "--exit"], "ai"),
     ],
 )
@@ -46,7 +46,7 @@ def test_what_is_not_installed_is_named_and_nothing_is_made(
 
 
 def test_the_core_needs_none_of_them(tmp_path: Path) -> None:
-    missing = {"aiohttp", "starlette", "uvicorn", "httptools", "uvloop", "sklearn", "numpy", "nacl"}
+    missing = {"starlette", "uvicorn", "httptools", "uvloop", "sklearn", "numpy", "nacl"}
     home = ["--home", tmp_path / "home"]
 
     made = tally(missing, *home, "init", "--generate-passphrase", "--allow", "document=person")
