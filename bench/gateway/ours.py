@@ -26,6 +26,7 @@ from tallystick.capture import (
 )
 from tallystick.identity import SoftwareSigner, generate
 from tallystick.ledger import Home, Ledger, RegistrationPolicy, Rule, create
+from tallystick.ledger.signatures import PooledChecks
 from tallystick.statement.governance import IssuerKind, KeyRecord, possession_bytes
 
 ORIGIN = "localhost/bench"
@@ -66,7 +67,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # unwind: uvicorn raises it once more
     signer = make_ledger(args.data)
     settings = GatewaySettings(upstream=f"{args.upstream}/v1", upstream_key="sk-bench")
-    with Ledger.open(Home(args.data), PASSPHRASE) as ledger:
+    with Ledger.open(Home(args.data), PASSPHRASE, checks=PooledChecks(1)) as ledger:
         gateway = Gateway(ledger, signer, settings)
         gc.freeze()
         uvicorn.run(

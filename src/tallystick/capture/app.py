@@ -14,14 +14,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-import aiohttp
-
 from tallystick.capture.exchange import Exchange
 from tallystick.capture.gateway import Gateway
 from tallystick.capture.problems import Problem, ProblemError, no_route, stopping, wrong_method
 from tallystick.capture.relay import Message, Receive, Send
 from tallystick.capture.running import Running
-from tallystick.capture.upstream import describe, passed_headers, sent_headers
+from tallystick.capture.upstream import UPSTREAM_ERRORS, describe, passed_headers, sent_headers
 from tallystick.errors import TallystickError
 
 Application = Callable[[Message, Receive, Send], Awaitable[None]]
@@ -74,7 +72,7 @@ async def _route(running: Running | None, scope: Message, receive: Receive, send
     if operation is not None:
         _check_method(method, "POST")
         await Exchange(running, operation, path, scope, receive, send).run()
-    elif path == _MODELS or path.startswith(_MODELS + "/"):
+    elif path == _MODELS or _names_a_model(path):
         _check_method(method, "GET")
         await _pass_models(running, path, scope, send)
     else:
@@ -85,6 +83,12 @@ def _path(scope: Message) -> str:
     """Return the path without what the application is mounted under, and without `/v1`."""
     path: str = scope["path"]
     return path.removeprefix(scope.get("root_path", "")).removeprefix("/v1")
+
+
+def _names_a_model(path: str) -> bool:
+    """Tell whether a path is that of one model; none leads elsewhere at the upstream."""
+    begins = path.startswith(_MODELS + "/")
+    return begins and not {"", ".", ".."} & set(path.split("/")[2:])
 
 
 def _check_method(method: str, right: str) -> None:
@@ -104,18 +108,19 @@ async def _pass_models(running: Running, path: str, scope: Message, send: Send) 
     """Pass the list of models through."""
     caller = running.callers.identify(scope)
     headers = sent_headers(scope["headers"], caller.authorization)
-    started = False
+    response = None
     try:
         async with asyncio.timeout(running.settings.total_s):
             query = scope.get("query_string", b"")
             response = await running.upstream.ask("GET", path, query, headers, b"")
-            async with response:
-                start = {"type": "http.response.start", "status": response.status}
-                await send(start | {"headers": passed_headers(response.raw_headers)})
-                started = True
-                while chunk := await response.content.readany():
-                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            start = {"type": "http.response.start", "status": response.status}
+            await send(start | {"headers": passed_headers(response.raw_headers)})
+            while chunk := await response.readany():
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
-    except (TimeoutError, aiohttp.ClientError, OSError) as error:
-        if not started:
+    except UPSTREAM_ERRORS as error:
+        if response is None:
             raise ProblemError(describe(error).problem) from error
+    finally:
+        if response is not None:
+            response.close()

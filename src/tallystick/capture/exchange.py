@@ -16,10 +16,9 @@ import asyncio
 import time
 from typing import Any, Final
 
-import aiohttp
-
 from tallystick.capture.answer import Answer, read_answer, read_stream
 from tallystick.capture.callers import Caller
+from tallystick.capture.connection import Response
 from tallystick.capture.problems import (
     Headers,
     Problem,
@@ -31,7 +30,13 @@ from tallystick.capture.relay import Kept, Message, Receive, Send, StreamEnd, Wa
 from tallystick.capture.request import CallRequest, parse_request
 from tallystick.capture.running import Running
 from tallystick.capture.spool import Spooled
-from tallystick.capture.upstream import Trouble, describe, passed_headers, sent_headers
+from tallystick.capture.upstream import (
+    UPSTREAM_ERRORS,
+    Trouble,
+    describe,
+    passed_headers,
+    sent_headers,
+)
 from tallystick.errors import UnavailableError
 from tallystick.evidence import Intent, Outcome
 from tallystick.statement import Relation
@@ -47,7 +52,7 @@ DONE_SECONDS: Final = 1.0
 LARGE_BYTES: Final = 256 << 10
 """Answers beyond this are read in another thread."""
 
-_EVENTS: Final = "text/event-stream"
+_EVENTS: Final = b"text/event-stream"
 _NOTHING: Final = Answer()
 
 
@@ -79,7 +84,7 @@ class Exchange:
         self._kept = Kept(running.settings.answer_bytes_max)
         self._intent: Spooled | None = None
         self._outcome: Spooled | None = None
-        self._response: aiohttp.ClientResponse | None = None
+        self._response: Response | None = None
         self._end: StreamEnd | None = None
         self._started = self._unrecorded = False
 
@@ -174,7 +179,7 @@ class Exchange:
         except asyncio.CancelledError:
             if not watch.gone:
                 raise
-        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+        except UPSTREAM_ERRORS as error:
             trouble = describe(error)
         finally:
             watch.end()
@@ -195,13 +200,13 @@ class Exchange:
         if response.content_type == _EVENTS:
             self._end = StreamEnd()
             await self._start()
-            await self._stream(response.content, self._end)
+            await self._stream(response, self._end)
         else:
-            await self._gather(response.content)
+            await self._gather(response)
 
-    async def _stream(self, content: aiohttp.StreamReader, end: StreamEnd) -> None:
+    async def _stream(self, response: Response, end: StreamEnd) -> None:
         """Pass a stream on as it comes, up to where it says that it is done."""
-        while end.held is None and (chunk := await content.readany()):
+        while end.held is None and (chunk := await response.readany()):
             self._take(chunk)
             if passing := end.cut(chunk):
                 await self._pass(passing)
@@ -209,16 +214,16 @@ class Exchange:
             return
         try:  # whatever happens after that line, the answer is complete
             async with asyncio.timeout(DONE_SECONDS):
-                while chunk := await content.readany():
+                while chunk := await response.readany():
                     self._take(chunk)
                     end.cut(chunk)
-        except (TimeoutError, aiohttp.ClientError):
+        except UPSTREAM_ERRORS:
             return
 
-    async def _gather(self, content: aiohttp.StreamReader) -> None:
+    async def _gather(self, response: Response) -> None:
         """Hold an answer until it is whole; pass it on as it comes if it is too large for that."""
         most = self._running.settings.answer_bytes_max
-        while chunk := await content.readany():
+        while chunk := await response.readany():
             if not self._started and self._kept.total_bytes + len(chunk) > most:
                 await self._start()
                 await self._pass(self._kept.data())

@@ -15,6 +15,7 @@ number between two that were.
 import asyncio
 import logging
 import os
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -43,6 +44,10 @@ KEEP_SECONDS: Final = 1.0
 """Between two looks at what is due."""
 MODELS_SECONDS: Final = 10.0
 """Between two looks for newly registered models."""
+
+SWITCH_SECONDS: Final = 0.0005
+"""How long another thread, such as the one that registers, may keep the interpreter from a call.
+It holds for the whole process; Python's own 5 ms would be most of a call's time."""
 
 _log = logging.getLogger(__name__)
 
@@ -123,6 +128,7 @@ class Gateway:
             UnavailableError: The ledger takes nothing now.
             ConflictError: Another gateway uses the spool.
         """
+        sys.setswitchinterval(min(SWITCH_SECONDS, sys.getswitchinterval()))
         home = self._ledger.home
         self._lock = WriterLock(home.spool / "lock")
         try:
@@ -151,7 +157,7 @@ class Gateway:
             await running.recorder.writer.close(STOP_SECONDS)
         finally:
             await running.registration.close(STOP_SECONDS)
-            await running.upstream.close()
+            running.upstream.close()
             self._give_back()
 
     def status(self) -> GatewayStatus | None:
@@ -177,7 +183,9 @@ class Gateway:
         loop = asyncio.get_running_loop()
         left = await loop.run_in_executor(None, self._open_spool)
         assert self._spool is not None  # noqa: S101 - just opened
-        registration = Registration(self._ledger, self._spool, self._account)
+        registration = Registration(
+            self._ledger, self._spool, self._account, self.settings.register_s
+        )
         registration.add(left)
         try:
             await registration.catch_up()
@@ -188,7 +196,6 @@ class Gateway:
             await registration.close(0)
             raise
         registration.start()
-        running.upstream.open()
         self._running = running
         self._keeping = asyncio.create_task(self._keep(running))
 

@@ -17,9 +17,7 @@ from tallystick.capture.spool import Spool, Spooled
 from tallystick.errors import TallystickError, UnavailableError
 from tallystick.ledger import Ledger, Registered
 
-REGISTER_SECONDS: Final = 0.1
-"""How long statements are gathered, so that one registration covers many."""
-BATCH_MAX: Final = 64
+BATCH_MAX: Final = 256
 BATCH_BYTES_MAX: Final = 8 << 20
 RETRY_SECONDS: Final = 1.0
 RETRY_SECONDS_MAX: Final = 60.0
@@ -58,8 +56,11 @@ class Registration:
         held: Why it refuses this gateway's statements; None while it does not.
     """
 
-    def __init__(self, ledger: Ledger, spool: Spool, on_progress: Callable[[], None]) -> None:
-        """Call `on_progress` whenever the ledger has taken something."""
+    def __init__(
+        self, ledger: Ledger, spool: Spool, on_progress: Callable[[], None], gather_s: float
+    ) -> None:
+        """Gather for so long; call `on_progress` whenever the ledger has taken something."""
+        self._gather_s = gather_s
         self._ledger, self._spool, self._on_progress = ledger, spool, on_progress
         self._thread = ThreadPoolExecutor(1, "tallystick-register")
         self._waiting: deque[Spooled] = deque()
@@ -108,7 +109,7 @@ class Registration:
         pause_s = RETRY_SECONDS
         while self._waiting or not self._hurry.is_set():
             await self._arrived.wait()
-            await self._sleep(REGISTER_SECONDS)
+            await self._sleep(self._gather_s)
             while self._waiting:
                 if await self._step() is None:
                     pause_s = RETRY_SECONDS

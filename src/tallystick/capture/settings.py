@@ -16,6 +16,10 @@ CALLS_MAX: Final = 256
 CONNECT_SECONDS: Final = 10.0
 IDLE_SECONDS: Final = 300.0
 TOTAL_SECONDS: Final = 1800.0
+REGISTER_SECONDS: Final = 0.5
+"""One registration costs the same few syncs and some fifty switches between threads, whether it
+is of one call or of hundreds; calls feel each switch."""
+REGISTER_SECONDS_MAX: Final = 60.0
 
 GATEWAY_TYPES: Final = frozenset(
     {StatementType.INFERENCE, StatementType.HEARTBEAT, StatementType.CHANGE}
@@ -39,6 +43,7 @@ class GatewaySettings:
         connect_s: Longest time until the upstream accepts a connection.
         idle_s: Longest silence of the upstream, also before its first byte.
         total_s: Longest time of a call, the caller's reading included.
+        register_s: How long statements are gathered in the spool before the ledger gets them.
         calls_max: Calls under way at the same time; more are refused.
         request_bytes_max: Longest request body.
         answer_bytes_max: Longest answer that is recorded whole.
@@ -52,6 +57,7 @@ class GatewaySettings:
     connect_s: float = CONNECT_SECONDS
     idle_s: float = IDLE_SECONDS
     total_s: float = TOTAL_SECONDS
+    register_s: float = REGISTER_SECONDS
     calls_max: int = CALLS_MAX
     request_bytes_max: int = REQUEST_BYTES_MAX
     answer_bytes_max: int = ANSWER_BYTES_MAX
@@ -63,7 +69,11 @@ class GatewaySettings:
             InputError: The message names the setting.
         """
         _check_upstream(self.upstream)
-        for name in ("connect_s", "idle_s", "total_s", "calls_max"):
+        if self.register_s > REGISTER_SECONDS_MAX:
+            raise InputError(
+                f"register_s must be at most {REGISTER_SECONDS_MAX:g}, got {self.register_s}"
+            )
+        for name in ("connect_s", "idle_s", "total_s", "register_s", "calls_max"):
             if getattr(self, name) <= 0:
                 raise InputError(f"{name} must be above 0, got {getattr(self, name)}")
         for name, most in (

@@ -1,29 +1,29 @@
-"""The way to the model: one HTTP client, what it is sent, and what may go wrong.
+"""The way to the model: one upstream, what it is sent, and what may go wrong.
 
 Requests are passed on byte for byte, with the caller's headers but for those that belong to one
 connection, name credentials of ours, or would have the answer compressed: what is recorded is
 what a person can read. Redirects are passed on, not followed.
 """
 
-import io
+import asyncio
 import re
+import ssl
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Literal
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
-import aiohttp
-import yarl
-
+from tallystick.capture.connection import Connection, Response
 from tallystick.capture.problems import Headers, Problem
 from tallystick.capture.settings import GatewaySettings
+from tallystick.errors import EncodingError, UnavailableError
 
 KEPT_ALIVE_SECONDS: Final = 4.0
 """Below the 5 s after which common servers close an idle connection."""
-LARGE_BYTES: Final = 1 << 20
-"""Bodies beyond this are sent piece by piece."""
-READ_BUFFER_BYTES: Final = 1 << 16
-"""What is read ahead of a slow caller, at most about twice this."""
+KEPT_ALIVE_MAX: Final = 64
+"""Connections that are kept for the next call."""
+UPSTREAM_ERRORS: Final = (OSError, UnavailableError, EncodingError)
+"""What `describe` can describe."""
 
 Failure = Literal["timeout", "broken", "malformed", "unreachable"]
 
@@ -37,6 +37,7 @@ _NOT_SENT: Final = _CONNECTION | {
     b"host", b"content-length", b"accept-encoding", b"authorization", b"cookie", b"expect",
 }  # fmt: skip
 _NOT_PASSED: Final = _CONNECTION | {b"content-length", b"set-cookie", b"server", b"date"}
+_PATH_SAFE: Final = "!$&'()*+,-./:;=@_~"
 _QUERY_SAFE: Final = "!$%&'()*+,-./:;=?@_~[]"
 _OURS: Final = b"x-tallystick-"
 _NAME: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+")
@@ -60,60 +61,99 @@ class Upstream:
     """One upstream, with connections that are used again."""
 
     def __init__(self, settings: GatewaySettings) -> None:
-        """Use `open` in the event loop."""
+        """Connect when something is asked."""
         self._settings = settings
         self.base = settings.upstream.rstrip("/")
-        self._session: aiohttp.ClientSession | None = None
+        parts = urlsplit(self.base)
+        self._host = (parts.hostname or "").encode("idna").decode()
+        self._port = parts.port or (443 if parts.scheme == "https" else 80)
+        self._tls = ssl.create_default_context() if parts.scheme == "https" else None
+        self._path = quote(parts.path, safe=_PATH_SAFE + "%")
+        name = f"[{self._host}]" if ":" in self._host else self._host
+        named = f"{name}:{parts.port}" if parts.port else name
+        self._fixed = f"host: {named}\r\naccept-encoding: identity\r\n".encode()
+        self._free: list[tuple[Connection, float]] = []
+        self._closed = False
 
-    def open(self) -> None:
-        """Begin; needs the running event loop."""
-        settings = self._settings
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                limit=settings.calls_max, keepalive_timeout=KEPT_ALIVE_SECONDS
-            ),
-            timeout=aiohttp.ClientTimeout(
-                total=None, sock_connect=settings.connect_s, sock_read=settings.idle_s
-            ),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
-            read_bufsize=READ_BUFFER_BYTES,
-            skip_auto_headers=("User-Agent", "Accept", "Content-Type"),
-        )
-
-    async def close(self) -> None:
+    def close(self) -> None:
         """Give all connections back."""
-        if self._session is not None:
-            await self._session.close()
+        self._closed = True
+        while self._free:
+            self._free.pop()[0].abort()
 
     async def ask(
         self, method: str, path: str, query: bytes, headers: Headers, body: bytes
-    ) -> aiohttp.ClientResponse:
+    ) -> Response:
         """Send a request; return the answer when its head is there.
 
+        Args:
+            method: HTTP method.
+            path: Under the base URL, not percent-encoded.
+            query: As it came.
+            headers: See `sent_headers`.
+            body: Sent as it is.
+
         Raises:
-            aiohttp.ClientError: See `describe`.
-            TimeoutError: See `describe`.
+            UnavailableError: There is no connection to be had.
+            OSError: The connection was lost.
+            TimeoutError: The upstream said nothing for too long.
+            EncodingError: What it said is no HTTP.
         """
-        assert self._session is not None  # noqa: S101 - `open` comes first
-        url = f"{self.base}{path}?{quote(query, safe=_QUERY_SAFE)}" if query else self.base + path
-        return await self._session.request(
-            method,
-            yarl.URL(url, encoded=True),
-            data=(io.BytesIO(body) if len(body) > LARGE_BYTES else body) or None,
-            headers=[(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers],
-            allow_redirects=False,
-        )
+        head = self._head(method, path, query, headers, len(body))
+        connection = self._kept() or await self._connect()
+        return await connection.ask(head, body)
+
+    def _head(self, method: str, path: str, query: bytes, headers: Headers, length: int) -> bytes:
+        target = self._path + quote(path, safe=_PATH_SAFE)
+        if query:
+            target += "?" + quote(query, safe=_QUERY_SAFE)
+        lines = [f"{method} {target} HTTP/1.1\r\n".encode(), self._fixed]
+        lines += [b"%b: %b\r\n" % header for header in headers]
+        if length or method == "POST":
+            lines.append(b"content-length: %d\r\n" % length)
+        return b"".join((*lines, b"\r\n"))
+
+    def _kept(self) -> Connection | None:
+        """Return the connection that was used last, unless all are too old."""
+        oldest = asyncio.get_running_loop().time() - KEPT_ALIVE_SECONDS
+        while self._free:
+            connection, since = self._free.pop()
+            if since >= oldest and connection.usable:
+                return connection
+            connection.abort()
+        return None
+
+    async def _connect(self) -> Connection:
+        loop, idle_s = asyncio.get_running_loop(), self._settings.idle_s
+        try:
+            async with asyncio.timeout(self._settings.connect_s):
+                _, connection = await loop.create_connection(
+                    lambda: Connection(idle_s, self._release),
+                    self._host,
+                    self._port,
+                    ssl=self._tls,
+                )
+        except TimeoutError as error:
+            seconds = self._settings.connect_s
+            raise UnavailableError(f"no connection within {seconds:g} s") from error
+        except OSError as error:
+            raise UnavailableError(f"{error}") from error
+        return connection
+
+    def _release(self, connection: Connection) -> None:
+        if self._closed or len(self._free) >= KEPT_ALIVE_MAX:
+            connection.abort()
+        else:
+            self._free.append((connection, asyncio.get_running_loop().time()))
 
 
 def sent_headers(headers: Iterable[tuple[bytes, bytes]], authorization: str | None) -> Headers:
-    """Return the headers that the upstream gets."""
+    """Return the headers that the upstream gets, beside those of the connection."""
     sent = [
         (name, value)
         for name, value in headers
         if name not in _NOT_SENT and not name.startswith(_OURS)
     ]
-    sent.append((b"accept-encoding", b"identity"))
     if authorization:
         sent.append((b"authorization", authorization.encode("latin-1")))
     return sent
@@ -135,7 +175,7 @@ def passed_headers(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
 def describe(error: Exception) -> Trouble:
     """Say what went wrong on the way to the upstream or back."""
     words = f"{error}" or type(error).__name__
-    if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
+    if isinstance(error, UnavailableError):
         return Trouble(
             "unreachable",
             Problem(502, "upstream_unreachable", f"the upstream cannot be reached: {words}"),
@@ -144,7 +184,7 @@ def describe(error: Exception) -> Trouble:
         return Trouble(
             "timeout", Problem(504, "upstream_timeout", f"the upstream did not answer: {words}")
         )
-    if isinstance(error, aiohttp.ClientResponseError):
+    if isinstance(error, EncodingError):
         return Trouble(
             "malformed",
             Problem(502, "upstream_malformed", f"the upstream does not speak HTTP: {words}"),

@@ -13,8 +13,10 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
+from queue import SimpleQueue
+from threading import Thread
 from typing import Final
 
 from tallystick.capture.spool import Spool, Spooled
@@ -28,6 +30,43 @@ SYNC_SECONDS_MAX: Final = 5.0
 """A sync that takes longer has failed, for those who wait."""
 
 _log = logging.getLogger(__name__)
+
+
+Report = Callable[[Exception | None], None]
+
+
+class SyncThread:
+    """Syncs when it is asked, and reports to the event loop.
+
+    A pool of threads does the same with three objects, two locks and two more calls for each
+    sync: this is on the path of every call.
+    """
+
+    def __init__(self, sync: Callable[[], None], loop: asyncio.AbstractEventLoop) -> None:
+        """Begin to wait."""
+        self._sync, self._loop = sync, loop
+        self._asked: SimpleQueue[Report | None] = SimpleQueue()
+        self._thread = Thread(target=self._run, name="tallystick-sync", daemon=True)
+        self._thread.start()
+
+    def ask(self, report: Report) -> None:
+        """Sync, then call `report` in the event loop with what went wrong."""
+        self._asked.put(report)
+
+    def close(self, timeout_s: float) -> None:
+        """End after what was asked; a sync that is stuck is left behind."""
+        self._asked.put(None)
+        self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        while (report := self._asked.get()) is not None:
+            error: Exception | None = None
+            try:
+                self._sync()
+            except Exception as caught:  # noqa: BLE001 - reported, whatever it is
+                error = caught
+            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                self._loop.call_soon_threadsafe(report, error)
 
 
 class SpoolWriter:
@@ -46,7 +85,7 @@ class SpoolWriter:
         """Hand what is durable to `on_durable`, in order; call `on_recovery` after a failure."""
         self._spool, self._on_durable, self._on_recovery = spool, on_durable, on_recovery
         self._loop = asyncio.get_running_loop()
-        self._thread = ThreadPoolExecutor(1, "tallystick-sync")
+        self._thread = SyncThread(spool.sync, self._loop)
         self._queue: deque[Spooled] = deque()  # not known to be durable yet
         self._written = 0  # how many of them are in the file
         self._futures: dict[int, asyncio.Future[None]] = {}
@@ -97,7 +136,7 @@ class SpoolWriter:
             self._closed = True
             if self._timer is not None:
                 self._timer.cancel()
-            self._thread.shutdown()
+            self._thread.close(SYNC_SECONDS_MAX)
 
     async def _settled(self) -> None:
         try:
@@ -124,15 +163,13 @@ class SpoolWriter:
     def _start_sync(self) -> None:
         self._syncing = True
         self._guard = self._loop.call_later(SYNC_SECONDS_MAX, self._stuck)
-        synced = partial(self._synced, self._written, self._errors)
-        self._loop.run_in_executor(self._thread, self._spool.sync).add_done_callback(synced)
+        self._thread.ask(partial(self._synced, self._written, self._errors))
 
-    def _synced(self, covered: int, errors: int, done: asyncio.Future[None]) -> None:
+    def _synced(self, covered: int, errors: int, error: Exception | None) -> None:
         """Release what a sync covered; what was written meanwhile may be waited for, too."""
         self._syncing = False
         if self._guard is not None:
             self._guard.cancel()
-        error = done.exception()
         if error is not None:
             self._fail(error)
             return
