@@ -22,7 +22,7 @@ from tallystick.ledger import Home, Ledger, RegistrationPolicy, Rule, create
 from tallystick.merkle import tree_root
 from tallystick.statement import keys, note
 from tallystick.statement.ed25519 import verify_ed25519
-from tallystick.statement.governance import IssuerKind, KeyRecord, possession_bytes
+from tallystick.statement.governance import IssuerKind, KeyRecord
 from tallystick.verify import TrustPolicy, Verdict, examine, parse_policy
 
 TIMES = 500
@@ -132,10 +132,8 @@ def _answer(ledger: Ledger, clinic: SoftwareSigner, ai: SoftwareSigner) -> bytes
 
 
 def _record(signer: SoftwareSigner, kind: IssuerKind) -> KeyRecord:
-    did = signer.public.did()
-    possession = signer.sign(possession_bytes(ORIGIN, did))
     name = None if kind is IssuerKind.PERSON else "Bench"
-    return KeyRecord(issuer=did, key=signer.public, kind=kind, name=name, possession=possession)
+    return KeyRecord.signed(ORIGIN, signer.public, kind, name, signer.sign)
 
 
 def _now() -> int:

@@ -52,7 +52,7 @@ from tallystick.statement import (
     parse_vkey,
     sign_statement,
 )
-from tallystick.statement.governance import IssuerKind, KeyRecord, possession_bytes
+from tallystick.statement.governance import IssuerKind, KeyRecord
 
 ORIGIN = "localhost/bench"
 PASSPHRASE = b"bench"
@@ -94,16 +94,8 @@ def prepare(folder: Path, issuers: list[SoftwareSigner]) -> None:
     create(Home(folder), ORIGIN, PASSPHRASE, clock=lambda: int(time.time()), policy=policy)
     with Ledger.open(Home(folder), PASSPHRASE) as ledger:
         for signer in issuers:
-            did = signer.public.did()
-            possession = signer.sign(possession_bytes(ORIGIN, did))
             ledger.register_key(
-                KeyRecord(
-                    issuer=did,
-                    key=signer.public,
-                    kind=IssuerKind.AI,
-                    name="bench",
-                    possession=possession,
-                )
+                KeyRecord.signed(ORIGIN, signer.public, IssuerKind.AI, "bench", signer.sign)
             )
 
 

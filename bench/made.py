@@ -17,7 +17,7 @@ from tallystick.ledger import InlineChecks, RegistrationPolicy, Rule
 from tallystick.ledger.signatures import Examined, Keys
 from tallystick.statement import Header, KeyKind, SignedStatement, parse_statement
 from tallystick.statement.cose import statement_id
-from tallystick.statement.governance import IssuerKind, KeyRecord, possession_bytes
+from tallystick.statement.governance import IssuerKind, KeyRecord
 from tallystick.statement.header import encode_header, parse_header
 
 ORIGIN = "localhost/bench"
@@ -40,13 +40,8 @@ class Issuer:
 
     def record(self) -> KeyRecord:
         """Return what the operator registers."""
-        return KeyRecord(
-            issuer=self.did,
-            key=self.signer.public,
-            kind=IssuerKind.ORGANISATION,
-            name="Bench",
-            possession=self.signer.sign(possession_bytes(ORIGIN, self.did)),
-        )
+        kind = IssuerKind.ORGANISATION
+        return KeyRecord.signed(ORIGIN, self.signer.public, kind, "Bench", self.signer.sign)
 
     def header(self, type_: str) -> Header:
         """Return a header to be filled in."""

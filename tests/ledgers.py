@@ -22,7 +22,7 @@ from tallystick.statement import (
     row_leaves,
     sign_statement,
 )
-from tallystick.statement.governance import IssuerKind, KeyRecord, possession_bytes
+from tallystick.statement.governance import IssuerKind, KeyRecord
 from tallystick.statement.labels import BATCH_MEDIA_TYPE
 
 ORIGIN = "localhost/test"
@@ -55,13 +55,8 @@ class Issuer:
         return self.signer.public.did()
 
     def record(self, origin: str = ORIGIN) -> KeyRecord:
-        return KeyRecord(
-            issuer=self.did,
-            key=self.signer.public,
-            kind=self.kind,
-            name=None if self.kind is IssuerKind.PERSON else self.name,
-            possession=self.signer.sign(possession_bytes(origin, self.did)),
-        )
+        name = None if self.kind is IssuerKind.PERSON else self.name
+        return KeyRecord.signed(origin, self.signer.public, self.kind, name, self.signer.sign)
 
     def header(self, **changes: Any) -> Header:
         members: dict[str, Any] = {

@@ -55,7 +55,6 @@ from tallystick.statement.governance import (
     IssuerKind,
     KeyRecord,
     StatementType,
-    possession_bytes,
 )
 from tallystick.statement.labels import BATCH_MEDIA_TYPE, INLINE_MEDIA_TYPE
 from tallystick.verify import Bundle, Member, OpenRow
@@ -195,13 +194,7 @@ def _govern(writer: Writer, policy: RegistrationPolicy) -> None:
         ("person", IssuerKind.PERSON, None),
     ):
         did = public[who].did()
-        record = KeyRecord(
-            issuer=did,
-            key=public[who],
-            kind=kind,
-            name=name,
-            possession=writer.signers[who].sign(possession_bytes(ORIGIN, did)),
-        )
+        record = KeyRecord.signed(ORIGIN, public[who], kind, name, writer.signers[who].sign)
         writer.inline(f"key-{who}", "operator", StatementType.KEY, record.encode(), subject=did)
     writer.inline("policy", "operator", StatementType.POLICY, policy.encode(), subject=ORIGIN)
 

@@ -27,7 +27,7 @@ from tallystick.capture import (
 from tallystick.identity import SoftwareSigner, generate
 from tallystick.ledger import Home, Ledger, RegistrationPolicy, Rule, create
 from tallystick.ledger.signatures import PooledChecks
-from tallystick.statement.governance import IssuerKind, KeyRecord, possession_bytes
+from tallystick.statement.governance import IssuerKind, KeyRecord
 
 ORIGIN = "localhost/bench"
 PASSPHRASE = b"bench"
@@ -49,9 +49,7 @@ def make_ledger(folder: Path) -> SoftwareSigner:
 
 
 def _record(signer: SoftwareSigner, kind: IssuerKind, name: str | None) -> KeyRecord:
-    did = signer.public.did()
-    possession = signer.sign(possession_bytes(ORIGIN, did))
-    return KeyRecord(issuer=did, key=signer.public, kind=kind, name=name, possession=possession)
+    return KeyRecord.signed(ORIGIN, signer.public, kind, name, signer.sign)
 
 
 def _now() -> int:

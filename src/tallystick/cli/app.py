@@ -5,20 +5,27 @@ Modules of commands are imported only when their command runs, so that the comma
 
 import importlib
 import json
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 import click
 
-from tallystick.errors import TallystickError, UnavailableError, missing_extra
+from tallystick.errors import (
+    EncodingError,
+    InputError,
+    TallystickError,
+    UnavailableError,
+    missing_extra,
+)
 
 COMMANDS: Final = {
     "init": "home",
     "up": "service",
     "demo": "demonstration",
     "register": "registering",
-    "batch": "registering",
+    "batch": "batches",
     "rows": "rows",
     "prove": "proving",
     "verify": "verifying",
@@ -37,6 +44,10 @@ COMMANDS: Final = {
 """Command and the module of `tallystick.cli` that holds it."""
 
 INTERRUPTED: Final = 130
+_COMMON: Final = frozenset(
+    f"TALLYSTICK_{name}" for name in ("HOME", "PASSPHRASE_FILE", "API_KEY", "PORT", "DATA")
+)
+"""Variables that are known without loading the settings, which takes time."""
 
 
 class LazyGroup(click.Group):
@@ -85,7 +96,12 @@ SUMMARIES: Final = {
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="tallystick", prog_name="tally")
-@click.option("--home", type=click.Path(), help="Folder of the ledger [$TALLYSTICK_HOME].")
+@click.option(
+    "--home",
+    type=click.Path(),
+    help="Folder of the ledger [$TALLYSTICK_HOME, else the user's data folder, such as "
+    "~/.local/share/tallystick].",
+)
 @click.option("--json", "as_json", is_flag=True, help="Write data as JSON.")
 @click.option("--quiet", "-q", is_flag=True, help="Write no words, only data and errors.")
 @click.pass_context
@@ -94,6 +110,8 @@ def tally(ctx: click.Context, home: str | None, *, as_json: bool, quiet: bool) -
     from tallystick.cli.session import Session
 
     ctx.obj = Session(home, as_json=as_json, quiet=quiet)
+    for warning in misspelt(os.environ):
+        click.echo(warning, err=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -108,25 +126,55 @@ def run(arguments: Sequence[str] | None = None) -> int:
     5 denied.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
+    as_json = "--json" in arguments
     try:
         # `--json` and `--quiet` may stand anywhere: people put them last.
         front = [a for a in ("--json", "--quiet", "-q") if a in arguments]
         rest = [a for a in arguments if a not in front]
         code = _main([*front, *rest])
     except TallystickError as error:
-        _tell(error, as_json="--json" in arguments)
+        _tell(error, as_json=as_json)
         return error.exit_code
     except click.ClickException as error:
-        error.show()
-        return error.exit_code
+        if not as_json:
+            error.show()
+            return error.exit_code
+        return _told(InputError(error.format_message()), as_json=True)
     except (click.Abort, KeyboardInterrupt):
         click.echo("stopped", err=True)
         return INTERRUPTED
-    except OSError as error:  # a file that may not be read, a disk that is full
-        unavailable = UnavailableError(f"{error.strerror or error}: {error.filename or 'a file'}")
-        _tell(unavailable, as_json="--json" in arguments)
-        return unavailable.exit_code
+    except UnicodeDecodeError as error:
+        return _told(EncodingError(f"a file is not UTF-8 text: {error}"), as_json=as_json)
+    except OSError as error:
+        return _told(_of_system(error), as_json=as_json)
     return code if isinstance(code, int) else 0
+
+
+def _of_system(error: OSError) -> TallystickError:
+    """Tell a path that the caller must correct from a disk or permission that is amiss."""
+    wrong = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError)
+    kind = InputError if isinstance(error, wrong) else UnavailableError
+    return kind(f"{error.strerror or error}: {error.filename or 'a file'}")
+
+
+def _told(error: TallystickError, *, as_json: bool) -> int:
+    _tell(error, as_json=as_json)
+    return error.exit_code
+
+
+def misspelt(environ: Mapping[str, str]) -> Iterator[str]:
+    """Yield a warning for each variable that is nearly one of ours, and thus does nothing."""
+    ours = [name for name in environ if name.startswith("TALLYSTICK_")]
+    if not set(ours) - _COMMON:
+        return
+    import difflib
+
+    from tallystick.web.settings import OTHER_VARIABLES, PREFIX, Settings
+
+    known = {PREFIX + name.upper() for name in (*Settings.__struct_fields__, *OTHER_VARIABLES)}
+    for name in sorted(set(ours) - known):
+        near = difflib.get_close_matches(name, known, n=1)
+        yield f"warning: {name} is no setting" + (f"; is {near[0]} meant?" if near else "")
 
 
 def _main(arguments: list[str]) -> object:

@@ -107,18 +107,11 @@ def key_record(
     signer: "SoftwareSigner", kind: str, public_name: str | None, origin: str
 ) -> "KeyRecord":
     """Return what an operator registers of a key, with the key's own signature on it."""
-    from tallystick.statement.governance import IssuerKind, KeyRecord, possession_bytes
+    from tallystick.statement.governance import IssuerKind, KeyRecord
 
     if kind == IssuerKind.PERSON and public_name:
         raise InputError("a person must not be named on the ledger: leave --public-name out")
-    did = signer.public.did()
-    return KeyRecord(
-        issuer=did,
-        key=signer.public,
-        kind=IssuerKind(kind),
-        name=public_name,
-        possession=signer.sign(possession_bytes(origin, did)),
-    )
+    return KeyRecord.signed(origin, signer.public, IssuerKind(kind), public_name, signer.sign)
 
 
 def _register(session: Session, record: "KeyRecord") -> None:

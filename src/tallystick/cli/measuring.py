@@ -158,7 +158,7 @@ def _ledger(folder: Path) -> Iterator[tuple[Any, Callable[[str], bytes]]]:
     from tallystick.identity import generate
     from tallystick.ledger import Home, Ledger, RegistrationPolicy, Rule, create
     from tallystick.statement import Header, sign_statement
-    from tallystick.statement.governance import IssuerKind, KeyRecord, possession_bytes
+    from tallystick.statement.governance import IssuerKind, KeyRecord
 
     now, signer = int(time.time()), generate()
     did, home = signer.public.did(), Home(folder)
@@ -177,15 +177,8 @@ def _ledger(folder: Path) -> Iterator[tuple[Any, Callable[[str], bytes]]]:
         return sign_statement(header, os.urandom(32), signer.sign).entry
 
     with Ledger.open(home, b"bench") as ledger:
-        possession = signer.sign(possession_bytes("localhost/bench", did))
         ledger.register_key(
-            KeyRecord(
-                issuer=did,
-                key=signer.public,
-                kind=IssuerKind.AI,
-                name="bench",
-                possession=possession,
-            )
+            KeyRecord.signed("localhost/bench", signer.public, IssuerKind.AI, "bench", signer.sign)
         )
         yield ledger, sign
 

@@ -5,6 +5,7 @@ import json
 import os
 import secrets
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 PASSPHRASE_FILE: Final = "TALLYSTICK_PASSPHRASE_FILE"  # noqa: S105 - its name, not the phrase
 ID_LETTERS: Final = 64
+WAIT_SECONDS: Final = 5.0
+"""How long a command waits for another one that is writing."""
+WAIT_STEP_SECONDS: Final = 0.1
 
 
 class Session:
@@ -54,7 +58,7 @@ class Session:
             self.give(data, text)
 
     def passphrase(self, *, new: bool = False) -> bytes:
-        """Return the passphrase: from a file, else asked for.
+        """Return the passphrase: from a file, else asked for; never an empty one.
 
         Raises:
             InputError: There is neither a file nor anybody to ask.
@@ -67,9 +71,14 @@ class Session:
         """Make a random passphrase and keep it in the ledger's folder, for its owner only.
 
         Raises:
-            InputError: There is one already.
+            InputError: There is one already, or the environment names another.
         """
         path = self.home.root / "passphrase"
+        if named := os.environ.get(PASSPHRASE_FILE):
+            raise InputError(
+                f"{PASSPHRASE_FILE} names {named}, and a passphrase was to be generated",
+                advice="leave out one of them",
+            )
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -84,6 +93,8 @@ class Session:
     def ledger(self) -> "Ledger | RemoteLedger":
         """Open the ledger for writing; through the service, where one has it open.
 
+        Waits a little for another short command to end.
+
         Raises:
             ConflictError: Another process is writing to it, and it is no service.
         """
@@ -91,12 +102,17 @@ class Session:
         from tallystick.ledger import Ledger, read_card
 
         read_card(self.home)
-        try:
-            return Ledger.open(self.home, self.passphrase())
-        except ConflictError:
-            if (url := find_service(self.home)) is None:
-                raise
-            return RemoteLedger(self.home, url, self.passphrase())
+        passphrase = self.passphrase()
+        deadline = time.monotonic() + WAIT_SECONDS
+        while True:
+            try:
+                return Ledger.open(self.home, passphrase)
+            except ConflictError:
+                if (url := find_service(self.home)) is not None:
+                    return RemoteLedger(self.home, url, passphrase)
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(WAIT_STEP_SECONDS)
 
     def reader(self, *, with_keys: bool = False) -> "LedgerReader":
         """Open the ledger for reading, beside a running service too."""
@@ -104,6 +120,16 @@ class Session:
 
         read_card(self.home)
         return LedgerReader(self.home, self.passphrase() if with_keys else None)
+
+    def need_ledger(self) -> None:
+        """Say so at once if there is no ledger, before a passphrase is asked for.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        from tallystick.ledger import read_card
+
+        read_card(self.home)
 
     def issuers(self) -> "KeyFile":
         """Open the key file of the issuers that were made here."""
@@ -139,14 +165,11 @@ class Session:
             yield advance
 
     def _read_passphrase(self, *, new: bool) -> bytes:
-        """Read what lies in the ledger's folder, else what the environment names, else ask."""
+        """Read what the environment names, else what lies in the ledger's folder, else ask."""
         beside, named = self.home.root / "passphrase", os.environ.get(PASSPHRASE_FILE)
-        file = beside if beside.exists() and not new else Path(named) if named else None
+        file = Path(named) if named else beside if beside.exists() and not new else None
         if file is not None:
-            try:
-                return file.read_bytes().strip()
-            except OSError as error:
-                raise InputError(f"cannot read the passphrase: {error}") from error
+            return _phrase_in(file)
         if not sys.stdin.isatty():
             raise RefusedError(
                 "no passphrase, and nobody to ask",
@@ -155,6 +178,16 @@ class Session:
             )
         text: str = click.prompt("Passphrase", hide_input=True, confirmation_prompt=new, err=True)
         return text.encode()
+
+
+def _phrase_in(file: Path) -> bytes:
+    try:
+        phrase = file.read_bytes().strip()
+    except OSError as error:
+        raise InputError(f"cannot read the passphrase: {error}") from error
+    if not phrase:
+        raise InputError(f"{file} holds an empty passphrase")
+    return phrase
 
 
 def need(*modules: str) -> None:

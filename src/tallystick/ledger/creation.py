@@ -7,9 +7,10 @@ from typing import Annotated, Final
 
 import msgspec
 
-from tallystick.errors import ConflictError, EncodingError, NotFoundError, VersionError
+from tallystick.errors import ConflictError, DamagedError, NotFoundError, VersionError
 from tallystick.identity import KeyFile, generate
 from tallystick.ledger.home import Home
+from tallystick.ledger.index import Index
 from tallystick.ledger.operator import Clock, inline_header
 from tallystick.ledger.policy import RegistrationPolicy
 from tallystick.log import EmbeddedLog, LogKey, PosixDisk
@@ -48,7 +49,7 @@ def read_card(home: Home) -> Card:
     Raises:
         NotFoundError: None does.
         VersionError: Its layout is of a version that this release does not know.
-        EncodingError: The file is damaged.
+        DamagedError: The file is damaged.
     """
     path = home.data / "ledger.json"
     try:
@@ -63,7 +64,10 @@ def read_card(home: Home) -> Card:
             raise VersionError(f"{path} has format {version!r}, this release reads {FORMAT}")
         return msgspec.json.decode(data, type=Card)
     except (ValueError, RecursionError) as error:
-        raise EncodingError(f"{path} is damaged: {error}") from error
+        raise DamagedError(
+            f"{path} is damaged: {error}",
+            advice="put the file back from a backup: it says which log this is",
+        ) from error
 
 
 def create(
@@ -114,6 +118,8 @@ def create(
     log.append([statement.entry])
     log.close()
     card = Card(origin, log_key.verifier.encode(), statement.id.hex())
+    # Empty, so that whoever reads before the first writer finds an index of this log.
+    Index(home.index, statement.id, writable=True).close()
     _write(home.trust, f"log {card.checkpoint_key}\nquorum none\n".encode())
     _write(home.data / "ledger.json", msgspec.json.format(msgspec.json.encode(card)) + b"\n")
     return card

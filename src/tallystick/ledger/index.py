@@ -25,6 +25,7 @@ from tallystick.errors import DamagedError, UnavailableError
 from tallystick.ledger.postings import RUN_ENTRIES, Postings, posting_key
 from tallystick.ledger.state import Counted, EmitterKey
 from tallystick.statement import SignedStatement
+from tallystick.vault import connect_reading
 
 VERSION: Final = 1
 _SCHEMA: Final = """
@@ -383,14 +384,12 @@ class _Row:
 
 
 def _connect(path: Path, *, writable: bool) -> sqlite3.Connection:
-    if writable:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    mode = "rwc" if writable else "ro"
     try:
-        database = sqlite3.connect(
-            f"file:{path}?mode={mode}", uri=True, check_same_thread=False, isolation_level=None
-        )
-        for pragma in _PRAGMAS if writable else ():
+        if not writable:
+            return connect_reading(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        for pragma in _PRAGMAS:
             database.execute(f"PRAGMA {pragma}")
         database.execute("SELECT count(*) FROM sqlite_master").fetchone()
     except sqlite3.DatabaseError as error:

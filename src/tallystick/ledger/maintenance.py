@@ -1,6 +1,5 @@
 """What an operator does to a ledger: check it, rebuild its index, back it up, restore it."""
 
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,6 +15,13 @@ from tallystick.errors import (
 )
 from tallystick.ledger.assembly import catch_up, check_genesis
 from tallystick.ledger.batches import Batches
+from tallystick.ledger.copying import (
+    checked_edge,
+    copy_file,
+    copy_full_tiles,
+    copy_new,
+    write_edge,
+)
 from tallystick.ledger.creation import read_card
 from tallystick.ledger.home import Home
 from tallystick.ledger.index import Index
@@ -32,8 +38,7 @@ from tallystick.log import (
     WriterLock,
     fsck,
 )
-from tallystick.log.layout import ENTRIES, tile_path
-from tallystick.merkle import Tile, edge_tiles, verify_consistency
+from tallystick.merkle import verify_consistency
 from tallystick.statement import (
     SignedStatement,
     VerifierKey,
@@ -49,6 +54,7 @@ Progress = Callable[[int, int], None]
 """Called with entries done and entries in all."""
 
 CARD: Final = "ledger.json"
+_VAULT_FILES: Final = ("", "-wal")
 _CHUNK: Final = 1024
 """Entries between two calls of the progress function."""
 
@@ -150,22 +156,28 @@ def backup(home: Home, target: Path, master: bytes | None = None) -> Copied:
 
     Raises:
         ConflictError: The folder holds the backup of another ledger.
+        DamagedError: What is to be copied is not what was signed; no good copy was replaced.
+        InputError: The folder is the ledger itself, or lies in it.
         NotFoundError: Nothing is published.
     """
     card = read_card(home)
     into = Home(target)
+    if target.resolve().is_relative_to(home.root.resolve()):
+        raise InputError(
+            f"{target} lies in the ledger itself, a backup must lie elsewhere",
+            advice="name a folder on another disk",
+        )
     if (into.data / CARD).exists() and read_card(into) != card:
         raise ConflictError(f"{target} holds a backup of {read_card(into).origin}")
     snapshot = _published(home)
-    files = _copy_new(home.places().public / "tile", into.places().public / "tile")
-    files += _copy_edge(snapshot, into.places().public)
-    files += _copy_new(home.rows, into.rows)
-    if master is not None and home.vault.exists():
-        into.vault.parent.mkdir(parents=True, exist_ok=True)
-        vault = Vault(home.vault, master)
-        vault.backup(into.vault)
-        vault.close()
-        files += 1
+    check_genesis(snapshot, card)
+    edge = checked_edge(snapshot)
+    # Files that are full never change, so this replaces nothing; what can be replaced is last.
+    files = copy_full_tiles(snapshot, home.places().public, into.places().public)
+    files += copy_new(home.rows, into.rows)
+    if master is not None:
+        files += _copy_vault(home, into, master, snapshot)
+    files += write_edge(edge, into.places().public)
     # The checkpoint last: it must never speak of tiles that were not copied yet.
     disk = PosixDisk()
     disk.replace(into.trust, home.trust.read_bytes())
@@ -216,12 +228,14 @@ def restore(source: Path, home: Home, others: list[bytes], *, unsafe_alone: bool
     head.close()
     public, disk = home.places().public, PosixDisk()
     files = 0
-    for path in sorted(backed_up.vault.parent.glob(f"{home.vault.name}*")):
-        _copy_file(path, home.vault.with_name(path.name))
-        files += 1
-    files += _copy_new(backed_up.rows, home.rows)
-    files += _copy_new(backed_up.places().public / "tile", public / "tile")
-    files += _copy_edge(snapshot, public)
+    for name in _VAULT_FILES:
+        path = backed_up.vault.with_name(backed_up.vault.name + name)
+        if path.exists():
+            copy_file(path, home.vault.with_name(path.name))
+            files += 1
+    files += copy_new(backed_up.rows, home.rows)
+    files += copy_full_tiles(snapshot, backed_up.places().public, public)
+    files += write_edge(checked_edge(snapshot), public)
     disk.replace(home.trust, backed_up.trust.read_bytes())
     disk.replace(public / "checkpoint", snapshot.note)
     # Last, because it makes the folder a ledger: until then `restore` can be run again.
@@ -251,44 +265,42 @@ def _check_covered(note: bytes, key: VerifierKey, snapshot: Snapshot) -> None:
             ) from error
 
 
+def _copy_vault(home: Home, into: Home, master: bytes, snapshot: Snapshot) -> int:
+    """Copy the vault if all its content opens, and none is lost that the copy there has."""
+    if not home.vault.exists():
+        if into.vault.exists():
+            raise DamagedError(f"{home.vault} is missing, the backup has one: it was left alone")
+        return 0
+    vault = Vault(home.vault, master, writable=False)
+    try:
+        vault.check()
+        if into.vault.exists():
+            _check_kept(vault, into.vault, master, snapshot)
+        into.vault.parent.mkdir(parents=True, exist_ok=True)
+        vault.backup(into.vault)
+    finally:
+        vault.close()
+    return 1
+
+
+def _check_kept(vault: Vault, copy: Path, master: bytes, snapshot: Snapshot) -> None:
+    """Refuse a vault that lacks content of registered statements which its copy has."""
+    earlier = Vault(copy, master, writable=False)
+    try:
+        lost = earlier.ids() - vault.ids()
+    except DamagedError:
+        return  # the copy is no good one: it may be replaced
+    finally:
+        earlier.close()
+    # Content of a statement that was refused is discarded, and not missed.
+    size = snapshot.checkpoint.size if lost else 0
+    for index in range(size):
+        if parse_statement(snapshot.reader.entry(index)).id in lost:
+            raise DamagedError(
+                f"the vault has lost the content of entry {index}, which the backup has",
+                advice="the backup was left as it is; put the vault back from it",
+            )
+
+
 def _published(home: Home) -> Snapshot:
     return PublicLog(home.places().public, parse_vkey(read_card(home).checkpoint_key)).snapshot()
-
-
-def _copy_new(source: Path, target: Path) -> int:
-    """Copy files that are not there yet; what the log writes under a name never changes.
-
-    Each appears under its name when it is whole, so that a copy that is killed can be repeated;
-    one of another length is what a power cut left, and is copied again. Partial tiles are left
-    out: the writer may remove them meanwhile, and `_copy_edge` writes those that the checkpoint
-    needs.
-    """
-    copied = 0
-    for path in sorted(source.rglob("*")):
-        into = target / path.relative_to(source)
-        partial = path.suffix == ".new" or path.parent.suffix == ".p"
-        if path.is_file() and not partial and not _is_copied(path, into):
-            _copy_file(path, into)
-            copied += 1
-    os.sync()
-    return copied
-
-
-def _copy_file(path: Path, into: Path) -> None:
-    into.parent.mkdir(parents=True, exist_ok=True)
-    beside = into.with_name(into.name + ".new")
-    shutil.copyfile(path, beside)
-    beside.replace(into)
-
-
-def _is_copied(path: Path, into: Path) -> bool:
-    return into.exists() and into.stat().st_size == path.stat().st_size
-
-
-def _copy_edge(snapshot: Snapshot, public: Path) -> int:
-    """Write the partial tiles at the right edge of a tree."""
-    tiles = edge_tiles(snapshot.checkpoint.size)
-    tiles += [Tile(ENTRIES, tile.number, tile.width) for tile in tiles if tile.level == 0]
-    for tile in tiles:
-        PosixDisk().replace(public / tile_path(tile), snapshot.reader.raw(tile))
-    return len(tiles)

@@ -67,7 +67,7 @@ class LedgerReader(Reads):
             RefusedError: Opened without a passphrase.
         """
         if self._vault is None:
-            self._vault = Vault(self.home.vault, self._opened().secret(VAULT))
+            self._vault = Vault(self.home.vault, self._opened().secret(VAULT), writable=False)
         return self._vault
 
     @property

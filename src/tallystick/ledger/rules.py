@@ -17,6 +17,7 @@ Reasons, in the order in which they are tried:
     sequence.equivocation   another statement has that number already
     sequence.prev           it does not name the statement before it
     payload                 the inline payload is not what the type asks for
+    key.known               that key is registered already
     batch.leaves            the leaf hashes are missing, or do not lead to the root
     link.relation           a link of a kind that does not exist
 """
@@ -32,6 +33,7 @@ from tallystick.merkle import HASH_BYTES
 from tallystick.statement import Batch, Relation, SignedStatement, parse_batch
 from tallystick.statement.governance import (
     OPERATOR_TYPES,
+    KeyRecord,
     StatementType,
     parse_heartbeat,
     parse_key_record,
@@ -181,12 +183,23 @@ def _check_payload(candidate: Candidate, state: LedgerState) -> None:
         elif statement.header.type == StatementType.HEARTBEAT:
             parse_heartbeat(statement.payload)
         elif statement.header.type == StatementType.KEY and state.genesis is not None:
-            parse_key_record(statement.payload).verify_possession(state.genesis.origin)
+            _check_key(parse_key_record(statement.payload), state.genesis.origin, state)
         batch = batch_of(statement)
     except (InputError, SignatureError) as error:
         raise RefusedError(str(error), reason="payload") from error
     if batch is not None:
         _check_leaves(candidate, batch)
+
+
+def _check_key(record: KeyRecord, origin: str, state: LedgerState) -> None:
+    """Refuse a second record of a key: what the first one says of its holder stays."""
+    record.verify_possession(origin)
+    known = state.record(record.issuer, record.key.thumbprint())
+    if known is not None:
+        raise RefusedError(
+            f"this key is registered already, as {known.kind} {known.name or 'without a name'}",
+            reason="key.known",
+        )
 
 
 def batch_of(statement: SignedStatement) -> Batch | None:

@@ -2,7 +2,7 @@
 
 Shares no code with the writer beyond the hash functions and paths: leaves are computed from the
 entries, tiles from the leaves, the root from the tiles, and each is compared with what is stored.
-Where entry and leaf disagree, the tile above says which of the two was changed.
+Where entry and leaf disagree, the tile above, or the signed root, says which was changed.
 """
 
 from collections.abc import Callable, Iterator
@@ -73,7 +73,7 @@ def fsck(folder: Path, key: VerifierKey, progress: Progress | None = None) -> Re
         checkpoint = parse_checkpoint(note.text)
     except (OSError, TallystickError) as error:
         return Report(None, (Damage(CHECKPOINT, str(error)),))
-    check = _Check(folder, checkpoint.size, progress)
+    check = _Check(folder, checkpoint, progress)
     damage = [*check.leaves(), *check.upper_levels()]
     if not damage and check.root() != checkpoint.root:
         damage.append(Damage(CHECKPOINT, "the root is not the root of the tiles"))
@@ -83,8 +83,9 @@ def fsck(folder: Path, key: VerifierKey, progress: Progress | None = None) -> Re
 class _Check:
     """Holds, level by level, the hashes that the files below lead to."""
 
-    def __init__(self, folder: Path, size: int, progress: Progress | None) -> None:
-        self.folder, self.size, self.progress = folder, size, progress
+    def __init__(self, folder: Path, claim: Checkpoint, progress: Progress | None) -> None:
+        self.folder, self.progress = folder, progress
+        self.size, self.signed = claim.size, claim.root
         self.hashes: list[bytes] = []  # of the level above the one being checked
         self.partials: list[bytes] = []  # right edge of each level, lowest first
 
@@ -112,12 +113,7 @@ class _Check:
 
     def root(self) -> bytes:
         """Return the root that all files lead to."""
-        if not self.size:
-            return EMPTY_ROOT
-        root: bytes | None = None
-        for partial in self.partials:
-            root = tree_root(partial if root is None else partial + root)
-        return root or EMPTY_ROOT
+        return _fold(self.partials)
 
     def _bundle(self, number: int, width: int) -> tuple[list[bytes] | None, list[Damage]]:
         tile = Tile(ENTRIES, number, width)
@@ -141,17 +137,17 @@ class _Check:
         if computed is None or computed == stored:
             self._rise(stored)
             return
-        entry_is_wrong = self._above(number, width) == tree_root(stored)
+        entry_is_wrong = self._confirms(number, stored)
         yield from _differences(tile, stored, computed, entry_is_wrong=entry_is_wrong)
         self._rise(stored if entry_is_wrong else computed)
 
-    def _above(self, number: int, width: int) -> bytes | None:
-        """Return what the tile above says of a full leaf tile."""
-        if width < TILE_WIDTH:
-            return None
+    def _confirms(self, number: int, stored: bytes) -> bool:
+        """Tell whether the tree confirms a leaf tile: the tile above, or the signed root."""
+        if len(stored) < TILE_WIDTH * HASH_BYTES:  # the last one: nothing is above it alone
+            return _root_over(self.hashes, stored) == self.signed
         above, at = divmod(number, TILE_WIDTH)
-        data = self._read(Tile(1, above, tile_width(1, above, self.size)))
-        return data[at * HASH_BYTES : (at + 1) * HASH_BYTES] if data else None
+        data = self._read(Tile(1, above, tile_width(1, above, self.size))) or b""
+        return data[at * HASH_BYTES : (at + 1) * HASH_BYTES] == tree_root(stored)
 
     def _compare(self, tile: Tile, expected: bytes) -> Iterator[Damage]:
         stored = self._read(tile)
@@ -177,6 +173,28 @@ class _Check:
             return (self.folder / tile_path(tile)).read_bytes()
         except OSError:
             return None
+
+
+def _root_over(full: list[bytes], last: bytes) -> bytes:
+    """Return the root of a tree, from the roots of its full leaf tiles and its last, partial one.
+
+    A tree of leaves is a tree over the roots of full tiles, except for what the last tile adds.
+    """
+    roots, partials = full, [last]
+    while roots:
+        at = len(roots) - len(roots) % TILE_WIDTH
+        partials.append(b"".join(roots[at:]))
+        whole = (roots[n : n + TILE_WIDTH] for n in range(0, at, TILE_WIDTH))
+        roots = [tree_root(b"".join(tile)) for tile in whole]
+    return _fold(partials)
+
+
+def _fold(partials: list[bytes]) -> bytes:
+    """Return the root over the right edge of each level, lowest first."""
+    root = b""
+    for partial in partials:
+        root = tree_root(partial + root) if partial + root else b""
+    return root or EMPTY_ROOT
 
 
 def _differences(

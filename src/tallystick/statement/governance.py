@@ -6,9 +6,10 @@ Source:
     docs/reference/formats.md, sections "Genesis" and "Keys".
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from tallystick.errors import EncodingError, VersionError
 from tallystick.statement import dcbor
@@ -20,6 +21,9 @@ from tallystick.statement.note import VerifierKey, parse_vkey
 VERSION: Final = 1
 LEAF_RULE: Final = "tallystick/entry/1"
 """Leaf data is the complete tagged COSE_Sign1 with empty unprotected header."""
+Sign = Callable[[bytes], bytes]
+"""Signs a message and returns 64 bytes."""
+
 POSSESSION_TAG: Final = "tallystick/key/1"
 NAME_MAX: Final = 200
 
@@ -115,7 +119,8 @@ class KeyRecord:
         key: Its public key.
         kind: What kind of party it is.
         name: Public name; never given for a person.
-        possession: Signature by the key itself, so that nobody registers another one's key.
+        possession: Signature by the key itself over all of it, so that nobody registers another
+            one's key, nor an operator a key as somebody else's than its holder said.
     """
 
     issuer: str
@@ -123,6 +128,23 @@ class KeyRecord:
     kind: IssuerKind
     name: str | None
     possession: bytes
+
+    @classmethod
+    def signed(
+        cls, origin: str, key: PublicKey, kind: IssuerKind, name: str | None, sign: Sign
+    ) -> Self:
+        """Return what the holder of a key asks a log's operator to register.
+
+        Args:
+            origin: The log.
+            key: Its `did:key` becomes the issuer.
+            kind: What kind of party holds it.
+            name: Public name, None for a person.
+            sign: Signs with that key.
+        """
+        issuer = key.did()
+        possession = sign(possession_bytes(origin, issuer, kind, name))
+        return cls(issuer=issuer, key=key, kind=kind, name=name, possession=possession)
 
     def encode(self) -> bytes:
         """Return the inline payload."""
@@ -136,12 +158,24 @@ class KeyRecord:
         return dcbor.encode(members if self.name is None else {**members, "name": self.name})
 
     def verify_possession(self, origin: str) -> None:
-        """Accept only if the key itself agreed to be registered at this log.
+        """Accept only if the key itself agreed to be registered so at this log.
 
         Raises:
             SignatureError: It did not.
         """
-        self.key.verify(self.possession, possession_bytes(origin, self.issuer))
+        claim = possession_bytes(origin, self.issuer, self.kind, self.name)
+        self.key.verify(self.possession, claim)
+
+
+def _check_name(name: str, kind: str) -> None:
+    """Refuse what could not be shown in one line, and the name of a person."""
+    if kind == IssuerKind.PERSON:
+        raise EncodingError("a person must not be named on the ledger")
+    if not 0 < len(name) <= NAME_MAX or not name.isprintable() or name != name.strip():
+        raise EncodingError(
+            f"a name must have 1..{NAME_MAX} letters that can be printed, and no space around "
+            f"them, got {name!r:.60}"
+        )
 
 
 def operator_record(genesis: Genesis) -> KeyRecord:
@@ -155,9 +189,9 @@ def operator_record(genesis: Genesis) -> KeyRecord:
     )
 
 
-def possession_bytes(origin: str, issuer: str) -> bytes:
+def possession_bytes(origin: str, issuer: str, kind: IssuerKind, name: str | None) -> bytes:
     """Return what a key signs to be registered at a log."""
-    return dcbor.encode([POSSESSION_TAG, origin, issuer])
+    return dcbor.encode([POSSESSION_TAG, origin, issuer, str(kind), name])
 
 
 def parse_genesis(payload: bytes) -> Genesis:
@@ -194,15 +228,13 @@ def parse_key_record(payload: bytes) -> KeyRecord:
     kind, name = _text(members, "kind"), members.get("name")
     if kind not in set(IssuerKind):
         raise EncodingError(f"kind must be one of {', '.join(IssuerKind)}, got {kind!r:.40}")
-    if name is not None and (kind == IssuerKind.PERSON or not 0 < len(str(name)) <= NAME_MAX):
-        raise EncodingError(
-            f"a name must have 1..{NAME_MAX} letters, and a person must not be named on the ledger"
-        )
+    if name is not None:
+        _check_name(_text(members, "name"), kind)
     return KeyRecord(
         issuer=_text(members, "issuer"),
         key=parse_cose_key(_bytes(members, "key")),
         kind=IssuerKind(kind),
-        name=None if name is None else _text(members, "name"),
+        name=name,
         possession=_bytes(members, "possession"),
     )
 

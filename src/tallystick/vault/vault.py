@@ -13,6 +13,7 @@ Source:
     NIST SP 800-38D (AES-GCM).
 """
 
+import os
 import secrets
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
@@ -35,6 +36,7 @@ from tallystick.errors import (
     UnavailableError,
 )
 from tallystick.statement import OpenField, Preimage, dcbor
+from tallystick.vault.readonly import connect_reading
 
 KEY_BYTES: Final = 32
 NONCE_BYTES: Final = 12
@@ -44,6 +46,8 @@ threads and back, which costs a gateway more than the writing."""
 # A record's key encrypts one message only, so its nonce need not vary.
 _ONCE: Final = bytes(NONCE_BYTES)
 
+_PRAGMAS: Final = ("journal_mode=wal", "synchronous=full", "secure_delete=on")
+_PUT_BACK: Final = "put the vault back from a backup: statements and proofs do not need it"
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS content (
     id BLOB PRIMARY KEY, wrapped BLOB, sealed BLOB NOT NULL) WITHOUT ROWID;
@@ -74,29 +78,31 @@ class SealedContent:
 class Vault:
     """One encrypted store; safe to share between threads."""
 
-    def __init__(self, path: Path, master: bytes) -> None:
+    def __init__(self, path: Path, master: bytes, *, writable: bool = True) -> None:
         """Open the store, or make an empty one.
 
         Args:
             path: SQLite file.
             master: 32-byte key from a key file.
+            writable: False leaves the file and its folder as they are, which may then be
+                read-only; one that is not there reads as empty.
 
         Raises:
             DamagedError: The file is no vault.
             UnavailableError: It cannot be opened.
         """
-        path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
         self._master = AESGCM(master)
         self._lock = Lock()
         with self._errors():
-            self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+            self._database = _connect(path) if writable else _connect_reading(path)
         try:
             with self._errors():
                 # What is acknowledged must survive a power cut; what is erased must not linger.
-                for pragma in ("journal_mode=wal", "synchronous=full", "secure_delete=on"):
+                for pragma in _PRAGMAS if writable else ():
                     self._database.execute(f"PRAGMA {pragma}")
-                self._database.executescript(_SCHEMA)
+                if writable:
+                    self._database.executescript(_SCHEMA)
         except TallystickError:
             self._database.close()
             raise
@@ -236,10 +242,61 @@ class Vault:
             for table, column in (("content", "id"), ("segments", "batch"), ("places", "batch")):
                 database.execute(f"DELETE FROM {table} WHERE {column} = ?", (statement_id,))  # noqa: S608 - constants
 
+    def ids(self) -> set[bytes]:
+        """Return the statements, batches among them, that content was stored for."""
+        with self._lock, self._errors():
+            rows = self._database.execute(
+                "SELECT id FROM content UNION SELECT batch FROM segments"
+            ).fetchall()
+        return {row[0] for row in rows}
+
+    def check(self) -> int:
+        """Open every record that is not erased; return how many there are.
+
+        Raises:
+            DamagedError: The store is not whole, or a record does not decrypt.
+        """
+        with self._lock, self._errors():
+            [[found]] = self._database.execute("PRAGMA quick_check(1)").fetchall()
+        if found != "ok":
+            raise DamagedError(f"{self._path} is not a whole vault: {found}", advice=_PUT_BACK)
+        return sum(1 for place, key, sealed in self._records() if self._open(place, key, sealed))
+
+    def _records(self) -> Iterator[tuple[bytes, bytes, bytes]]:
+        """Yield place, wrapped key and sealed content of all that is not erased."""
+        last: tuple[Any, ...] = (b"",)
+        while rows := self._some(
+            "SELECT id, wrapped, sealed FROM content WHERE id > ? ORDER BY id LIMIT ?", last
+        ):
+            last = rows[-1][:1]
+            yield from ((i, wrapped, sealed) for i, wrapped, sealed in rows if wrapped is not None)
+        last = (b"", -1)
+        while rows := self._some(
+            "SELECT batch, segment, wrapped, sealed FROM segments "
+            "WHERE (batch, segment) > (?, ?) ORDER BY batch, segment LIMIT ?",
+            last,
+        ):
+            last = rows[-1][:2]
+            yield from ((_place(b, n), wrapped, s) for b, n, wrapped, s in rows if wrapped)
+
+    def _some(self, query: str, after: tuple[Any, ...]) -> list[Any]:
+        with self._lock, self._errors():
+            return self._database.execute(query, (*after, ROWS_AT_ONCE)).fetchall()
+
     def backup(self, path: Path) -> None:
-        """Copy the store as it is now; still encrypted, and useless without the master key."""
-        with self._errors(), closing(sqlite3.connect(path)) as target, self._lock:
+        """Copy the store as it is now; still encrypted, and useless without the master key.
+
+        What is there already stays whole until the copy is.
+        """
+        beside = path.with_name(path.name + ".new")
+        for leftover in (beside, *_beside(beside)):
+            leftover.unlink(missing_ok=True)
+        with self._errors(), closing(sqlite3.connect(beside)) as target, self._lock:
             self._database.backup(target)
+        os.sync()
+        for leftover in _beside(path):  # of the copy before: it must not be read into this one
+            leftover.unlink(missing_ok=True)
+        beside.replace(path)
 
     def close(self) -> None:
         """Give the file back."""
@@ -299,7 +356,7 @@ class Vault:
         except sqlite3.DatabaseError as error:
             raise DamagedError(
                 f"{self._path} is not a whole vault: {error}",
-                advice="put the vault back from a backup: statements and proofs do not need it",
+                advice=_PUT_BACK,
             ) from error
 
 
@@ -312,6 +369,24 @@ def _shape(statement_id: bytes) -> Iterator[None]:
         raise DamagedError(
             f"vault content of {statement_id.hex()} is not what a vault writes: {error}"
         ) from error
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+
+
+def _connect_reading(path: Path) -> sqlite3.Connection:
+    if path.exists():
+        return connect_reading(path)
+    empty = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
+    empty.executescript(_SCHEMA)
+    return empty
+
+
+def _beside(path: Path) -> list[Path]:
+    """Return what SQLite keeps beside a file."""
+    return [path.with_name(path.name + end) for end in ("-wal", "-shm", "-journal")]
 
 
 def _place(batch: bytes, segment: int) -> bytes:

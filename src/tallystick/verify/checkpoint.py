@@ -57,14 +57,15 @@ def open_checkpoint(note: bytes, policy: TrustPolicy) -> VerifiedCheckpoint:
     Raises:
         EncodingError: Not a checkpoint.
         SignatureError: No log of the policy signed it, or a known key's signature is false.
-        IndeterminateError: A log signed it, but the quorum is missing.
+        IndeterminateError: The policy does not name the log, or the quorum is missing.
     """
     parsed = parse_note(note)
     checkpoint = parse_checkpoint(parsed.text)
     logs = [key for key in policy.logs if key.name == checkpoint.origin]
     if not logs:
-        raise SignatureError(
-            f"the checkpoint is of {checkpoint.origin!r}, which the policy does not list"
+        raise IndeterminateError(
+            f"the policy does not name this log: the checkpoint is of {checkpoint.origin!r}",
+            advice="get the policy of that log from its operator (`tally policy trust`)",
         )
     signers = verify_note(parsed, [*logs, *policy.witnesses.values()])
     log = next((s.key for s in signers if s.key in logs), None)

@@ -157,7 +157,12 @@ class _Examination:
             self.believed.add(record, part.receipt.index)
         if self._is_believed(verified):
             self.verified[part.statement.id] = replace(
-                verified, values=values or {}, rows=rows or {}, leaves=part.member.leaves or b""
+                verified,
+                values=values or {},
+                rows=rows or {},
+                leaves=part.member.leaves or b"",
+                withheld=_withheld(part),
+                rows_in_all=_rows_in_all(part),
             )
 
     def _is_believed(self, verified: VerifiedStatement) -> bool:
@@ -251,3 +256,18 @@ class _Examination:
     ) -> None:
         about = part.statement.id if part else None
         self.checks.append(Check(what, verdict, detail, about, code))
+
+
+def _withheld(part: _Part) -> int | None:
+    """Count the fields that are not shown; None where none is."""
+    if not part.statement.header.hashed:
+        return 0
+    shown = part.member.disclosure
+    return len(shown.digests) - len(shown.fields) if shown is not None else None
+
+
+def _rows_in_all(part: _Part) -> int:
+    try:
+        return parse_batch(part.statement.payload).rows
+    except TallystickError:
+        return 0  # no batch

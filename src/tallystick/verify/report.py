@@ -23,6 +23,7 @@ NOT_PROVEN: Final = (
     "that what was recorded is true, or an answer correct",
     "that everything was recorded: calls past the gateway leave no trace here",
     "that the recorded answer is the one that was delivered",
+    "that nothing else was said about it later",
 )
 """Said with every report, because a green line is easily read as more than it is."""
 
@@ -44,6 +45,34 @@ class Check:
     detail: str
     statement: bytes | None = None
     code: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """How much of what the statements commit to can be read here.
+
+    Attributes:
+        fields: Fields that are shown.
+        withheld: Fields that are not, of statements whose content was supplied.
+        closed: Statements whose content was not supplied at all.
+        rows: Rows of batches that are shown.
+        rows_in_all: Rows that these batches have.
+    """
+
+    fields: int
+    withheld: int
+    closed: int
+    rows: int
+    rows_in_all: int
+
+    def __str__(self) -> str:
+        """Say it in one line, what is not shown included."""
+        parts = [f"{_number(self.fields, 'field')} shown, {self.withheld} withheld"]
+        if self.closed:
+            parts.append(f"content of {_number(self.closed, 'statement')} not supplied")
+        if self.rows_in_all:
+            parts.append(f"{self.rows} of {_number(self.rows_in_all, 'row')} shown")
+        return "; ".join(parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +100,18 @@ class Report:
                 return worst
         return Verdict.VERIFIED
 
+    @property
+    def shown(self) -> Shown:
+        """How much of what the believed statements commit to can be read here."""
+        said = self.statements.values()
+        return Shown(
+            fields=sum(len(one.values) for one in said),
+            withheld=sum(one.withheld or 0 for one in said),
+            closed=sum(one.withheld is None for one in said),
+            rows=sum(len(one.rows) for one in said),
+            rows_in_all=sum(one.rows_in_all for one in said),
+        )
+
     def raise_unless_verified(self) -> None:
         """Raise for the first check that failed, else for the first that is indeterminate.
 
@@ -85,6 +126,10 @@ class Report:
             for check in self.checks:
                 if check.verdict is verdict:
                     raise error(f"{check.what}: {check.detail}")
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def verdict_of(error: TallystickError) -> Verdict:

@@ -101,6 +101,8 @@ class VerifiedStatement:
         rows: Opened rows by position, where the statement is a batch and rows were supplied.
         leaves: All its row hashes, concatenated, where the statement is a batch and they were
             supplied.
+        withheld: Fields that were not opened; None where no content was supplied.
+        rows_in_all: Rows that the statement commits to, where it is a batch.
     """
 
     statement: SignedStatement
@@ -109,6 +111,8 @@ class VerifiedStatement:
     values: Mapping[str, Any] = field(default_factory=dict)
     rows: Mapping[int, bytes] = field(default_factory=dict)
     leaves: bytes = b""
+    withheld: int | None = 0
+    rows_in_all: int = 0
 
 
 def verify_signed(entry: bytes, keys: KeyHistory, index: int) -> VerifiedStatement:
