@@ -23,7 +23,7 @@ the passphrase of its keys; without one you are asked.
 | 2 | usage: correct the arguments or the input |
 | 3 | indeterminate: something that is needed to believe it is missing |
 | 4 | unavailable or in conflict: try again later |
-| 5 | refused by the registration policy |
+| 5 | denied: by the registration policy, or for want of the right passphrase |
 | 130 | interrupted |
 
 Which error means what stands in [errors](errors.md).

@@ -80,7 +80,7 @@ def test_it_refuses_a_changed_one_and_says_what(alone: Path, tmp_path: Path) -> 
 
 
 def test_it_needs_to_be_told_whom_to_believe(alone: Path) -> None:
-    assert verify(alone, VECTORS / "answer.tally.json").returncode == 2
+    assert verify(alone, VECTORS / "answer.tally.json").returncode == 3
     vkey = (VECTORS / "trust.policy").read_text().split()[1]
     assert verify(alone, VECTORS / "answer.tally.json", "--log", vkey).returncode == 0
 

@@ -38,6 +38,8 @@ class Page:
         self.port = _free_port()
         self.namespace: dict[str, Any] = {"__name__": f"page_{path.stem}"}
         self.environment = _environment(self.folder, self.state, self.port)
+        if "init --generate-passphrase" in path.read_text():
+            del self.environment["TALLYSTICK_PASSPHRASE_FILE"]  # the page makes its own
         self._service: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:

@@ -114,6 +114,10 @@ class SimulatedDisk:
         prefix = f"{folder}/"
         return sorted({n[len(prefix) :].split("/")[0] for n in self.files if n.startswith(prefix)})
 
+    def age(self, path: Path) -> float:  # noqa: ARG002
+        self._step()
+        return 3600.0
+
     def _settle(self, file: _File) -> None:
         file.durable = bytearray(file.seen)
         file.dirty.clear()

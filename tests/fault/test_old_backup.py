@@ -161,5 +161,5 @@ def test_a_backup_is_never_mixed_with_another_ledgers(story: Story, tmp_path: Pa
 
     with pytest.raises(ConflictError, match="holds a backup of localhost/test"):
         backup(other, story.saved)
-    with pytest.raises(ConflictError, match="there is a ledger in"):
+    with pytest.raises(InputError, match="there is a ledger in"):
         restore(story.saved, story.home, [story.after])

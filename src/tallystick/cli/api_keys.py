@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from tallystick.cli.session import Session, pass_session
+from tallystick.cli.printing import readable
+from tallystick.cli.session import Session, check_did, pass_session
+from tallystick.errors import InputError
 
 if TYPE_CHECKING:
     from tallystick.capture import ApiKey, ApiKeys
 
 _DAY: Final = 86_400
+LABEL_MAX: Final = 200
 
 
 @click.group()
@@ -31,7 +34,14 @@ def create_api_key(session: Session, originator: str, label: str, days: int | No
     """
     from tallystick.capture import originator_of
 
-    did = originator if originator.startswith("did:") else session.signer(originator).public.did()
+    session.need_ledger()
+    if len(label) > LABEL_MAX or not label.isprintable():
+        raise InputError(f"a label has at most {LABEL_MAX} printable letters, got {label[:80]!r}")
+    did = (
+        check_did(originator) or ""
+        if originator.startswith("did:")
+        else session.signer(originator).public.did()
+    )
     now = int(time.time())
     with session.reader(with_keys=True) as ledger:
         known = originator_of(ledger, did)
@@ -89,5 +99,13 @@ def _as_data(key: "ApiKey", now: int) -> dict[str, Any]:
 
 
 def _line(key: "ApiKey", now: int) -> str:
-    made = datetime.fromtimestamp(key.created_at, UTC).strftime("%Y-%m-%d")
-    return f"{key.id}  {_state(key, now):<8} {made}  {key.issuer}  {key.label}".rstrip()
+    made = _day(key.created_at)
+    ends = f"until {_day(key.expires_at)}" if key.expires_at is not None else "for ever"
+    return (
+        f"{key.id}  {_state(key, now):<8} made {made}, {ends}  {readable(key.issuer)}  "
+        f"{readable(key.label)}"
+    ).rstrip()
+
+
+def _day(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d")

@@ -86,7 +86,7 @@ SUMMARIES: Final = {
     "keys": "Make, register and list keys.",
     "policy": "Show and change who may register what; replay refusals.",
     "gaps": "Show whether anything that was numbered is missing.",
-    "fsck": "Check every file of the ledger.",
+    "fsck": "Check every published file of the ledger.",
     "rebuild-index": "Build the index anew from the log.",
     "backup": "Copy the ledger, later only what is new.",
     "restore": "Bring a backup back, unless that would fork the log.",
@@ -133,25 +133,28 @@ def run(arguments: Sequence[str] | None = None) -> int:
         rest = [a for a in arguments if a not in front]
         code = _main([*front, *rest])
     except TallystickError as error:
-        _tell(error, as_json=as_json)
-        return error.exit_code
+        return _told(error, as_json=as_json)
     except click.ClickException as error:
-        if not as_json:
-            error.show()
-            return error.exit_code
-        return _told(InputError(error.format_message()), as_json=True)
+        return _usage(error, as_json=as_json)
     except (click.Abort, KeyboardInterrupt):
         click.echo("stopped", err=True)
         return INTERRUPTED
-    except UnicodeDecodeError as error:
-        return _told(EncodingError(f"a file is not UTF-8 text: {error}"), as_json=as_json)
-    except OSError as error:
+    except (OSError, UnicodeDecodeError) as error:
         return _told(_of_system(error), as_json=as_json)
     return code if isinstance(code, int) else 0
 
 
-def _of_system(error: OSError) -> TallystickError:
+def _usage(error: click.ClickException, *, as_json: bool) -> int:
+    if as_json:
+        return _told(InputError(error.format_message()), as_json=True)
+    error.show()
+    return error.exit_code
+
+
+def _of_system(error: OSError | UnicodeDecodeError) -> TallystickError:
     """Tell a path that the caller must correct from a disk or permission that is amiss."""
+    if isinstance(error, UnicodeDecodeError):
+        return EncodingError(f"a file is not UTF-8 text: {error}")
     wrong = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError)
     kind = InputError if isinstance(error, wrong) else UnavailableError
     return kind(f"{error.strerror or error}: {error.filename or 'a file'}")

@@ -1,6 +1,7 @@
 """`tally demo`: the whole story on 569 real cases, then the ledger served for a look around."""
 
 import os
+import shlex
 import signal
 import tempfile
 import time
@@ -129,6 +130,7 @@ def _finish(session: Session, story: "Story", stage: "Stage", url: str | None) -
     home = str(session.home.root)
     facts = {"home": home, "url": url, "seconds": round(stage.seconds, 1), **story.facts.shown}
     session.give(facts, f"\nAll of it took {stage.seconds:.1f} s. The ledger is in {home}")
+    session.say(f"it stays there until you remove it: rm -r {shlex.quote(home)}")
 
 
 def _serve(session: Session, server: "Server", service: "Background") -> None:

@@ -1,5 +1,6 @@
 """`tally gaps`: whether anything that was numbered is missing."""
 
+import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -7,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tallystick.cli.session import Session, pass_session
+from tallystick.cli.printing import readable
+from tallystick.cli.session import Session, check_did, pass_session
 from tallystick.errors import DamagedError, VerificationError
 
 if TYPE_CHECKING:
@@ -24,9 +26,12 @@ def gaps(session: Session, issuer: str | None) -> None:
     Reads and checks the whole log first, every signature included. Exits with 1 if a number is
     missing or out of order. Intents without outcome are shown; they are evidence, not damage.
     """
+    check_did(issuer)
+    session.need_ledger()
     account, state = _read(session)
     chosen = [epoch for epoch in account.epochs() if issuer in {None, epoch.issuer}]
     session.give_all(_lines(chosen, state))
+    sys.stdout.flush()  # what follows stands below the lines, also where both go to one file
     session.say("what bypassed an emitter, or was never numbered, cannot be seen here")
     wrong = sum(bool(epoch.faults) for epoch in chosen)
     if wrong:
@@ -78,7 +83,7 @@ def _as_data(epoch: "Epoch", now: int) -> dict[str, Any]:
 
 
 def _sentence(epoch: "Epoch", name: str, now: int) -> str:
-    said = f"{name}, epoch {epoch.number}: #0 to #{epoch.last_seq}, "
+    said = f"{readable(name)}, epoch {epoch.number}: #0 to #{epoch.last_seq}, "
     said += "; ".join(epoch.faults) if epoch.faults else "no number missing"
     if epoch.intents:
         where = ", ".join(map(str, epoch.open_intents.values()))

@@ -1,10 +1,16 @@
 """`tally init`: a new ledger in a folder."""
 
 import time
+from typing import TYPE_CHECKING
 
 import click
 
 from tallystick.cli.session import Session, pass_session
+from tallystick.errors import ConflictError, InputError
+
+if TYPE_CHECKING:
+    from tallystick.ledger import Home, RegistrationPolicy
+    from tallystick.ledger.creation import Card
 
 
 @click.command()
@@ -35,18 +41,9 @@ def init(
     or later with `tally policy allow`.
     """
     from tallystick.cli.policies import rules_from
-    from tallystick.ledger import create
 
     home, rules = session.home, rules_from(allow)
-    if generate_passphrase:
-        session.generate_passphrase()
-    card = create(
-        home,
-        origin,
-        session.passphrase(new=True),
-        clock=lambda: int(time.time()),
-        policy=rules,
-    )
+    card = make_ledger(session, origin, rules, generate=generate_passphrase)
     session.say(f"made the ledger {origin} in {home.root}")
     session.say(f"whoever verifies it needs {home.trust}")
     session.give(
@@ -58,3 +55,36 @@ def init(
         },
         card.checkpoint_key,
     )
+
+
+def make_ledger(
+    session: Session, origin: str, policy: "RegistrationPolicy | None" = None, *, generate: bool
+) -> "Card":
+    """Make a ledger; a passphrase that was generated for it goes again if that fails.
+
+    Raises:
+        ConflictError: There is a ledger already. No passphrase is made then.
+        EncodingError: The origin is malformed. Nor then.
+    """
+    from tallystick.ledger import create
+    from tallystick.statement import check_origin
+
+    home = session.home
+    check_origin(origin)
+    _refuse_existing(home)
+    passphrase = session.generate_passphrase() if generate else session.passphrase(new=True)
+    try:
+        return create(home, origin, passphrase, clock=lambda: int(time.time()), policy=policy)
+    except BaseException:
+        if generate:
+            (home.root / "passphrase").unlink(missing_ok=True)
+        raise
+
+
+def _refuse_existing(home: "Home") -> None:
+    if (home.data / "ledger.json").exists() or home.service_keys.exists():
+        raise ConflictError(
+            f"there is a ledger in {home.root} already", advice="choose another folder"
+        )
+    if home.root.exists() and not home.root.is_dir():
+        raise InputError(f"{home.root} is no folder")

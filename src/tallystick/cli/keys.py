@@ -2,18 +2,22 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from tallystick.cli.api_keys import api
+from tallystick.cli.printing import readable
 from tallystick.cli.session import Session, pass_session
-from tallystick.errors import InputError
+from tallystick.errors import EncodingError, InputError
 from tallystick.statement import b64
 
 if TYPE_CHECKING:
     from tallystick.identity import SoftwareSigner
     from tallystick.statement.governance import KeyRecord
+
+KEY_NAME_MAX: Final = 64
+"""Letters of the name of a key."""
 
 _KIND = click.option(
     "--kind",
@@ -47,11 +51,15 @@ def create_key(
     from tallystick.ledger import read_card
     from tallystick.statement import KeyKind
 
-    issuers = session.issuers()
-    signer = generate(KeyKind(algorithm))
+    origin = read_card(session.home).origin
+    _check_name(name)
+    issuers, signer = session.issuers(), generate(KeyKind(algorithm))
+    record = key_record(signer, kind, public_name, origin)
+    if name in issuers.names():
+        raise InputError(f"there is a key {name!r} already", advice="choose another name")
     issuers.add_signer(name, signer)
     issuers.save()
-    _register(session, key_record(signer, kind, public_name, read_card(session.home).origin))
+    _register(session, record)
 
 
 @keys.command("request")
@@ -63,7 +71,10 @@ def create_key(
 def request(session: Session, name: str, kind: str, public_name: str | None, origin: str) -> None:
     """Make the key of NAME here, and write what another ledger's operator needs to register it."""
     from tallystick.identity import generate
+    from tallystick.statement import check_origin
 
+    _check_name(name)
+    check_origin(origin)
     issuers = session.issuers()
     if name not in issuers.names():
         issuers.add_signer(name, generate())
@@ -83,11 +94,15 @@ def register_key(session: Session, file: Path) -> None:
 @keys.command("list")
 @pass_session
 def list_keys(session: Session) -> None:
-    """List the issuers whose keys are registered."""
+    """List the issuers whose keys are registered: index, kind, public name, name here, DID.
+
+    The name here is what --as takes; - stands for a key that was made elsewhere.
+    """
     from tallystick.ledger.assembly import read_state
 
     with session.reader() as ledger:
         known = read_state(ledger.index, ledger.snapshot).keys.values()
+    here = _local_names(session)
     session.give_all(
         (
             {
@@ -96,8 +111,9 @@ def list_keys(session: Session) -> None:
                 "kind": str(record.kind),
                 "name": record.name,
                 "key_id": record.key.thumbprint().hex(),
+                "here": here.get(record.issuer),
             },
-            f"{index:>8}  {record.kind:<12} {record.name or '-':<24} {record.issuer}",
+            _line(index, record, here.get(record.issuer, "-")),
         )
         for index, record in sorted(known, key=lambda found: found[0])
     )
@@ -107,17 +123,51 @@ def key_record(
     signer: "SoftwareSigner", kind: str, public_name: str | None, origin: str
 ) -> "KeyRecord":
     """Return what an operator registers of a key, with the key's own signature on it."""
-    from tallystick.statement.governance import IssuerKind, KeyRecord
+    from tallystick.statement.governance import NAME_MAX, IssuerKind, KeyRecord
 
-    if kind == IssuerKind.PERSON and public_name:
+    if kind == IssuerKind.PERSON and public_name is not None:
         raise InputError("a person must not be named on the ledger: leave --public-name out")
+    if public_name is not None:
+        check_words(public_name, "a public name", NAME_MAX)
     return KeyRecord.signed(origin, signer.public, IssuerKind(kind), public_name, signer.sign)
+
+
+def _line(index: int, record: "KeyRecord", here: str) -> str:
+    public = readable(record.name or "-")
+    return f"{index:>8}  {record.kind:<12} {public:<24} {readable(here):<12} {record.issuer}"
+
+
+def _check_name(name: str) -> None:
+    check_words(name, "the name of a key", KEY_NAME_MAX)
+    if set(name) & {"/", "\\"}:
+        raise InputError(f"the name of a key has no slashes, got {name!r}")
+
+
+def check_words(text: str, what: str, letters_max: int) -> None:
+    """Refuse a name or label that a terminal could not show as it is.
+
+    Raises:
+        InputError: Empty, too long, or with letters that are not printable.
+    """
+    if not 0 < len(text) <= letters_max or not text.strip() or not text.isprintable():
+        raise InputError(f"{what} has 1..{letters_max} printable letters, got {text[:80]!r}")
+
+
+def _local_names(session: Session) -> dict[str, str]:
+    """Return the names of keys that were made here by DID; they are not secret."""
+    try:
+        members = json.loads(session.home.issuer_keys.read_bytes())["keys"]
+        return {member["did"]: name for name, member in members.items() if member.get("did")}
+    except FileNotFoundError:
+        return {}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise EncodingError(f"{session.home.issuer_keys} is not a key file: {error}") from error
 
 
 def _register(session: Session, record: "KeyRecord") -> None:
     with session.ledger() as ledger:
         registered = ledger.register_key(record)
-    session.say(f"registered {record.name or record.kind} at index {registered.index}")
+    session.say(f"registered {readable(record.name or record.kind)} at index {registered.index}")
     session.give(
         {"issuer": record.issuer, "id": registered.id.hex(), "index": registered.index},
         record.issuer,
@@ -139,7 +189,7 @@ def _read(file: Path) -> "KeyRecord":
     from tallystick.statement.governance import IssuerKind, KeyRecord
 
     try:
-        data = json.loads(file.read_text())
+        data = json.loads(file.read_text(encoding="utf-8"))
         return KeyRecord(
             issuer=data["issuer"],
             kind=IssuerKind(data["kind"]),

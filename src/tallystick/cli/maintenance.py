@@ -2,37 +2,65 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from tallystick.cli.session import Session, pass_session
-from tallystick.errors import DamagedError
+from tallystick.errors import DamagedError, InputError
 
 if TYPE_CHECKING:
+    from tallystick.ledger.examination import Examination
     from tallystick.log import Damage
 
 
+_KEY_FILES: Final = "the key files service.key and issuers.key"
+
+
 @click.command()
-@click.option("--deep", is_flag=True, help="Also check every statement and its signature.")
+@click.option(
+    "--deep",
+    is_flag=True,
+    help="Also check every statement and its signature, the head "
+    "store and journal, that the index finds each entry, and that all content opens.",
+)
 @pass_session
 def fsck(session: Session, *, deep: bool) -> None:
-    """Check every file of the ledger against every other, and name what is wrong."""
-    from tallystick.ledger.maintenance import check, check_statements
+    """Check every published file against the signed checkpoint, and name what is wrong.
+
+    Head store, journal, index, keys and vault are checked with --deep only.
+    """
+    from tallystick.ledger.maintenance import check
 
     with session.progress("Checking files") as step:
         report = check(session.home, step)
     damage = list(report.damage)
-    if deep and not damage:
-        with session.progress("Checking statements") as step:
-            damage = list(check_statements(session.home, step))
+    found = _look_deeper(session) if deep and not damage else None
+    damage += found.damage if found else []
     session.give_all(_lines(damage))
+    for note in found.notes if found else ():
+        session.say(f"note: {note}")
     if damage:
         raise DamagedError(f"{len(damage)} of the ledger's parts are damaged")
     size = report.checkpoint.size if report.checkpoint else 0
-    session.say(f"{size} entries: every file agrees with the signed checkpoint")
+    session.say(f"{size} entries: every published file agrees with the signed checkpoint")
+    if found:
+        session.say(f"signatures, head store and index agree; {found.opened} contents open")
     if session.as_json:
-        session.give({"size": size, "damage": []}, "")
+        session.give({"size": size, "damage": [], "notes": found.notes if found else []}, "")
+
+
+def _look_deeper(session: Session) -> "Examination":
+    from tallystick.ledger.examination import Examiner
+    from tallystick.ledger.maintenance import check_statements
+
+    passphrase = session.passphrase() if session.home.service_keys.exists() else None
+    examiner = Examiner(session.home, passphrase)
+    with session.progress("Checking statements") as step:
+        wrong = list(check_statements(session.home, step, seen=examiner.see))
+    found = examiner.finish()
+    found.damage += wrong
+    return found
 
 
 @click.command("rebuild-index")
@@ -64,7 +92,7 @@ def backup(session: Session, folder: Path, *, without_content: bool) -> None:
         master = KeyFile(session.home.service_keys, session.passphrase()).secret("vault")
     copied = copy(session.home, folder, master)
     session.say(f"{folder} holds {copied.size} entries, {copied.files} files were written")
-    session.say("keep the key file elsewhere; the head folder does not belong into a backup")
+    session.say(f"keep {_KEY_FILES} elsewhere; the head folder does not belong into a backup")
     session.give({"size": copied.size, "files": copied.files}, str(copied.size))
 
 
@@ -88,13 +116,19 @@ def restore(
     from tallystick.ledger.maintenance import rebuild_index as rebuild
     from tallystick.ledger.maintenance import restore as bring_back
 
+    for path in checkpoints:
+        if path.resolve().is_relative_to(folder.resolve()):
+            raise InputError(
+                f"{path} lies in the backup itself, and says nothing of what came after it",
+                advice="give a checkpoint that somebody else holds",
+            )
     others = [path.read_bytes() for path in checkpoints]
     copied = bring_back(folder, session.home, others, unsafe_alone=unsafe_alone)
     with session.progress("Indexing") as step:
         rebuild(session.home, step)
     session.say(f"restored {copied.size} entries to {session.home.root}")
     if not session.home.service_keys.exists():
-        session.say(f"put the key file back at {session.home.service_keys} to go on writing")
+        session.say(f"put {_KEY_FILES} back in {session.home.service_keys.parent} to go on writing")
     session.give({"size": copied.size, "files": copied.files}, str(copied.size))
 
 

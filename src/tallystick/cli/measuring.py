@@ -14,6 +14,7 @@ from typing import Any, Final
 import click
 
 from tallystick.cli.session import Session, pass_session
+from tallystick.errors import InputError
 
 ENTRY_BYTES: Final = 512
 BATCH: Final = 256
@@ -30,7 +31,12 @@ _SECONDS_EACH: Final = 1.5
 def bench(session: Session, folder: Path | None) -> None:
     """Measure this machine, and this ledger on it. Takes about ten seconds."""
     base = folder or session.home.root
-    base.mkdir(parents=True, exist_ok=True)
+    if folder is not None and not folder.is_dir():
+        raise InputError(f"no such folder: {folder}")
+    if not base.is_dir():
+        raise InputError(
+            f"no folder {base} to measure in", advice="give --folder, or make a ledger"
+        )
     results: dict[str, Any] = {}
     with _scratch(base) as scratch:
         for name, measure in _MEASURES.items():

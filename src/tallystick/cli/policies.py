@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tallystick.cli.session import Session, find_id, pass_session
+from tallystick.cli.session import Session, check_did, check_type, find_id, pass_session
 from tallystick.errors import InputError, VerificationError
 
 if TYPE_CHECKING:
@@ -38,9 +38,11 @@ def set_policy(session: Session, file: Path) -> None:
     from tallystick.ledger import read_policy
 
     try:
-        wanted = read_policy(json.loads(file.read_text()))
-    except ValueError as error:
+        wanted = read_policy(json.loads(file.read_text(encoding="utf-8")))
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{file} is not JSON: {error}") from error
+    _check(wanted)
+    session.need_ledger()
     _register(session, wanted)
 
 
@@ -52,16 +54,23 @@ def allow(session: Session, rules: tuple[str, ...]) -> None:
     from tallystick.ledger import RegistrationPolicy
     from tallystick.ledger.assembly import read_state
 
+    wanted = rules_from(rules).rules
     with session.reader() as ledger:
         known = read_state(ledger.index, ledger.snapshot).policy
-    _register(session, RegistrationPolicy(known.rules + rules_from(rules).rules))
+    fresh = tuple(dict.fromkeys(rule for rule in wanted if rule not in known.rules))
+    if not fresh:
+        session.say("the policy says that already; nothing was registered")
+        session.give({"registered": False}, "")
+        return
+    _register(session, RegistrationPolicy(known.rules + fresh))
 
 
 @policy.command("trust")
 @pass_session
 def trust(session: Session) -> None:
     """Write the trust policy with which others verify this ledger (a C2SP tlog-policy)."""
-    text = session.home.trust.read_text()
+    session.need_ledger()
+    text = session.home.trust.read_text(encoding="utf-8")
     session.give({"policy": text}, text.rstrip("\n"))
 
 
@@ -89,6 +98,7 @@ def replay(session: Session, refusal: str) -> None:
 def rules_from(texts: Iterable[str]) -> "RegistrationPolicy":
     """Read rules such as `dataset=organisation` or `model=did:key:z6Mk…`."""
     from tallystick.ledger import RegistrationPolicy, Rule
+    from tallystick.ledger.policy import OTHER_TYPES
     from tallystick.statement.governance import IssuerKind
 
     rules = []
@@ -96,14 +106,28 @@ def rules_from(texts: Iterable[str]) -> "RegistrationPolicy":
         type_, separator, who = text.partition("=")
         if not separator or not type_ or not who:
             raise InputError(f"a rule is TYPE=WHO, got {text!r}")
+        if type_ != OTHER_TYPES:
+            check_type(type_)
         if who in set(IssuerKind):
             rules.append(Rule(frozenset({type_}), kinds=frozenset({IssuerKind(who)})))
         elif who.startswith("did:"):
+            check_did(who)
             rules.append(Rule(frozenset({type_}), issuers=frozenset({who})))
         else:
             kinds = ", ".join(IssuerKind)
             raise InputError(f"WHO is a DID or one of {kinds}, got {who!r}")
     return RegistrationPolicy(tuple(rules))
+
+
+def _check(policy: "RegistrationPolicy") -> None:
+    """Refuse what a typing error makes of a type or a DID: such a rule would allow nothing."""
+    from tallystick.ledger.policy import OTHER_TYPES
+
+    for rule in policy.rules:
+        for type_ in rule.types - {OTHER_TYPES}:
+            check_type(type_)
+        for did in rule.issuers:
+            check_did(did)
 
 
 def _register(session: Session, wanted: "RegistrationPolicy") -> None:

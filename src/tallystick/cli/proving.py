@@ -1,13 +1,22 @@
 """`tally prove` and `tally export`: proofs to hand to others."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from tallystick.cli.printing import readable
 from tallystick.cli.session import Session, find_id, pass_session
+from tallystick.errors import InputError
+
+if TYPE_CHECKING:
+    from tallystick.ledger import LedgerReader
 
 _OUTPUT = click.option(
-    "--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="File to write."
+    "--output",
+    "-o",
+    type=click.Path(dir_okay=False, path_type=Path, allow_dash=True),
+    help="File to write; - for standard output.",
 )
 
 
@@ -37,9 +46,8 @@ def prove(session: Session, statement: str, format_: str, output: Path | None) -
         note = parse_note(proof.checkpoint)
         data, suffix = TlogProof(proof.found.index, proof.path, note).encode(), "tlog-proof"
     path = output or Path(f"{statement[:16]}.{suffix}")
-    path.write_bytes(data)
-    session.say(f"wrote {path}: index {proof.found.index}, {len(data)} bytes")
-    session.give({"index": proof.found.index, "file": str(path)}, str(path))
+    words = f"index {proof.found.index}, {len(data)} bytes"
+    _write(session, path, data, words, {"index": proof.found.index})
 
 
 @click.command()
@@ -61,11 +69,37 @@ def export(
     """Write the evidence bundle of STATEMENT (an id or index), to be verified offline."""
     from tallystick.evidence import Shown, build_bundle
 
+    if withhold and fields:
+        raise InputError("give either --withhold, which shows nothing, or --field, not both")
     shown = Shown(content=not withhold, fields=frozenset(fields) or None, rows=rows)
     with session.reader(with_keys=True) as ledger:
-        bundle = build_bundle(ledger, find_id(ledger, statement), shown)
+        subject = find_id(ledger, statement)
+        _check_fields(ledger, subject, fields)
+        bundle = build_bundle(ledger, subject, shown)
     path = output or Path(f"{statement[:16]}.tally.json")
-    path.write_bytes(bundle.encode())
     count = len(bundle.members)
-    session.say(f"wrote {path}: the statement and {count - 1} others it rests on")
-    session.give({"file": str(path), "statements": count}, str(path))
+    words = f"the statement and {count - 1} others it rests on"
+    _write(session, path, bundle.encode(), words, {"statements": count})
+
+
+def _check_fields(ledger: "LedgerReader", subject: bytes, fields: tuple[str, ...]) -> None:
+    """Refuse fields that the statement does not have: a typing error would show nothing."""
+    if not fields:
+        return
+    known = ledger.vault.get(subject).values()
+    if unknown := [name for name in fields if name not in known]:
+        raise InputError(
+            f"the statement has no field {', '.join(map(repr, unknown))}",
+            advice=f"it has: {', '.join(map(readable, known))}",
+        )
+
+
+def _write(session: Session, path: Path, data: bytes, words: str, facts: dict[str, object]) -> None:
+    """Write a proof; onto standard output it is the only thing there."""
+    if str(path) == "-":
+        click.echo(data, nl=False)
+        session.say(f"wrote {words}")
+        return
+    path.write_bytes(data)
+    session.say(f"wrote {path}: {words}")
+    session.give({**facts, "file": str(path)}, str(path))

@@ -3,15 +3,20 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from tallystick.cli.session import Session, find_id, parse_id, pass_session
+from tallystick.cli.printing import readable, short
+from tallystick.cli.session import (
+    Session,
+    check_did,
+    check_type,
+    find_id,
+    parse_digest,
+    pass_session,
+)
 from tallystick.errors import InputError, NotFoundError, RefusedError
-
-LETTERS_MAX: Final = 300
-"""Letters of one value that are shown; `--json` gives all."""
 
 if TYPE_CHECKING:
     from tallystick.ledger import Found, LedgerReader, Query
@@ -26,8 +31,10 @@ if TYPE_CHECKING:
 @click.option("--link", metavar="ID|INDEX", help="Statements that point to this one.")
 @click.option("--since", metavar="TIME", help="Issued at or after, such as 2026-11-22T09:00.")
 @click.option("--until", metavar="TIME")
-@click.option("--limit", default=20, show_default=True)
-@click.option("--before", metavar="INDEX", type=int, help="Only below this index.")
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True)
+@click.option(
+    "--before", metavar="INDEX", type=click.IntRange(min=0), help="Only below this index."
+)
 @pass_session
 def find(session: Session, /, limit: int, before: int | None, **wanted: str | None) -> None:
     """Search statements, newest first."""
@@ -51,11 +58,14 @@ def show(session: Session, what: str) -> None:
     if Path(what).is_file():
         session.give_all(_of_bundle(Path(what)))
         return
+    if "/" in what or what.endswith(".json"):
+        raise NotFoundError(f"no such file: {what}")
     with session.reader() as ledger:
         found = ledger.get(find_id(ledger, what))
         data = _brief(found) | _details(found.statement)
-    content = _content(session, found)
-    session.give(data | ({"content": content} if content else {}), _card(data, content))
+    content, why = _content(session, found)
+    known = {"content": content} if content is not None else {"content_missing": why}
+    session.give(data | (known if content is not None or why else {}), _card(data, content, why))
 
 
 def _query(
@@ -65,10 +75,10 @@ def _query(
 
     model, link = wanted["model"], wanted["link"]
     return Query(
-        issuer=wanted["issuer"],
+        issuer=check_did(wanted["issuer"]),
         subject=wanted["subject"],
-        type=wanted["type_"],
-        model=parse_id(model) if model else None,
+        type=check_type(wanted["type_"]),
+        model=parse_digest(model) if model else None,
         link=find_id(ledger, link) if link else None,
         since=_time(wanted["since"]),
         until=_time(wanted["until"]),
@@ -103,8 +113,8 @@ def _line(found: "Found") -> str:
     header = found.statement.header
     when = _moment(header.issued_at)
     return (
-        f"{found.index:>8}  {header.type or '-':<11} {when}  "
-        f"{found.statement.id.hex()[:16]}…  {header.issuer[:28]}…"
+        f"{found.index:>8}  {readable(header.type or '-'):<11} {when}  "
+        f"{found.statement.id.hex()[:16]}…  {readable(header.issuer[:28])}…"
     )
 
 
@@ -135,54 +145,38 @@ def _inline(statement: "SignedStatement") -> Any:
     return dcbor.decode(statement.payload, "payload")
 
 
-def _content(session: Session, found: "Found") -> dict[str, Any] | None:
-    """Open the content, if the key file can be opened without asking."""
+def _content(session: Session, found: "Found") -> tuple[dict[str, Any] | None, str]:
+    """Open the content; where that cannot be, say why. Inline payloads have none."""
+    if not found.statement.header.hashed:
+        return None, ""
     try:
         with session.reader(with_keys=True) as ledger:
-            return _values(ledger, found)
-    except RefusedError:
-        return None
+            return ledger.vault.get(found.statement.id).values(), ""
+    except RefusedError as error:
+        return None, f"not opened: {error}"
+    except NotFoundError as error:
+        return None, f"not in the vault: {error}"
 
 
-def _values(ledger: "LedgerReader", found: "Found") -> dict[str, Any] | None:
-    try:
-        return ledger.vault.get(found.statement.id).values()
-    except NotFoundError:
-        return None
-
-
-def _card(data: dict[str, Any], content: dict[str, Any] | None) -> str:
+def _card(data: dict[str, Any], content: dict[str, Any] | None, why: str) -> str:
     """Put a statement on lines: what is public first, then what the vault holds."""
     shown = {name: value for name, value in data.items() if value is not None and value != {}}
     shown["issued_at"] = _moment(data["issued_at"])
-    lines = [f"{name:<12} {_short(value)}" for name, value in shown.items()]
-    if content:
-        lines += ["content", *(f"  {name:<14} {_short(value)}" for name, value in content.items())]
+    lines = [f"{name:<12} {short(value)}" for name, value in shown.items()]
+    if content is not None:
+        lines += ["content", *_fields(content)]
+    elif why:
+        lines.append(f"{'content':<12} {short(why)}")
     return "\n".join(lines)
 
 
-def _short(value: Any) -> str:
-    text = _readable(value)
-    return text if len(text) <= LETTERS_MAX else text[:LETTERS_MAX] + "…"
-
-
-def _readable(value: Any) -> str:
-    """Return text that a terminal can show: bytes that are no text as hex."""
-    if isinstance(value, dict):
-        return ", ".join(f"{name} {_readable(member)}" for name, member in value.items())
-    if isinstance(value, list | tuple):
-        return ", ".join(map(_readable, value))
-    if isinstance(value, bytes):
-        try:
-            text = value.decode()
-        except UnicodeDecodeError:
-            return str(value.hex())
-    else:
-        text = str(value)
-    return text if text.isprintable() else repr(text)
+def _fields(content: dict[str, Any]) -> Iterator[str]:
+    for name, value in content.items():
+        yield f"  {readable(name):<14} {short(value)}"
 
 
 def _of_bundle(file: Path) -> Iterator[tuple[dict[str, Any], str]]:
+    from tallystick.cli.disclosed import content_of
     from tallystick.ledger import Found
     from tallystick.statement import parse_receipt, parse_statement
     from tallystick.verify import parse_bundle
@@ -190,7 +184,10 @@ def _of_bundle(file: Path) -> Iterator[tuple[dict[str, Any], str]]:
     for member in parse_bundle(file.read_bytes()).members:
         index = parse_receipt(member.receipt).index
         found = Found(index, parse_statement(member.entry))
-        yield _brief(found) | _details(found.statement), _line(found)
+        disclosed = content_of(member)
+        lines = [_line(found), *_fields(disclosed.shown), *disclosed.missing()]
+        data = _brief(found) | _details(found.statement) | {"disclosed": disclosed.as_data()}
+        yield data, "\n".join(lines)
 
 
 def _moment(seconds: int | None) -> str:

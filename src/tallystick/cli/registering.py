@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tallystick.cli.session import Session, find_id, parse_id, pass_session
+from tallystick.cli.session import Session, check_type, find_id, parse_digest, pass_session
 from tallystick.errors import InputError, RefusedError, TallystickError
 
 if TYPE_CHECKING:
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     "fields",
     multiple=True,
     metavar="NAME=VALUE",
-    help="Content; VALUE is JSON or text; @FILE takes a file's bytes, @@FILE its text. Goes to the vault.",
+    help="Content; VALUE is JSON or text; @FILE takes a file's bytes, @@FILE its text. "
+    "Goes to the vault.",
 )
 @click.option(
     "--link",
@@ -48,7 +49,12 @@ def register(
     links: tuple[str, ...],
     model: str | None,
 ) -> None:
-    """Register signed statements from FILES (COSE_Sign1), or sign and register a new one."""
+    """Register signed statements from FILES (COSE_Sign1), or sign and register a new one.
+
+    Types: genesis, policy, key, delegation, refusal, access, label, heartbeat; inference,
+    decision, action, dataset, model, evaluation, anomaly, content-mark, change, erasure, document;
+    clauses, approval, call.
+    """
     from tallystick.ledger import Submission
 
     if issuer and files:
@@ -77,20 +83,19 @@ def _new(
 
     if not type_ or not fields:
         raise InputError("a new statement needs --type and at least one --field")
+    check_type(type_)
     return sign_fields(
         session.signer(issuer),
         type_,
         _fields(fields),
         issued_at=int(time.time()),
         links=_links(session, links),
-        model=parse_id(model) if model else None,
+        model=parse_digest(model) if model else None,
         subject=subject or uuid.uuid4().urn,
     )
 
 
-def submit(
-    session: Session, submissions: "list[Submission]", names: Sequence[str] = ()
-) -> None:
+def submit(session: Session, submissions: "list[Submission]", names: Sequence[str] = ()) -> None:
     """Register, give each answer, and fail for the first that was refused, by its name."""
     with session.ledger() as ledger:
         answers = ledger.register(submissions)
@@ -117,7 +122,7 @@ def _named(error: TallystickError, name: str) -> TallystickError:
     """Put the file's name before what is wrong with it, and say how a refusal ends."""
     if name:
         error.args = (f"{name}: {error}",)
-    if isinstance(error, RefusedError) and error.reason == "policy" and not error.advice:
+    if isinstance(error, RefusedError) and error.reason == "policy":
         error.advice = "the operator allows it with `tally policy allow TYPE=WHO`"
     return error
 

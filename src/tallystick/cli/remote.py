@@ -139,14 +139,21 @@ class RemoteLedger:
         if not isinstance(answer, dict):
             raise EncodingError(f"the service at {self._url} answered with no JSON object")
         if "results" not in answer:
-            raise _error(answer)
+            raise _advised(_error(answer), response.status)
         return answer
+
+    def _certificate(self) -> str | None:
+        """Return the certificate that this ledger's settings name: it is believed as it is."""
+        from tallystick.web.settings import load_settings
+
+        named = load_settings(self._home.settings, os.environ).tls_certificate
+        return str(named) if named is not None and named.exists() else None
 
     def _connect(self) -> http.client.HTTPConnection:
         parts = urlsplit(self._url)
         host = parts.hostname or ""
         if parts.scheme == "https":
-            context = ssl.create_default_context()
+            context = ssl.create_default_context(cafile=self._certificate())
             return http.client.HTTPSConnection(
                 host, parts.port, timeout=TIMEOUT_SECONDS, context=context
             )
@@ -195,6 +202,13 @@ def _error(problem: dict[str, Any]) -> TallystickError:
     if issubclass(kind, RefusedError):
         return kind(detail, reason=str(problem.get("reason", "")), advice=advice)
     return kind(detail, advice=advice)
+
+
+def _advised(error: TallystickError, status: int) -> TallystickError:
+    """Say what opens a service that asks commands for an API key, too."""
+    if status in {http.client.UNAUTHORIZED, http.client.FORBIDDEN} and not os.environ.get(API_KEY):
+        error.advice = f"set {API_KEY} to a key that `tally keys api create NAME` made"
+    return error
 
 
 def _all(kind: type[TallystickError]) -> list[type[TallystickError]]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from tallystick.cli.session import Session, find_id, pass_session
-from tallystick.errors import VerificationError
+from tallystick.errors import InputError, VerificationError
 
 
 @click.command()
@@ -14,7 +14,7 @@ from tallystick.errors import VerificationError
 @click.option(
     "--output",
     "-o",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=click.Path(dir_okay=False, path_type=Path, allow_dash=True),
     help="Write rows there instead of to standard output.",
 )
 @pass_session
@@ -25,14 +25,20 @@ def rows(session: Session, batches: tuple[str, ...], output: Path | None) -> Non
     Exits with 1 if any row was refused.
     """
     from tallystick.evidence import load_rows
+    from tallystick.ledger import batch_of
     from tallystick.verify import parse_policy
 
+    session.need_ledger()
     trust = parse_policy(session.home.trust.read_bytes())
     with session.reader(with_keys=True) as ledger:
-        loaded = load_rows(ledger, [find_id(ledger, batch) for batch in batches], trust)
+        ids = [find_id(ledger, batch) for batch in batches]
+        for batch, id_ in zip(batches, ids, strict=True):
+            if batch_of(ledger.get(id_).statement) is None:
+                raise InputError(f"{batch} is not a batch", advice="`tally find --type dataset`")
+        loaded = load_rows(ledger, ids, trust)
     lines = "".join(json.dumps(row.values, default=bytes.hex) + "\n" for row in loaded.rows)
-    if output:
-        output.write_text(lines)
+    if output and str(output) != "-":
+        output.write_text(lines, encoding="utf-8")
     else:
         click.echo(lines, nl=False)
     session.say(f"{len(loaded.rows)} rows verify, {len(loaded.refused)} are refused")

@@ -2,14 +2,17 @@
 
 import logging
 import os
-import time
+import signal
+import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 import click
 
 from tallystick.cli.keys import key_record
 from tallystick.cli.session import Session, need, pass_session
+from tallystick.errors import InputError
 
 if TYPE_CHECKING:
     from tallystick.capture import Gateway
@@ -60,21 +63,39 @@ def up(session: Session, /, origin: str, *, generate_passphrase: bool, **flags: 
     need("tallystick.web.server", "tallystick.capture.app")
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.WARNING)
     settings = load_settings(session.home.settings, os.environ, flags)
+    _check(settings)
     _make_if_missing(session, origin, generate=generate_passphrase)
     _serve(session, settings)
 
 
 def _make_if_missing(session: Session, origin: str, *, generate: bool) -> None:
-    from tallystick.ledger import create
+    from tallystick.cli.home import make_ledger
 
     home = session.home
     if home.service_keys.exists():
         return
-    if generate:
-        session.generate_passphrase()
-    create(home, origin, session.passphrase(new=True), clock=lambda: int(time.time()))
+    make_ledger(session, origin, generate=generate)
     session.say(f"made the ledger {origin} in {home.root}")
-    session.say("nobody may register anything yet: see `tally keys create`, `tally policy allow`")
+
+
+def _check(settings: "Settings") -> None:
+    """Refuse what could not be served, before anything is made or registered."""
+    if settings.upstream is not None:
+        parts = urlsplit(settings.upstream)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise InputError(
+                f"the upstream is a URL such as https://api.openai.com/v1, got "
+                f"{settings.upstream[:80]!r}"
+            )
+    if settings.tls_certificate is not None and settings.tls_key is not None:
+        try:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(settings.tls_certificate, settings.tls_key)
+        except ssl.SSLError as error:
+            raise InputError(
+                f"{settings.tls_certificate} and {settings.tls_key} are no certificate and its "
+                f"key in PEM: {error.reason or error}"
+            ) from error
 
 
 def _serve(session: Session, settings: "Settings") -> None:
@@ -98,6 +119,8 @@ def _serve(session: Session, settings: "Settings") -> None:
         announce(url)
         _say(session, ledger, settings, url)
 
+    # A terminal that closes ends the service as Ctrl-C does.
+    signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
     with announced(session.home) as announce:
         serve(
             ledger,
@@ -152,6 +175,8 @@ def _allow_gateway(ledger: "Ledger", did: str) -> None:
 def _say(session: Session, ledger: "Ledger", settings: "Settings", url: str) -> None:
     """Say where the service is; whoever reads standard output waits for this line."""
     gateway = f"{url}/v1" if settings.upstream else None
+    if not ledger.state.policy.rules:
+        session.say("nobody may register anything: see `tally keys create`, `tally policy allow`")
     session.say(f"serving {ledger.card.origin} from {session.home.root}; Ctrl-C ends it")
     if gateway:
         session.say(f"gateway to {settings.upstream}: OpenAI clients use base_url={gateway}")

@@ -35,6 +35,7 @@ class Session:
         self.chosen_home = home
         self.as_json, self.quiet = as_json, quiet
         self._passphrase: bytes | None = None
+        self._phrase_file: Path | None = None
 
     @property
     def home(self) -> "Home":
@@ -106,7 +107,8 @@ class Session:
         deadline = time.monotonic() + WAIT_SECONDS
         while True:
             try:
-                return Ledger.open(self.home, passphrase)
+                with self._opening():
+                    return Ledger.open(self.home, passphrase)
             except ConflictError:
                 if (url := find_service(self.home)) is not None:
                     return RemoteLedger(self.home, url, passphrase)
@@ -119,7 +121,8 @@ class Session:
         from tallystick.ledger import LedgerReader, read_card
 
         read_card(self.home)
-        return LedgerReader(self.home, self.passphrase() if with_keys else None)
+        with self._opening():
+            return LedgerReader(self.home, self.passphrase() if with_keys else None)
 
     def need_ledger(self) -> None:
         """Say so at once if there is no ledger, before a passphrase is asked for.
@@ -135,7 +138,8 @@ class Session:
         """Open the key file of the issuers that were made here."""
         from tallystick.identity import KeyFile
 
-        return KeyFile(self.home.issuer_keys, self.passphrase())
+        with self._opening():
+            return KeyFile(self.home.issuer_keys, self.passphrase())
 
     def signer(self, name: str) -> "SoftwareSigner":
         """Return the key of an issuer that was made here.
@@ -164,11 +168,22 @@ class Session:
 
             yield advance
 
+    @contextmanager
+    def _opening(self) -> Iterator[None]:
+        """Let the error of a wrong passphrase say which file it came from."""
+        try:
+            yield
+        except RefusedError as error:
+            if error.reason == "passphrase" and self._phrase_file is not None:
+                error.advice = f"the passphrase came from {self._phrase_file}"
+            raise
+
     def _read_passphrase(self, *, new: bool) -> bytes:
         """Read what the environment names, else what lies in the ledger's folder, else ask."""
         beside, named = self.home.root / "passphrase", os.environ.get(PASSPHRASE_FILE)
         file = Path(named) if named else beside if beside.exists() and not new else None
         if file is not None:
+            self._phrase_file = file
             return _phrase_in(file)
         if not sys.stdin.isatty():
             raise RefusedError(
@@ -177,6 +192,8 @@ class Session:
                 advice=f"put it into a file and name that in {PASSPHRASE_FILE}",
             )
         text: str = click.prompt("Passphrase", hide_input=True, confirmation_prompt=new, err=True)
+        if not text.strip():
+            raise InputError("the passphrase is empty")
         return text.encode()
 
 
@@ -223,6 +240,57 @@ def parse_id(text: str) -> bytes:
             f"expected an index, or an id of {ID_LETTERS} hex digits, got {text[:80]!r}"
         )
     return data
+
+
+def parse_digest(text: str) -> bytes:
+    """Read the digest of a model.
+
+    Raises:
+        InputError: Not 64 hex digits.
+    """
+    try:
+        return parse_id(text)
+    except InputError as error:
+        raise InputError(
+            f"expected the SHA-256 of a model, {ID_LETTERS} hex digits, got {text[:80]!r}"
+        ) from error
+
+
+def check_did(text: str | None) -> str | None:
+    """Return what somebody gave as an issuer.
+
+    Raises:
+        InputError: Not a DID; a `did:key` must be one that can be read.
+    """
+    if text is None:
+        return None
+    from tallystick.statement import parse_did_key
+
+    method, _, rest = text.removeprefix("did:").partition(":")
+    if not text.startswith("did:") or not method or not rest or not text.isprintable():
+        raise InputError(f"expected a DID, such as did:key:z6Mk…, got {text[:80]!r}")
+    if method == "key":
+        parse_did_key(text)
+    return text
+
+
+def check_type(text: str | None) -> str | None:
+    """Return what somebody gave as a statement type.
+
+    Raises:
+        InputError: No such type; suggests the nearest.
+    """
+    from tallystick.statement.governance import StatementType
+
+    if text is None or text in set(StatementType):
+        return text
+    import difflib
+
+    near = difflib.get_close_matches(text, list(StatementType), n=1)
+    raise InputError(
+        f"no statement type {text[:80]!r}" + (f"; is {str(near[0])!r} meant?" if near else ""),
+        advice=f"types: {', '.join(StatementType)}",
+    )
 
 
 def _plain(value: object) -> str:

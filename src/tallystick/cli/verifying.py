@@ -1,5 +1,6 @@
 """`tally verify`: what a stranger does with an evidence bundle. Needs no ledger and no network."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -9,6 +10,7 @@ from tallystick.cli.session import Session, pass_session
 from tallystick.errors import IndeterminateError
 
 if TYPE_CHECKING:
+    from tallystick.cli.disclosed import Disclosed
     from tallystick.verify import Report, TrustPolicy
 
 _COLOURS: Final = {
@@ -17,6 +19,8 @@ _COLOURS: Final = {
     "indeterminate": "yellow",
     "not checked": "bright_black",
 }
+CONTENTS_MAX: Final = 8
+"""Statements whose content is printed without `--all`."""
 _EXIT: Final = {"verified": 0, "failed": 1, "indeterminate": 3}
 
 
@@ -49,14 +53,17 @@ def verify(
 
     Exits with 0 if everything verifies, 1 if anything fails, 3 if something needed is missing.
     """
+    from tallystick.cli.disclosed import contents_of
     from tallystick.verify import examine
 
     trust, basis = _trust(session, policy_file, vkey)
-    report = examine(file.read_bytes(), trust, any_signer=any_signer)
+    data = file.read_bytes()
+    report = examine(data, trust, any_signer=any_signer)
+    disclosed = contents_of(data)
     if session.as_json:
-        session.give(_as_data(report, basis), "")
+        session.give(_as_data(report, basis, disclosed), "")
     else:
-        _as_text(session, report, basis, everything=everything)
+        _as_text(session, report, basis, disclosed, everything=everything)
     return _EXIT[report.verdict]
 
 
@@ -80,24 +87,57 @@ def _trust(
     return parse_policy(policy_file.read_bytes()), f"policy {policy_file}"
 
 
-def _as_text(session: Session, report: "Report", basis: str, *, everything: bool) -> None:
+def _as_text(
+    session: Session,
+    report: "Report",
+    basis: str,
+    disclosed: "Mapping[bytes, Disclosed]",
+    *,
+    everything: bool,
+) -> None:
+    from tallystick.cli.disclosed import sum_up
     from tallystick.cli.summary import summarise
     from tallystick.verify import NOT_PROVEN, Verdict
 
     for check in report.checks:
         if everything or check.verdict in {Verdict.FAILED, Verdict.INDETERMINATE}:
             mark = click.style(f"{check.verdict:<13}", fg=_COLOURS[check.verdict])
-            click.echo(f"{mark} {check.what}: {check.detail}")
+            click.echo(f"{mark} {check.what}: {_safe(check.detail)}")
     counted = {v: sum(c.verdict is v for c in report.checks) for v in Verdict}
     verdict = click.style(report.verdict.upper(), fg=_COLOURS[report.verdict], bold=True)
     summary = ", ".join(f"{count} {v}" for v, count in counted.items() if count)
     click.echo(f"{verdict}  {report.subject.hex()}")
-    for name, words in (*summarise(report), ("trust", basis), ("checks", summary)):
-        click.echo(f"  {name:<8}{words}")
+    known = (*summarise(report), *sum_up(disclosed, report))
+    for name, words in (*known, ("trust", basis), ("checks", summary)):
+        click.echo(f"  {name:<8}{_safe(words)}")
+    _print_content(report, everything=everything)
     session.say("not proven: " + "; ".join(NOT_PROVEN))
 
 
-def _as_data(report: "Report", basis: str) -> dict[str, Any]:
+def _print_content(report: "Report", *, everything: bool) -> None:
+    """Print the fields that are shown and verify: the subject's first, then what it rests on."""
+    from tallystick.cli.printing import readable, short
+
+    held = [one for one in report.statements.values() if one.values]
+    held.sort(key=lambda one: (one.statement.id != report.subject, -one.index))
+    chosen = held if everything else held[:CONTENTS_MAX]
+    for one in chosen:
+        type_ = readable(one.statement.header.type or "statement")
+        click.echo(f"  content of {type_} at index {one.index}")
+        for name, value in one.values.items():
+            click.echo(f"    {readable(name):<14} {short(value)}")
+    if len(held) > len(chosen):
+        click.echo(f"  content of {len(held) - len(chosen)} more with --all")
+
+
+def _safe(text: str) -> str:
+    """Return words with a stranger's letters in them as a terminal may show them."""
+    return text if text.isprintable() else repr(text)[1:-1]
+
+
+def _as_data(
+    report: "Report", basis: str, disclosed: "Mapping[bytes, Disclosed]"
+) -> dict[str, Any]:
     from tallystick.cli.summary import summarise
     from tallystick.verify import NOT_PROVEN
 
@@ -117,5 +157,9 @@ def _as_data(report: "Report", basis: str) -> dict[str, Any]:
         "summary": dict(summarise(report)),
         "trust": basis,
         "checks": checks,
+        "statements": [
+            {"id": id_.hex(), "verified": id_ in report.statements, **one.as_data()}
+            for id_, one in disclosed.items()
+        ],
         "not_proven": NOT_PROVEN,
     }

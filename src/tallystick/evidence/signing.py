@@ -8,6 +8,8 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from tallystick.errors import EncodingError
 from tallystick.evidence.records import RECORDS, Record
 from tallystick.identity import SoftwareSigner
@@ -63,7 +65,19 @@ def read_record(type_: str, fields: Mapping[str, Any]) -> Record | None:
     for kind in kinds:
         try:
             return kind.read(dict(fields))
-        except EncodingError:
+        except EncodingError as error:
             if kind is kinds[-1]:
-                raise
+                raise EncodingError(f"{error}", advice=_advice(kinds, fields)) from error
     return None
+
+
+def _advice(kinds: list[type[Record]], fields: Mapping[str, Any]) -> str:
+    """Say all that the type's records ask for, and how a number is given as text."""
+    asked = " or ".join(
+        ", ".join(field.name for field in msgspec.structs.fields(kind) if field.required)
+        for kind in kinds
+    )
+    numbers = [name for name, value in fields.items() if isinstance(value, int | float)]
+    return f"it needs: {asked}" + (
+        f"; a number as text is given with quotes, such as {numbers[0]}='\"12\"'" if numbers else ""
+    )

@@ -114,10 +114,10 @@ def is_copied(path: Path, into: Path) -> bool:
 
 def _full_tiles(size: int) -> Iterator[Tile]:
     level, full = 0, size // TILE_WIDTH
+    while full >> 8 * level:
+        yield from (Tile(level, number) for number in range(full >> 8 * level))
+        level += 1
     yield from (Tile(ENTRIES, number) for number in range(full))
-    while full:
-        yield from (Tile(level, number) for number in range(full))
-        level, full = level + 1, full // TILE_WIDTH
 
 
 def _check_tile(snapshot: Snapshot, tile: Tile) -> None:

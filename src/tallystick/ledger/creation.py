@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -98,6 +99,10 @@ def create(
         raise ConflictError(
             f"there is a ledger in {home.root} already", advice="choose another folder"
         )
+    home.make()
+    home.service_keys.parent.mkdir(mode=0o700, exist_ok=True)
+    with suppress(PermissionError):  # a folder that somebody else lent
+        home.root.chmod(0o700)
     keys = _make_keys(home, passphrase)
     log_key = checkpoint_key(keys, origin)
     genesis = Genesis(

@@ -91,6 +91,14 @@ class Home:
         """Derived hashes that make proofs cheaper."""
         return self.data / "halfway"
 
+    def make(self) -> None:
+        """Make the folders; what is not public is its owner's alone."""
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.data.mkdir(exist_ok=True)
+        places = self.places()
+        for folder in (places.head.parent, places.journal, self.vault.parent, self.spool):
+            folder.mkdir(mode=0o700, exist_ok=True)
+
     def places(self, head: Path | None = None) -> Places:
         """Return where the log engine writes; `head` overrides the head store's folder."""
         return Places(

@@ -387,7 +387,7 @@ def _connect(path: Path, *, writable: bool) -> sqlite3.Connection:
     try:
         if not writable:
             return connect_reading(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         for pragma in _PRAGMAS:
             database.execute(f"PRAGMA {pragma}")

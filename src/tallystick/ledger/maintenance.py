@@ -200,19 +200,22 @@ def restore(source: Path, home: Home, others: list[bytes], *, unsafe_alone: bool
         unsafe_alone: Nobody else ever saw a checkpoint or receipt, and the head store is lost.
 
     Raises:
-        ConflictError: There is data already, or the log had signed more than the backup holds.
+        ConflictError: The log had signed more than the backup holds.
         DamagedError: The backup is damaged, or of another history.
-        InputError: Nobody says how far the log had come.
+        InputError: There is a ledger already, or nobody says how far the log had come.
     """
     backed_up = Home(source)
     card = read_card(backed_up)
     key = parse_vkey(card.checkpoint_key)
     if (home.data / CARD).exists():
-        raise ConflictError(f"there is a ledger in {home.root} already")
+        raise InputError(
+            f"there is a ledger in {home.root} already", advice="restore into an empty folder"
+        )
     report = check(backed_up)
     if report.damage:
         raise DamagedError(f"the backup is damaged: {report.damage[0].what}")
     snapshot = _published(backed_up)
+    home.make()
     head = HeadStore(PosixDisk(), home.places().head)
     known = [*others, *([head.note] if head.note else [])]
     if not known and not unsafe_alone:

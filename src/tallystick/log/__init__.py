@@ -8,7 +8,8 @@ from tallystick.log.disk import Disk, PosixDisk
 from tallystick.log.embedded import EmbeddedLog
 from tallystick.log.fsck import Damage, Report, fsck
 from tallystick.log.halfway import HalfwayStore
-from tallystick.log.head import HeadStore
+from tallystick.log.head import HeadStore, stored_head
+from tallystick.log.leftovers import leftovers
 from tallystick.log.lock import WriterLock
 from tallystick.log.public import PublicLog
 from tallystick.log.sequencer import Accepted, Admission, Existing, Outcome, Plan, Sequencer
@@ -36,4 +37,6 @@ __all__ = [
     "TileReader",
     "WriterLock",
     "fsck",
+    "leftovers",
+    "stored_head",
 ]

@@ -6,6 +6,7 @@ or after it took effect, and can lose what was not synced. `PosixDisk` is the re
 
 import os
 import shutil
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -64,6 +65,10 @@ class Disk(Protocol):
 
     def names(self, folder: Path) -> list[str]:
         """Return what is in a folder, sorted; empty if there is none."""
+        ...
+
+    def age(self, path: Path) -> float:
+        """Return how many seconds ago a file was written; 0 if there is none."""
         ...
 
 
@@ -148,6 +153,7 @@ class PosixDisk:
         """Open a file to overwrite, created or filled up durably."""
         if not path.exists():
             self.replace(path, bytes(size))
+            path.chmod(0o600)  # it will hold what is not public yet
         elif (missing := size - path.stat().st_size) > 0:
             with path.open("ab") as file:
                 file.write(bytes(missing))
@@ -160,6 +166,13 @@ class PosixDisk:
             return sorted(os.listdir(folder))  # noqa: PTH208 - names only
         except FileNotFoundError:
             return []
+
+    def age(self, path: Path) -> float:
+        """Return how many seconds ago a file was written."""
+        try:
+            return time.time() - path.stat().st_mtime
+        except FileNotFoundError:
+            return 0
 
 
 def _make_folder(folder: Path) -> None:

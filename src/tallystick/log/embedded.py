@@ -55,6 +55,11 @@ from tallystick.statement import (
 PENDING_BYTES_MAX: Final = 32 << 20
 """Entries held in memory until they are in bundles; beyond that an append integrates first."""
 
+PARTIALS_KEPT: Final = 8
+"""Earlier versions of a partial tile that are kept in any case."""
+PARTIAL_SECONDS: Final = 60
+"""Younger ones are kept too."""
+
 
 class EmbeddedLog:
     """Owns the files of one log. `append` belongs to one thread; the rest may be called by any."""
@@ -150,6 +155,7 @@ class EmbeddedLog:
             self._disk.sync(self._write_tiles(snapshot))
             self._disk.replace(self._places.public / CHECKPOINT, snapshot.note)
             self._settle(snapshot, appended_bytes)
+            self._thin(size)
         return size
 
     def close(self) -> None:
@@ -259,6 +265,21 @@ class EmbeddedLog:
         self._journal.recycle(size)
         for level, number in [*full, *((ENTRIES, number) for number in bundles)]:
             self._disk.remove(self._places.public / partial_folder(level, number))
+
+    def _thin(self, size: int) -> None:
+        """Remove partial tiles that only long outdated checkpoints need.
+
+        Readers who hold a checkpoint that was replaced just now still find theirs.
+        """
+        for edge in edge_tiles(size):
+            levels = (0, ENTRIES) if edge.level == 0 else (edge.level,)
+            for folder in (partial_folder(level, edge.number) for level in levels):
+                names = self._disk.names(self._places.public / folder)
+                widths = sorted(int(name) for name in names if name.isdigit())
+                for width in [w for w in widths if w < edge.width][:-PARTIALS_KEPT]:
+                    path = self._places.public / folder / str(width)
+                    if self._disk.age(path) > PARTIAL_SECONDS:
+                        self._disk.remove(path)
 
     def _recover(self) -> None:
         """Bring memory to where the journal ends, and check it against what was signed."""

@@ -55,18 +55,37 @@ class HeadStore:
         self._file.close()
 
     def _newest(self) -> tuple[int, bytes | None]:
-        data = self._file.pread(2 * SLOT_BYTES, 0)
-        slots = [_parse(data[:SLOT_BYTES]), _parse(data[SLOT_BYTES:])]
-        whole = [slot for slot in slots if slot is not None]
-        if whole:
-            return max(whole)
-        # The very first write may have been torn: then the other slot is still untouched.
-        if any(data[:SLOT_BYTES]) and any(data[SLOT_BYTES:]):
-            raise DamagedError(
-                f"{self.path} holds no whole checkpoint",
-                advice="run `tally restore` with a checkpoint that others hold",
-            )
-        return 0, None
+        return _newest(self._file.pread(2 * SLOT_BYTES, 0), self.path)
+
+
+def stored_head(path: Path) -> bytes | None:
+    """Return the checkpoint that was stored last, None before the first; makes no file.
+
+    Raises:
+        DamagedError: The file is missing, or holds no whole checkpoint.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DamagedError(
+            f"{path} cannot be read: {error.strerror}",
+            advice="put the head store back where it was, or run `tally restore`",
+        ) from error
+    return _newest(data, path)[1]
+
+
+def _newest(data: bytes, path: Path) -> tuple[int, bytes | None]:
+    slots = [_parse(data[:SLOT_BYTES]), _parse(data[SLOT_BYTES:])]
+    whole = [slot for slot in slots if slot is not None]
+    if whole:
+        return max(whole)
+    # The very first write may have been torn: then the other slot is still untouched.
+    if any(data[:SLOT_BYTES]) and any(data[SLOT_BYTES:]):
+        raise DamagedError(
+            f"{path} holds no whole checkpoint",
+            advice="run `tally restore` with a checkpoint that others hold",
+        )
+    return 0, None
 
 
 def _encode(counter: int, note: bytes) -> bytes:

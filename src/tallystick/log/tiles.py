@@ -100,9 +100,14 @@ class TileReader:
         cache: TileCache | None = None,
         disk: Disk | None = None,
         halfway: HalfwayStore | None = None,
+        published: int | None = None,
     ) -> None:
-        """Read `folder`, which holds `checkpoint` and `tile/`."""
+        """Read `folder`, which holds `checkpoint` and `tile/`.
+
+        `published` is a larger size whose tiles are there too; by default, none is known.
+        """
         self.size = size
+        self._published = size if published is None else published
         self._folder = f"{folder}/"
         self._tail = tail or Tail()
         self._cache = cache or TileCache()
@@ -124,6 +129,7 @@ class TileReader:
             cache=self._cache,
             disk=self._disk,
             halfway=self._halfway,
+            published=self._published,
         )
 
     def entry(self, index: int) -> bytes:
@@ -276,12 +282,17 @@ class TileReader:
             data = self._disk.read(self._folder + path)
             if data is not None:
                 return data, tile.width
-            data = self._disk.read(self._folder + tile_path(Tile(tile.level, tile.number)))
+            # An earlier partial tile may be gone; what took its place begins with it.
+            width = tile_width(max(tile.level, 0), tile.number, self._published)
+            for wider in {width, TILE_WIDTH} - {tile.width}:
+                data = self._disk.read(
+                    self._folder + tile_path(Tile(tile.level, tile.number, wider))
+                )
+                if data is not None:
+                    return data, wider
         except OSError as error:
             raise UnavailableError(f"{path} cannot be read: {error}") from error
-        if data is None:
-            raise DamagedError(
-                f"{path} is missing from {self._folder}",
-                advice="run `tally fsck`; restore the file from a backup or a mirror",
-            )
-        return data, TILE_WIDTH
+        raise DamagedError(
+            f"{path} is missing from {self._folder}",
+            advice="run `tally fsck`; restore the file from a backup or a mirror",
+        )

@@ -17,7 +17,7 @@ import os
 import secrets
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -293,6 +293,7 @@ class Vault:
             leftover.unlink(missing_ok=True)
         with self._errors(), closing(sqlite3.connect(beside)) as target, self._lock:
             self._database.backup(target)
+            target.execute("PRAGMA journal_mode=delete")  # a copy is one file, and read as one
         os.sync()
         for leftover in _beside(path):  # of the copy before: it must not be read into this one
             leftover.unlink(missing_ok=True)
@@ -372,7 +373,9 @@ def _shape(statement_id: bytes) -> Iterator[None]:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with suppress(OSError):  # SQLite says what is wrong with it; files beside it get its mode
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     return sqlite3.connect(path, check_same_thread=False, isolation_level=None)
 
 

@@ -13,7 +13,7 @@ from tallystick.verify.checkpoint import Cosigner, VerifiedCheckpoint, open_chec
 from tallystick.verify.completeness import Account, Epoch
 from tallystick.verify.examine import examine, verify_bundle
 from tallystick.verify.policy import Group, TrustPolicy, log_policy, parse_policy
-from tallystick.verify.report import NOT_PROVEN, Check, Report, Verdict
+from tallystick.verify.report import NOT_PROVEN, Check, Extent, Report, Verdict
 from tallystick.verify.rows import verify_rows
 from tallystick.verify.statement import (
     DidKeys,
@@ -33,6 +33,7 @@ __all__ = [
     "Cosigner",
     "DidKeys",
     "Epoch",
+    "Extent",
     "Group",
     "KeyHistory",
     "KnownIssuer",

@@ -19,6 +19,7 @@ from tallystick.errors import IndeterminateError, TallystickError, VerificationE
 from tallystick.statement import (
     Receipt,
     SignedStatement,
+    parse_batch,
     parse_receipt,
     parse_statement,
     verify_disclosure,
@@ -263,7 +264,7 @@ def _withheld(part: _Part) -> int | None:
     if not part.statement.header.hashed:
         return 0
     shown = part.member.disclosure
-    return len(shown.digests) - len(shown.fields) if shown is not None else None
+    return len(shown.digests) - len(shown.shown) if shown is not None else None
 
 
 def _rows_in_all(part: _Part) -> int:

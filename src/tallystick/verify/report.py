@@ -48,7 +48,7 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class Extent:
     """How much of what the statements commit to can be read here.
 
     Attributes:
@@ -101,10 +101,10 @@ class Report:
         return Verdict.VERIFIED
 
     @property
-    def shown(self) -> Shown:
+    def shown(self) -> Extent:
         """How much of what the believed statements commit to can be read here."""
         said = self.statements.values()
-        return Shown(
+        return Extent(
             fields=sum(len(one.values) for one in said),
             withheld=sum(one.withheld or 0 for one in said),
             closed=sum(one.withheld is None for one in said),

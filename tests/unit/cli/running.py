@@ -1,4 +1,4 @@
-"""`tally` as a process of its own, for commands that serve until they are told to end."""
+"""`tally` in this process, and as one of its own where it serves until it is told to end."""
 
 import json
 import os
@@ -11,6 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import pytest
+
+from tallystick.cli.app import run
 
 START_SECONDS = 60
 
@@ -48,3 +52,21 @@ def post(url: str, body: object, **headers: str) -> tuple[Any, dict[str, str]]:
     )
     with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310
         return json.loads(response.read()), dict(response.headers)
+
+
+class Command:
+    """Runs `tally` in this process."""
+
+    def __init__(self, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.home, self.capsys = home, capsys
+        self.words = ""
+
+    def __call__(self, *arguments: object, code: int = 0) -> str:
+        """Run, check the exit code, and return standard output."""
+        seen = run(["--home", str(self.home), *map(str, arguments)])
+        out, self.words = self.capsys.readouterr()
+        assert seen == code, (seen, out, self.words)
+        return out.strip()
+
+    def json(self, *arguments: object, code: int = 0) -> Any:
+        return json.loads(self(*arguments, "--json", code=code))

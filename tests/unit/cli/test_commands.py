@@ -63,7 +63,7 @@ def test_from_an_empty_folder_to_a_verified_bundle(ready: Tally, tmp_path: Path)
     shown = ready.json("show", id_)
     assert shown["content"]["reason"] == "plausible"
     assert ready.json("show", 0)["type"] == "genesis"
-    assert len(ready("show", bundle).splitlines()) == 3
+    assert len([line for line in ready("show", bundle).splitlines() if "did:key" in line]) == 3
 
 
 def test_a_changed_bundle_fails_and_names_the_field(ready: Tally, tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ def test_who_may_not_register_is_refused_and_the_refusal_replays(ready: Tally) -
 def test_keys_are_made_requested_and_listed(ready: Tally, tmp_path: Path) -> None:
     ready("keys", "create", "p", "--kind", "person", "--public-name", "Ada", code=2)
     assert "must not be named" in ready.words
-    ready("keys", "create", "clinic", "--kind", "organisation", code=4)
+    ready("keys", "create", "clinic", "--kind", "organisation", code=2)
 
     here, ready.home = ready.home, tmp_path / "other"
     request = ready("keys", "request", "far", "--kind", "machine", "--origin", "localhost/cli")
@@ -177,7 +177,7 @@ def test_files_with_signed_statements_are_registered(ready: Tally, tmp_path: Pat
 def test_fsck_backup_restore(ready: Tally, tmp_path: Path) -> None:
     id_ = ready("register", "--as", "clinic", "--type", "document", "--field", "n=1")
     ready("fsck", "--deep")
-    assert "every file agrees" in ready.words
+    assert "every published file agrees" in ready.words
     ready("backup", tmp_path / "backup")
     ready("register", "--as", "clinic", "--type", "document", "--field", "n=2")
 
@@ -195,7 +195,7 @@ def test_fsck_backup_restore(ready: Tally, tmp_path: Path) -> None:
     ready("backup", tmp_path / "backup")
     ready.home = tmp_path / "again"
     ready("restore", tmp_path / "backup", "--checkpoint", newer)
-    (ready.home / "keys").mkdir()
+    (ready.home / "keys").mkdir(exist_ok=True)
     (ready.home / "keys/service.key").write_bytes((old / "keys/service.key").read_bytes())
     (ready.home / "keys/issuers.key").write_bytes((old / "keys/issuers.key").read_bytes())
     assert ready.json("show", id_)["content"] == {"n": 1}

@@ -14,6 +14,7 @@ from tallystick.errors import (
     UnavailableError,
 )
 from tallystick.log import (
+    Damage,
     EmbeddedLog,
     LogKey,
     Outcome,
@@ -25,7 +26,9 @@ from tallystick.log import (
     Snapshot,
     embedded,
     fsck,
+    leftovers,
     sequencer,
+    stored_head,
 )
 from tallystick.log import journal as journals
 from tallystick.log.halfway import HalfwayStore
@@ -159,6 +162,74 @@ def test_fsck_names_a_leaf_of_a_partial_tile_that_is_not_the_hash_of_its_entry(
     damage = fsck(tmp_path / "log", KEY.verifier).damage
     assert [(d.path, d.index) for d in damage] == [("tile/0/000.p/2", 1)]
     assert damage[0].what == "leaf 1 is not the hash of entry 1"
+
+
+@pytest.mark.parametrize("more", [0, 256, 600])
+@pytest.mark.parametrize("changed", ["entries", "0"])
+def test_fsck_tells_a_changed_entry_of_the_last_tile_from_a_changed_hash(
+    tmp_path: Path, more: int, changed: str
+) -> None:
+    log = open_log(PosixDisk(), str(tmp_path))
+    log.append([b"entry %d" % n for n in range(more + 10)])
+    log.close()
+    number, width = divmod(more + 10, 256)
+    path = f"tile/{changed}/{number:03d}.p/{width}"
+    data = bytearray((tmp_path / "log" / path).read_bytes())
+    data[5] ^= 1
+    (tmp_path / "log" / path).write_bytes(data)
+
+    damage = fsck(tmp_path / "log", KEY.verifier).damage
+
+    assert [(d.path, d.index) for d in damage] == [(path, number * 256)]
+
+
+def test_outdated_partial_tiles_go_and_readers_of_older_sizes_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def widths() -> set[int]:
+        return {int(p.name) for p in (tmp_path / "log/tile/entries/000.p").iterdir()}
+
+    log = open_log(PosixDisk(), str(tmp_path))
+    for n in range(12):
+        log.append([b"%d" % n])
+        log.integrate()
+    assert widths() == set(range(1, 13))  # all are young
+    monkeypatch.setattr(embedded, "PARTIAL_SECONDS", -1)
+
+    log.append([b"12"])
+    log.close()
+
+    assert widths() == set(range(5, 14))
+    older = PublicLog(tmp_path / "log", KEY.verifier).snapshot().reader.of_size(3)
+    assert older.entry(2) == b"2"
+    assert older.inclusion_path(0)
+    assert fsck(tmp_path / "log", KEY.verifier).damage == ()
+
+
+def test_what_no_log_writes_is_told_from_what_it_left(tmp_path: Path) -> None:
+    log = open_log(PosixDisk(), str(tmp_path))
+    for n in range(3):
+        log.append([b"%d" % n])
+        log.integrate()
+    log.close()
+    tile = tmp_path / "log/tile/0/000.p"
+    (tmp_path / "log/notes").write_text("mine")
+    (tile / "2.new").write_bytes(b"cut off")
+    (tile / "9").write_bytes(b"beyond the checkpoint")
+    (tile / "1").write_bytes(b"x" * 32)
+
+    found = list(leftovers(tmp_path / "log", PublicLog(tmp_path / "log", KEY.verifier).snapshot()))
+
+    assert found[0] == "notes"
+    assert [one.path for one in found if isinstance(one, Damage)] == ["tile/0/000.p/1"]
+    assert len(found) == 2
+
+
+def test_a_head_store_is_read_without_making_one(tmp_path: Path) -> None:
+    with pytest.raises(DamagedError, match="head cannot be read"):
+        stored_head(tmp_path / "head")
+    assert not (tmp_path / "head").exists()
+    assert PosixDisk().age(tmp_path / "head") == 0
 
 
 def test_halfway_hashes_that_cannot_be_kept_are_done_without(tmp_path: Path) -> None:

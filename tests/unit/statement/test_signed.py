@@ -154,6 +154,7 @@ def test_an_algorithm_of_another_kind_of_key_is_refused() -> None:
         ({"LINKS": {"used": [b"x"]}}, "32-byte"),
         ({"LINKS": {1: [b"x" * 32]}}, "relation"),
         ({"MODEL": b"m"}, "32 bytes"),
+        ({"CWT_CLAIMS": {1: "i", 2: "s", b"x": 1}}, "label must be a number or text"),
     ],
 )
 def test_a_header_that_breaks_the_format_is_refused(changes: Any, message: str) -> None:

@@ -41,6 +41,7 @@ from tallystick.statement import (
 )
 from tallystick.statement.governance import IssuerKind
 from tallystick.verify import (
+    NOT_PROVEN,
     Bundle,
     OpenRow,
     Report,
@@ -219,7 +220,26 @@ def test_a_checkpoint_that_was_changed_or_is_not_trusted_proves_nothing(story: S
     assert report.verdict is Verdict.FAILED
     assert report.statements == {}
     other = log_policy(VerifierKey("elsewhere/log", 1, b"x" * 32))
-    assert "which the policy does not list" in failures(story.examine(trust=other))[0]
+    report = story.examine(trust=other)
+    assert report.verdict is Verdict.INDETERMINATE
+    assert "the policy does not name this log" in report.checks[0].detail
+    assert report.statements == {}
+
+
+def test_what_is_not_shown_is_counted_and_said(story: Story) -> None:
+    whole = story.examine().shown
+
+    def close(content: Any) -> None:
+        content["statements"][where(story, "model")]["content"] = None
+
+    closed = examine(changed(story, close), story.trust).shown
+
+    assert whole.closed == 0
+    assert str(whole).startswith(f"{whole.fields} fields shown, {whole.withheld} withheld")
+    assert closed.closed == 1
+    assert closed.fields < whole.fields
+    assert "content of 1 statement not supplied" in str(closed)
+    assert "that nothing else was said about it later" in NOT_PROVEN
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,179 @@
+"""Check what lies beside the public log: head store, journal, keys, index and vault.
+
+None of it is needed to believe a statement. It is needed to go on writing, to search, and to show
+content.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import msgspec
+
+from tallystick.errors import ConflictError, DamagedError, NotFoundError, TallystickError
+from tallystick.identity import KeyFile
+from tallystick.ledger.assembly import check_index
+from tallystick.ledger.creation import VAULT, Card, read_card
+from tallystick.ledger.home import Home
+from tallystick.ledger.index import Index, Property
+from tallystick.log import (
+    Damage,
+    PosixDisk,
+    PublicLog,
+    Snapshot,
+    WriterLock,
+    leftovers,
+    stored_head,
+)
+from tallystick.log.journal import SEGMENT_BYTES, Journal
+from tallystick.statement import (
+    SignedStatement,
+    parse_checkpoint,
+    parse_note,
+    parse_vkey,
+    verify_note,
+)
+from tallystick.vault import Vault
+
+
+@dataclass(slots=True)
+class Examination:
+    """What was found beside the public log.
+
+    Attributes:
+        damage: What is wrong.
+        notes: In words: what is not there, and what could not be checked.
+        opened: Records of the vault that opened and match what their statements commit to.
+        closed: Statements whose content is not in the vault.
+    """
+
+    damage: list[Damage] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    opened: int = 0
+    closed: int = 0
+
+
+class Examiner:
+    """Checks the parts of one ledger; give `see` to `check_statements`, then call `finish`."""
+
+    def __init__(self, home: Home, passphrase: bytes | None) -> None:
+        """Open what can be opened; without a passphrase no content is checked."""
+        self.home, self.card = home, read_card(home)
+        self.found = Examination()
+        public = home.places().public
+        self.snapshot = PublicLog(public, parse_vkey(self.card.checkpoint_key)).snapshot()
+        self._index: Index | None = None
+        self._vault: Vault | None = None
+        for one in leftovers(public, self.snapshot):
+            if isinstance(one, Damage):
+                self.found.damage.append(one)
+            else:
+                self.found.notes.append(f"{one} is no file of a log")
+        self._attempt("head, journal", self._check_head)
+        self._attempt("index", self._open_index)
+        self._attempt("api-keys.json", self._check_api_keys)
+        self._attempt("keys, vault", lambda: self._open_vault(passphrase))
+
+    def see(self, index: int, statement: SignedStatement) -> None:
+        """Check that the index finds a statement, and that its content is what it commits to."""
+        if self._index is not None and index < self._index.start:
+            wanted = [Property("id", statement.id)]
+            try:
+                if index not in self._index.find(wanted, index + 1):
+                    self._damaged("index", f"entry {index} is not found in it", index)
+            except TallystickError as error:
+                self._damaged("index", str(error), index)
+        if self._vault is not None and statement.header.hashed:
+            self._see_content(self._vault, index, statement)
+
+    def finish(self) -> Examination:
+        """Close everything; return what was found."""
+        for part in (self._index, self._vault):
+            if part is not None:
+                part.close()
+        if self.found.closed:
+            self.found.notes.append(f"the vault lacks content of {self.found.closed} statements")
+        return self.found
+
+    def _see_content(self, vault: Vault, index: int, statement: SignedStatement) -> None:
+        try:
+            if vault.get(statement.id).commitment() != statement.payload:
+                raise DamagedError("the content is not what the statement commits to")
+            self.found.opened += 1
+        except NotFoundError:
+            self.found.closed += 1
+        except TallystickError as error:
+            self._damaged("vault", f"entry {index}: {error}", index)
+
+    def _check_head(self) -> None:
+        """Check that what was signed last is public, or in the journal."""
+        try:
+            lock = WriterLock(self.home.lock)
+        except ConflictError:
+            self.found.notes.append("the ledger is open: head store and journal were not checked")
+            return
+        try:
+            _check_signed(self.home, self.card, self.snapshot)
+        finally:
+            lock.release()
+
+    def _open_index(self) -> None:
+        self._index = Index(self.home.index, bytes.fromhex(self.card.genesis), writable=False)
+        check_index(self._index, self.snapshot)
+
+    def _check_api_keys(self) -> None:
+        if self.home.api_keys.exists():
+            try:
+                msgspec.json.decode(self.home.api_keys.read_bytes(), type=dict)
+            except (ValueError, RecursionError) as error:
+                raise DamagedError(f"it is not readable: {error}") from error
+
+    def _open_vault(self, passphrase: bytes | None) -> None:
+        if not self.home.service_keys.exists():
+            self.found.notes.append(
+                "there is no service key file: nobody can write or open content"
+            )
+        elif passphrase is None:
+            self.found.notes.append("without a passphrase keys and content were not checked")
+        else:
+            keys = KeyFile(self.home.service_keys, passphrase)
+            self._vault = Vault(self.home.vault, keys.secret(VAULT), writable=False)
+            self._vault.check()
+
+    def _attempt(self, what: str, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except TallystickError as error:
+            self._damaged(what, str(error))
+        except PermissionError as error:
+            self.found.notes.append(f"{what} could not be checked: {error}")
+
+    def _damaged(self, path: str, what: str, index: int | None = None) -> None:
+        self.found.damage.append(Damage(path, what, index))
+
+
+def _check_signed(home: Home, card: Card, snapshot: Snapshot) -> None:
+    places, size = home.places(), snapshot.checkpoint.size
+    note = parse_note(stored_head(places.head) or b"")
+    verify_note(note, [parse_vkey(card.checkpoint_key)])
+    signed = parse_checkpoint(note.text)
+    if signed.size <= size and snapshot.reader.root(signed.size) != signed.root:
+        raise DamagedError(f"the head store at size {signed.size} is of another history")
+    end = _journal_end(home, size)
+    if end < signed.size:
+        raise DamagedError(
+            f"the journal ends at size {end}, but a checkpoint of size {signed.size} was signed"
+        )
+
+
+def _journal_end(home: Home, size: int) -> int:
+    """Return how far the journal reaches beyond what is public; nothing is written."""
+    folder = home.places().journal
+    for name in PosixDisk().names(folder):
+        if name.isdigit() and (folder / name).stat().st_size != SEGMENT_BYTES:
+            raise DamagedError(f"journal segment {name} does not have {SEGMENT_BYTES} bytes")
+    journal = Journal(PosixDisk(), folder, os.urandom)
+    try:
+        return max([size, *(first + count for first, count, _ in journal.replay(size))])
+    finally:
+        journal.close()
