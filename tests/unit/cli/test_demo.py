@@ -119,7 +119,7 @@ def test_the_ledger_is_whole_afterwards_and_its_passphrase_is_its_owners(
 
     assert stat.S_IMODE(passphrase.stat().st_mode) == 0o600
     assert ask(told, capsys, "fsck")[0]["damage"] == []
-    assert [path.name for path in Path(told["home"]).glob("copy-*")] == []
+    assert [path.name for path in Path(told["home"]).parent.glob("tallystick-copy-*")] == []
 
 
 def test_it_serves_the_ledger_and_other_commands_write_beside_it(
@@ -136,7 +136,7 @@ def test_it_serves_the_ledger_and_other_commands_write_beside_it(
     assert after > before
     assert not (home / "data" / "service").exists()
     assert run(["--home", str(home), "fsck"]) == 0
-    assert "every file agrees" in capsys.readouterr().err
+    assert "agrees with the signed checkpoint" in capsys.readouterr().err
 
 
 def test_it_does_not_add_to_a_ledger_that_is_there(

@@ -12,11 +12,12 @@ class Copy(LedgerReader):
 
     def __init__(self, ledger: Ledger, passphrase: bytes) -> None:
         """Copy a ledger with `tally backup`, give it the keys, and read it."""
-        root = ledger.home.root / f"copy-{secrets.token_hex(4)}"
+        # Beside the ledger: a backup never lies in what it is a copy of.
+        root = ledger.home.root.with_name(f"tallystick-copy-{secrets.token_hex(4)}")
         ledger.publish()
         backup(ledger.home, root, ledger.keys.secret("vault"))
         home = Home(root)
-        home.service_keys.parent.mkdir(parents=True)
+        home.service_keys.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ledger.home.service_keys, home.service_keys)
         rebuild_index(home)
         super().__init__(home, passphrase)

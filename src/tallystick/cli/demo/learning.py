@@ -1,6 +1,7 @@
 """Steps 2 and 3: rows are registered, poison is refused, a model learns from what verifies."""
 
 import secrets
+from contextlib import closing
 from importlib.metadata import version
 
 from tallystick.cli.demo.cases import Clinic
@@ -21,6 +22,7 @@ from tallystick.identity import SoftwareSigner, generate
 from tallystick.ledger import Query, Rows, Submission
 from tallystick.merkle import tree_root
 from tallystick.statement import Relation, SignedStatement, row_leaves
+from tallystick.vault import Vault
 
 
 def register_cases(story: Story) -> None:
@@ -127,7 +129,9 @@ def _show_changed_row(story: Story) -> None:
     with story.copy() as copy:
         batch, position = story.facts.batches[0], secrets.randbelow(100)
         forged = story.north.cases()[position].row() | {"diagnosis": "changed"}
-        copy.vault.unsafe_overwrite_row(batch, position, encode_row(forged))
+        # Readers open the vault for reading; who tampers does not keep to that.
+        with closing(Vault(copy.home.vault, story.ledger.keys.secret("vault"))) as vault:
+            vault.unsafe_overwrite_row(batch, position, encode_row(forged))
         loaded = load_rows(copy, story.facts.batches, story.trust)
     [refused] = loaded.refused
     story.stage.refused(
