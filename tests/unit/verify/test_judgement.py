@@ -285,6 +285,7 @@ def test_the_verifier_by_itself_answers_with_its_exit_code(
     assert said in "".join(capsys.readouterr())
     assert main([str(file), "--log", log.encode()]) == code
     assert main([str(tmp_path / "absent"), "--policy", policy]) == 2
+    assert main([str(file)]) == 3
 
 
 def test_a_checkpoint_says_its_three_lines() -> None:
