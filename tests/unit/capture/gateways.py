@@ -132,7 +132,13 @@ def gateway_on(house: House, upstream: str, **options: Any) -> Iterator[Kept]:
 
 def said(ledger: Ledger, house: House) -> list[Found]:
     """Return everything that the gateway of a house said, oldest first."""
-    return list(reversed(ledger.find(Query(issuer=house.gateway.did, limit=1000)).found))
+    found: list[Found] = []
+    before: int | None = ledger.snapshot.checkpoint.size
+    while before is not None:
+        page = ledger.find(Query(issuer=house.gateway.did, limit=1000, before=before))
+        found += page.found
+        before = page.next
+    return found[::-1]
 
 
 def calls(kept: Kept, count: int) -> list[tuple[bytes, bytes]]:
