@@ -107,6 +107,7 @@ def compare(folder: Path, rounds: int, seconds: float) -> dict[str, Any]:
             shutil.rmtree(folder / f"o{turn}{batch}")
         for name, (preset, adders, until) in peers.items():
             place = folder / f"t{turn}{adders}{until}"
+            place.mkdir()
             result = measure(place, preset=preset, adders=adders, until=until, seconds=seconds)  # type: ignore[arg-type]
             found.setdefault(name, []).append(result)
             shutil.rmtree(place, ignore_errors=True)
