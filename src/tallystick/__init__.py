@@ -1,1 +1,3 @@
 """The evidence ledger for AI."""
+
+__version__ = "0.1.0"

@@ -12,6 +12,7 @@ from typing import Final
 
 import click
 
+from tallystick import __version__
 from tallystick.errors import (
     EncodingError,
     InputError,
@@ -95,7 +96,7 @@ SUMMARIES: Final = {
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="tallystick", prog_name="tally")
+@click.version_option(__version__, prog_name="tally")
 @click.option(
     "--home",
     type=click.Path(),

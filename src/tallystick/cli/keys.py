@@ -10,7 +10,6 @@ from tallystick.cli.api_keys import api
 from tallystick.cli.printing import readable
 from tallystick.cli.session import Session, pass_session
 from tallystick.errors import EncodingError, InputError
-from tallystick.statement import b64
 
 if TYPE_CHECKING:
     from tallystick.identity import SoftwareSigner
@@ -175,6 +174,8 @@ def _register(session: Session, record: "KeyRecord") -> None:
 
 
 def _as_data(record: "KeyRecord") -> dict[str, Any]:
+    from tallystick.statement import b64
+
     return {
         "issuer": record.issuer,
         "kind": str(record.kind),
@@ -185,7 +186,7 @@ def _as_data(record: "KeyRecord") -> dict[str, Any]:
 
 
 def _read(file: Path) -> "KeyRecord":
-    from tallystick.statement import parse_cose_key
+    from tallystick.statement import b64, parse_cose_key
     from tallystick.statement.governance import IssuerKind, KeyRecord
 
     try:

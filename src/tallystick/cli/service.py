@@ -3,14 +3,12 @@
 import logging
 import os
 import signal
-import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 import click
 
-from tallystick.cli.keys import key_record
 from tallystick.cli.session import Session, need, pass_session
 from tallystick.errors import InputError
 
@@ -80,6 +78,8 @@ def _make_if_missing(session: Session, origin: str, *, generate: bool) -> None:
 
 def _check(settings: "Settings") -> None:
     """Refuse what could not be served, before anything is made or registered."""
+    import ssl
+
     if settings.upstream is not None:
         parts = urlsplit(settings.upstream)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
@@ -147,6 +147,7 @@ def make_gateway(ledger: "Ledger", signer: "SoftwareSigner", settings: "Settings
 
 def gateway_signer(session: Session, ledger: "Ledger") -> "SoftwareSigner":
     """Return the gateway's key; the first time make it, register it, and allow it what it says."""
+    from tallystick.cli.keys import key_record
     from tallystick.identity import generate
     from tallystick.ledger import Query
     from tallystick.statement.governance import StatementType

@@ -3,7 +3,6 @@
 import importlib
 import json
 import os
-import secrets
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -85,6 +84,8 @@ class Session:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except FileExistsError as error:
             raise InputError(f"{path} is there already") from error
+        import secrets
+
         self._passphrase = secrets.token_urlsafe(24).encode()
         with os.fdopen(descriptor, "wb") as file:
             file.write(self._passphrase + b"\n")
