@@ -14,19 +14,16 @@ may follow.
 
 import asyncio
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from tallystick.capture.answer import Answer, read_answer, read_stream
-from tallystick.capture.callers import Caller
+from tallystick.capture.call_evidence import Asked, CallEvidence
 from tallystick.capture.connection import Response
-from tallystick.capture.problems import Headers, ProblemError, outcome_lost
-from tallystick.capture.relay import Kept, Message, Receive, Send, StreamEnd, Watch
-from tallystick.capture.request import CallRequest
+from tallystick.capture.problems import ProblemError, outcome_lost
+from tallystick.capture.relay import Kept, StreamEnd, Watch
 from tallystick.capture.routes import Target
 from tallystick.capture.running import Running
-from tallystick.capture.spool import Spooled
 from tallystick.capture.upstream import (
     UPSTREAM_ERRORS,
     Trouble,
@@ -34,17 +31,7 @@ from tallystick.capture.upstream import (
     passed_headers,
     sent_headers,
 )
-from tallystick.errors import UnavailableError
-from tallystick.evidence import Intent, Outcome
-from tallystick.statement import Relation
 
-INTENT_HEADER: Final = b"x-tallystick-intent"
-OUTCOME_HEADER: Final = b"x-tallystick-outcome"
-ATTEMPT_HEADER: Final = b"x-tallystick-attempt"
-COMMENT: Final = b": tallystick-outcome %s\n\n"
-"""The comment that ends a stream; the outcome's id in hex goes in."""
-UNRECORDED: Final = b"unrecorded"
-"""Stands in place of the intent's id where a call is passed on without evidence."""
 DONE_SECONDS: Final = 1.0
 """How long an upstream may keep a stream open after it said that it is done."""
 LARGE_BYTES: Final = 256 << 10
@@ -54,29 +41,6 @@ PASSING: Final = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
 
 _EVENTS: Final = b"text/event-stream"
 _NOTHING: Final = Answer()
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What all attempts at one call have in common.
-
-    Attributes:
-        operation: OpenTelemetry's name for what is asked.
-        path: Path under the upstream's base URL.
-        scope: ASGI scope.
-        receive: ASGI receive; the body was read.
-        send: ASGI send.
-        caller: For whom.
-        request: The body, read as far as needed.
-    """
-
-    operation: str
-    path: str
-    scope: Message
-    receive: Receive
-    send: Send
-    caller: Caller
-    request: CallRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +58,8 @@ class Attempt:
     """Asks one model; used once."""
 
     __slots__ = (
-        "_asked", "_asked_ns", "_end", "_first", "_first_ns", "_kept", "_number", "_outcome",
-        "_response", "_running", "_started", "_target", "intent", "unrecorded",
+        "_asked", "_asked_ns", "_end", "_first_ns", "_kept", "_response", "_running", "_started",
+        "_target", "evidence",
     )  # fmt: skip
 
     def __init__(
@@ -104,7 +68,7 @@ class Attempt:
         asked: Asked,
         target: Target | None,
         number: int = 1,
-        first: "Attempt | None" = None,
+        first: CallEvidence | None = None,
     ) -> None:
         """Prepare to ask.
 
@@ -113,63 +77,18 @@ class Attempt:
             asked: The call.
             target: Whom to ask; None where nobody answers for that model.
             number: Counts the attempts at the call, from 1.
-            first: The first of them, where this is a later one.
+            first: Evidence of the first of them, where this is a later one.
 
         Attributes:
-            intent: Its intent, once it was said.
-            unrecorded: It goes on without evidence.
+            evidence: What is said about it.
         """
         self._running, self._asked, self._target = running, asked, target
-        self._number, self._first = number, first
+        self.evidence = CallEvidence(running, asked, target, number, first)
         self._asked_ns, self._first_ns = time.monotonic_ns(), 0
         self._kept = Kept(running.settings.answer_bytes_max)
-        self.intent: Spooled | None = None
-        self._outcome: Spooled | None = None
         self._response: Response | None = None
         self._end: StreamEnd | None = None
-        self._started = self.unrecorded = False
-
-    # --- the intent
-
-    async def intend(self) -> str | None:
-        """Make the intent durable; return why it is not."""
-        why = self._running.why_not_recorded()
-        if why is not None:
-            return why
-        self.intent = self._say_intent()
-        try:
-            await self._running.recorder.writer.durable(self.intent)
-        except UnavailableError as error:
-            return str(error)
-        return None
-
-    def _say_intent(self) -> Spooled:
-        running, asked, target = self._running, self._asked, self._target
-        running.served += 1
-        running.recorder.beat()
-        request = asked.request
-        record = Intent(
-            operation=asked.operation,
-            request=request.body,
-            model=request.model,
-            parameters=request.parameters,
-            upstream="" if target is None else target.upstream.base + asked.path,
-            sent_model=None if target is None else target.model,
-            attempt=self._number if self._number > 1 else None,
-            started_ms=time.time_ns() // 1_000_000,
-        )
-        return running.recorder.say(
-            record,
-            links=self._links(),
-            assurance=asked.caller.assurance,
-            model=running.models.resolve(record.sent_model or request.model),
-        )
-
-    def _links(self) -> Mapping[str, tuple[bytes, ...]]:
-        links, first = self._asked.caller.links, self._first
-        if first is None or first.intent is None:
-            return links
-        return {**links, Relation.DERIVED_FROM: (first.intent.statement.id,)}
+        self._started = False
 
     # --- the call
 
@@ -262,7 +181,7 @@ class Attempt:
         if not (last or self._started) and self._status in PASSING and self._response is not None:
             return Again(self._response.header(b"retry-after"))
         if self._end is not None:
-            await self._end_stream((self._end.held or b"") + self._comment())
+            await self._end_stream((self._end.held or b"") + self.evidence.comment())
         elif self._started:
             await self._pass(b"", last=True)
         else:
@@ -271,14 +190,15 @@ class Attempt:
 
     async def _end_stream(self, rest: bytes) -> None:
         """End a stream, or break it off where its outcome is lost."""
-        if await self._lost() is None:
+        if await self.evidence.lost() is None:
             await self._pass(rest, last=True)
 
     async def _pass_whole(self) -> None:
-        if self._running.recorder.writer.failure is not None and self.intent is not None:
-            why = await self._lost()
+        intent = self.evidence.intent
+        if self._running.recorder.writer.failure is not None and intent is not None:
+            why = await self.evidence.lost()
             if why is not None:
-                raise ProblemError(outcome_lost(self.intent.statement.id.hex(), why))
+                raise ProblemError(outcome_lost(intent.statement.id.hex(), why))
         data = self._kept.data()
         await self._start((b"content-length", str(len(data)).encode()))
         await self._pass(data, last=True)
@@ -296,8 +216,8 @@ class Attempt:
             if not last:
                 return Again()
             raise ProblemError(problem)
-        if self._end is not None and await self._lost() is None:
-            await self._pass(self._comment())
+        if self._end is not None and await self.evidence.lost() is None:
+            await self._pass(self.evidence.comment())
         # The response is left unfinished: the server breaks the connection off, as the upstream did
         return None
 
@@ -309,24 +229,15 @@ class Attempt:
         error: str | None = None,
     ) -> None:
         """Record the outcome, once; there is none without an intent."""
-        if self.intent is None or self._outcome is not None:
-            return
-        now_ns, first_ns = time.monotonic_ns(), self._first_ns
-        record = Outcome(
+        first_ns = self._first_ns
+        self.evidence.conclude(
             status=status,
             http_status=http_status,
             **self._kept.fields(),
             **answer.fields(),
             first_byte_ms=_ms(first_ns - self._asked_ns) if first_ns else None,
-            duration_ms=_ms(now_ns - self._asked_ns),
+            duration_ms=_ms(time.monotonic_ns() - self._asked_ns),
             error=error,
-        )
-        intent = self.intent.statement
-        self._outcome = self._running.recorder.say(
-            record,
-            subject=intent.header.subject,
-            links={Relation.GENERATED_BY: (intent.id,)},
-            model=self._running.models.resolve(answer.model),
         )
 
     async def _read(self) -> Answer:
@@ -354,16 +265,6 @@ class Attempt:
             return "broken", "the stream ended without saying that it is done"
         return "ok", None
 
-    async def _lost(self) -> str | None:
-        """Wait until the outcome is durable; return why it is not, where that matters."""
-        if self._outcome is None or self._running.settings.fail_open:
-            return None
-        try:
-            await self._running.recorder.writer.durable(self._outcome)
-        except UnavailableError as error:
-            return str(error)
-        return None
-
     # --- to the caller
 
     @property
@@ -379,7 +280,7 @@ class Attempt:
         """Pass on status and headers."""
         assert self._response is not None  # noqa: S101 - there is an answer
         self._started = True
-        headers = [*passed_headers(self._response.raw_headers), *more, *self.ids()]
+        headers = [*passed_headers(self._response.raw_headers), *more, *self.evidence.ids()]
         await self._asked.send(
             {"type": "http.response.start", "status": self._response.status, "headers": headers}
         )
@@ -387,20 +288,6 @@ class Attempt:
     async def _pass(self, body: bytes, *, last: bool = False) -> None:
         """Pass bytes on; waits while the caller reads slower than the model writes."""
         await self._asked.send({"type": "http.response.body", "body": body, "more_body": not last})
-
-    def ids(self) -> Headers:
-        """Return the headers that name the evidence."""
-        if self.intent is None:
-            return [(INTENT_HEADER, UNRECORDED)] if self.unrecorded else []
-        ids = [(INTENT_HEADER, self.intent.statement.id.hex().encode())]
-        if self._outcome is not None:
-            ids.append((OUTCOME_HEADER, self._outcome.statement.id.hex().encode()))
-        if self._number > 1:
-            ids.append((ATTEMPT_HEADER, b"%d" % self._number))
-        return ids
-
-    def _comment(self) -> bytes:
-        return b"" if self._outcome is None else COMMENT % self._outcome.statement.id.hex().encode()
 
 
 def _ms(nanoseconds: int) -> float:

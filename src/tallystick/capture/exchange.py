@@ -8,10 +8,11 @@ import asyncio
 import random
 from typing import Final
 
-from tallystick.capture.attempt import Again, Asked, Attempt
+from tallystick.capture.attempt import Again, Attempt
+from tallystick.capture.call_evidence import Asked
 from tallystick.capture.callers import Caller
 from tallystick.capture.problems import Headers, Problem, ProblemError, not_durable
-from tallystick.capture.relay import Message, Receive, Send, read_body
+from tallystick.capture.relay import Message, Receive, Send, Watch, read_body
 from tallystick.capture.request import CallRequest, parse_request
 from tallystick.capture.routes import Target
 from tallystick.capture.running import Running
@@ -73,12 +74,23 @@ class Exchange:
         await self._begin(first, problem)
         again = await first.call(last=len(targets) == 1)
         for number, target in enumerate(targets[1:], 2):
-            if again is None:
+            if again is None or not await self._pause(_pause_s(number, again)):
                 return
-            await asyncio.sleep(_pause_s(number, again))
-            self._attempt = attempt = Attempt(self._running, asked, target, number, first)
+            self._attempt = attempt = Attempt(self._running, asked, target, number, first.evidence)
             await self._begin(attempt, None)
             again = await attempt.call(last=number == len(targets))
+
+    async def _pause(self, seconds: float) -> bool:
+        """Wait; tell whether the caller is still there: nobody else is asked for who went away."""
+        watch = Watch(self._receive)
+        try:
+            await asyncio.sleep(seconds)
+        except asyncio.CancelledError:
+            if not watch.gone:
+                raise
+        finally:
+            watch.end()
+        return not watch.gone
 
     async def _read_request(
         self,
@@ -104,12 +116,13 @@ class Exchange:
                 recorded.
         """
         running = self._running
-        why = await attempt.intend()
+        evidence = attempt.evidence
+        why = await evidence.intend()
         if why is not None:
             passed = problem is None and running.settings.fail_open
-            if passed or attempt.intent is None:
+            if passed or evidence.intent is None:
                 running.recorder.miss(why, passed=passed)
-            attempt.unrecorded = passed and attempt.intent is None
+            evidence.unrecorded = passed and evidence.intent is None
             problem = problem if passed else not_durable(why)
         if problem is not None:
             attempt.conclude("refused", problem.status, error=problem.message)
@@ -118,7 +131,7 @@ class Exchange:
     async def _answer(self, problem: Problem) -> None:
         """Answer with a problem."""
         body = problem.body()
-        ids: Headers = self._attempt.ids() if self._attempt is not None else []
+        ids: Headers = self._attempt.evidence.ids() if self._attempt is not None else []
         headers = [*problem.headers(), (b"content-length", str(len(body)).encode()), *ids]
         await self._send(
             {"type": "http.response.start", "status": problem.status, "headers": headers}
