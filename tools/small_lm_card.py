@@ -36,7 +36,7 @@ def held_out_figures(
     said = [t for text in held_out for t in text[1:]]
     bits = sum(_bits(network, text) for text in held_out)
     figures = {
-        "held_out_documents": len(held_out),
+        "held_out_texts": len(held_out),
         "held_out_bytes": size,
         "bits_per_byte": bits / size,
         "bits_per_byte_of_frequencies": _frequency_bits(learned, said, len(tokens)) / size,
@@ -59,19 +59,18 @@ def _bits(network: Network, text: Sequence[int]) -> float:
     return bits
 
 
-def _frequency_bits(learned: Iterable[int], said: Iterable[int], vocabulary: int) -> float:
+def _frequency_bits(learned: Sequence[int], said: Iterable[int], vocabulary: int) -> float:
     """Return what the text costs if only each token's frequency is known."""
-    counts = Counter(map(int, learned))
+    counts = Counter(learned)
     total = counts.total() + vocabulary
     return -sum(math.log2((counts[token] + 1) / total) for token in said)
 
 
-def _pair_bits(learned: Iterable[int], held_out: Sequence[Sequence[int]], vocabulary: int) -> float:
+def _pair_bits(learned: Sequence[int], held_out: Sequence[Sequence[int]], vocabulary: int) -> float:
     """Return what it costs if the frequency of each pair of tokens is known, too."""
-    stream = list(map(int, learned))
-    singles, pairs = Counter(stream), Counter(pairwise(stream))
+    singles, pairs = Counter(learned), Counter(pairwise(learned))
     followers = Counter(first for first, _ in pairs)
-    total, bits = len(stream) + vocabulary, 0.0
+    total, bits = len(learned) + vocabulary, 0.0
     for text in held_out:
         for before, token in pairwise(text):
             alone = (singles[token] + 1) / total
@@ -90,7 +89,7 @@ def write_card(
 ) -> None:
     """Write the card beside the weights."""
     learned = [d for d in documents if not d.held_out]
-    leaves = b"".join(leaf_hash(d.text.encode()) for d in learned)
+    held_out = [d for d in documents if d.held_out]
     card = {
         "name": MODEL,
         "algorithm": "decoder-only transformer, 3 layers of width 96, 8-bit weights",
@@ -102,7 +101,9 @@ def write_card(
         "commit": _commit(),
         "text": [_source(name, documents) for name in SOURCES],
         "rows": len(learned),
-        "row_root": tree_root(leaves).hex(),
+        "row_root": _root(learned),
+        "held_out_rows": len(held_out),
+        "held_out_root": _root(held_out),
         "parameters": dict(hyperparameters),
         "measured": dict(figures),
         "software": {
@@ -111,6 +112,11 @@ def write_card(
         },
     }
     CARD.write_text(json.dumps(card, indent=2) + "\n")
+
+
+def _root(documents: Sequence[Document]) -> str:
+    leaves = b"".join(leaf_hash(document.text.encode()) for document in documents)
+    return tree_root(leaves).hex()
 
 
 def _source(name: str, documents: Sequence[Document]) -> dict[str, Any]:

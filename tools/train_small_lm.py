@@ -197,12 +197,12 @@ def main() -> None:
     pairs = learn_pairs((d.text for d in learned), VOCABULARY - FIRST_PAIR)
     tokens = Tokens(pairs)
     texts = [made for document in learned for made in tokens_of(document, tokens)]
-    np.random.default_rng(SEED).shuffle(texts)  # type: ignore[arg-type]
+    np.random.default_rng(SEED).shuffle(texts)
     stream = np.array([token for text in texts for token in text], np.int32)
     print(f"{len(learned)} documents, {len(stream)} tokens", flush=True)
     weights = packed(train(stream, steps), pairs)
     held_out = [made for d in all_documents if d.held_out for made in tokens_of(d, tokens)]
-    figures = held_out_figures(weights, stream, held_out)
+    figures = held_out_figures(weights, stream.tolist(), held_out)
     print(json.dumps(figures, indent=1))
     if steps == STEPS:
         file = weights.encode()

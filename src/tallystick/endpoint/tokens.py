@@ -65,9 +65,20 @@ class Tokens:
         """Return how many tokens there are."""
         return len(self._bytes)
 
-    def encode(self, text: str) -> list[int]:
-        """Return the tokens of a text; a lone surrogate, which is no character, becomes `?`."""
-        return [token for piece in pieces(text) for token in self._encode_piece(piece)]
+    def encode(self, text: str, most: int | None = None) -> list[int]:
+        """Return the tokens of a text; a lone surrogate, which is no character, becomes `?`.
+
+        Args:
+            text: Any.
+            most: Where to stop: of a longer text a few more than so many tokens are returned, so
+                that whoever cannot take them need not wait for all.
+        """
+        tokens: list[int] = []
+        for piece in pieces(text):
+            tokens += self._encode_piece(piece)
+            if most is not None and len(tokens) > most:
+                break
+        return tokens
 
     def bytes_of(self, token: int) -> bytes:
         """Return the bytes that a token stands for; marks stand for none."""
