@@ -45,7 +45,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         show_content: Whether callers on this machine, or with an API key, get content from the
             vault (`?content=true`). Nobody else ever does.
         upstream: Base URL of the model API that the gateway under `/v1` stands before; without it
-            there is no gateway.
+            `small_lm` decides.
+        small_lm: Whether, without an upstream, the small model that ships with Tallystick answers
+            behind the gateway, in a process of its own, if NumPy is installed. Else there is no
+            gateway.
         upstream_key: Sent to the upstream for callers who have no key of their own for it.
         fail_open: Whether the gateway lets calls through that it cannot record. Recorded itself.
         require_key: Whether callers on this machine need an API key, too.
@@ -75,6 +78,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     publish_seconds: Seconds = 0.1
     show_content: bool = False
     upstream: str | None = None
+    small_lm: bool = True
     upstream_key: str | None = None
     fail_open: bool = False
     require_key: bool = False
