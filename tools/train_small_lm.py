@@ -203,13 +203,13 @@ def main() -> None:
     weights = packed(train(stream, steps), pairs)
     held_out = [made for d in all_documents if d.held_out for made in tokens_of(d, tokens)]
     figures = held_out_figures(weights, stream.tolist(), held_out)
+    file = weights.encode()
     print(json.dumps(figures, indent=1))
+    print(f"{len(file)} bytes, SHA-256 {sha256(file).hexdigest()}")
     if steps == STEPS:
-        file = weights.encode()
         WEIGHTS.parent.mkdir(exist_ok=True)
         WEIGHTS.write_bytes(file)
         write_card(file, all_documents, HYPERPARAMETERS | {"tokens": len(stream)}, figures)
-        print(f"{len(file)} bytes, SHA-256 {sha256(file).hexdigest()}")
 
 
 if __name__ == "__main__":

@@ -76,6 +76,8 @@ class _Endpoint:
         except ProblemError as error:
             problem = error.problem
             await _respond(send, problem.body(), problem.status, problem.headers())
+        except TimeoutError:
+            _log.warning("an answer broke off: its client took nothing for too long")
 
     async def _route(self, scope: Message, receive: Receive, send: Send) -> None:
         path: str = scope["path"]
@@ -165,7 +167,11 @@ async def _guarded(stream: Stream) -> Any:
 
 
 async def _send_piece(send: Send, body: bytes, *, last: bool = False) -> None:
-    """Send a part of an answer; raises TimeoutError, which ends it, where nobody takes it."""
+    """Send a part of an answer.
+
+    Raises:
+        TimeoutError: Nobody takes it. The answer ends there, and so does its connection.
+    """
     async with asyncio.timeout(SEND_SECONDS_MAX):
         await send({"type": "http.response.body", "body": body, "more_body": not last})
 

@@ -1,5 +1,6 @@
 """The endpoint, asked by the official client as its users do, and by others as they should not."""
 
+import asyncio
 import json
 import socket
 import time
@@ -292,3 +293,56 @@ def test_a_client_that_does_not_read_holds_up_nobody(url: str, client: OpenAI) -
 
         assert answer.choices[0].message.content
     eventually(lambda: TURNS.under_way == 0 or None, "the end of both")
+
+
+class Line:
+    """One request without a server, so that a test decides what is slow."""
+
+    def __init__(self, body: bytes, path: str = CHAT) -> None:
+        self.scope = {"type": "http", "method": "POST", "path": path}
+        self.body, self.sent = body, list[dict[str, Any]]()
+        self.slow_body = self.slow_send = 0.0
+
+    async def receive(self) -> dict[str, Any]:
+        if self.body:
+            await asyncio.sleep(self.slow_body)
+            part, self.body = self.body[:60], self.body[60:]
+            return {"type": "http.request", "body": part, "more_body": bool(self.body)}
+        return await asyncio.Future()
+
+    async def send(self, message: dict[str, Any]) -> None:
+        self.sent.append(message)
+        if message["type"] == "http.response.body":
+            await asyncio.sleep(self.slow_send)
+
+    def run(self) -> list[dict[str, Any]]:
+        app = endpoint_app([small_lm()])
+        asyncio.run(asyncio.wait_for(app(self.scope, self.receive, self.send), 20))
+        return self.sent
+
+
+def body_of(**members: Any) -> bytes:
+    asked = {"model": SMALL_LM, "messages": ASKED, "max_tokens": 3, **members}
+    return json.dumps(asked).encode()
+
+
+def test_a_body_may_take_so_long_and_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tallystick.endpoint.app.BODY_SECONDS_MAX", 0.5)
+    in_time, late = Line(body_of()), Line(body_of())
+    late.slow_body = 0.4
+
+    assert in_time.run()[0]["status"] == 200
+    assert late.run()[0]["status"] == 408
+
+
+def test_a_client_may_take_nothing_for_so_long_and_no_longer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tallystick.endpoint.app.SEND_SECONDS_MAX", 0.5)
+    in_time, late = Line(body_of(stream=True)), Line(body_of(stream=True))
+    in_time.slow_send, late.slow_send = 0.05, 5.0
+
+    assert in_time.run()[-1]["body"].endswith(b"data: [DONE]\n\n")
+    assert [message["type"] for message in late.run()] == [
+        "http.response.start", "http.response.body",
+    ]  # fmt: skip
