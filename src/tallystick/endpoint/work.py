@@ -1,7 +1,7 @@
 """What a served model gives: answers and vectors, made in small steps that others go between."""
 
 from dataclasses import dataclass
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from tallystick.endpoint.requests import ChatRequest
 
@@ -99,7 +99,4 @@ class Stops:
     def _begun(self, stop: str) -> int:
         """Return how much of a stop the text ends with."""
         lengths = range(min(len(stop) - 1, len(self._held)), 0, -1)
-        return next((n for n in lengths if self._held.endswith(stop[:n])), _NOTHING)
-
-
-_NOTHING: Final = 0
+        return next((n for n in lengths if self._held.endswith(stop[:n])), 0)
