@@ -162,7 +162,7 @@ _EXTRAS: Final = {
     "uvicorn": "web",
     "httptools": "web",
     "sklearn": "ai",
-    "numpy": "ai",
+    "numpy": "lm",
 }
 
 

@@ -46,7 +46,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         show_content: Whether callers on this machine, or with an API key, get content from the
             vault (`?content=true`). Nobody else ever does.
         upstream: Base URL of the model API that the gateway under `/v1` stands before; without it,
-            and without `upstreams`, there is no gateway.
+            and without `upstreams`, `small_lm` decides.
+        small_lm: Whether, without an upstream, the small model that ships with Tallystick answers
+            behind the gateway, in a process of its own, if NumPy is installed. Else there is no
+            gateway.
         upstream_key: Sent to the upstream for callers who have no key of their own for it.
         upstreams: Further model APIs, in the file only: `[[upstreams]]` with `name`, `url`,
             `key_variable` (which environment variable holds the key), `models` (patterns of names
@@ -82,6 +85,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     publish_seconds: Seconds = 0.1
     show_content: bool = False
     upstream: str | None = None
+    small_lm: bool = True
     upstream_key: str | None = None
     upstreams: tuple[UpstreamSettings, ...] = ()
     routes: tuple[RouteSettings, ...] = ()

@@ -10,20 +10,21 @@ import pytest
 
 from tallystick.cli.app import run
 from tallystick.cli.demo.cases import load_clinics
-from tallystick.cli.demo.classifier import parse_artifact, train
-from tallystick.cli.demo.endpoint import ClassifierEndpoint
+from tallystick.cli.demo.classifier import train
+from tallystick.cli.demo.endpoint import ServedClassifier
 from tallystick.cli.demo.serving import serve_model
+from tallystick.endpoint import endpoint_app
 from tests.unit.cli.running import get, post, serving
 
-NEW = ("up", "--port", "0", "--workers", "0", "--generate-passphrase")
-AGAIN = ("up", "--port", "0", "--workers", "0")
+AGAIN = ("up", "--port", "0", "--workers", "0", "--no-small-lm")
+NEW = (*AGAIN, "--generate-passphrase")
 
 
 @pytest.fixture(scope="module")
 def upstream() -> Iterator[str]:
     """A model behind an OpenAI-compatible API."""
     rows = [case.row() for case in load_clinics()[0].training]
-    model, url = serve_model(ClassifierEndpoint(parse_artifact(train(rows))))
+    model, url = serve_model(endpoint_app([ServedClassifier(train(rows))]))
     with model:
         yield url
 
@@ -141,7 +142,8 @@ def test_commands_write_through_the_service_that_has_the_ledger(
 def test_an_api_key_stands_for_an_originator_until_it_is_revoked(
     home: Path, upstream: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    body = {"model": "m", "messages": [{"role": "user", "content": "Is it benign?"}]}
+    asked = {"role": "user", "content": "Is it benign?"}
+    body = {"model": "case-classifier", "messages": [asked]}
 
     with serving(home, *NEW, "--upstream", upstream, "--require-key") as where:
         url = f"{where['gateway']}/chat/completions"
