@@ -157,9 +157,11 @@ class GatewaySettings:
 
 def _check_upstreams(settings: GatewaySettings) -> None:
     upstreams = settings.all_upstreams()
-    if not 0 < len(upstreams) <= UPSTREAMS_MAX or len(settings.routes) > ROUTES_MAX:
+    if not upstreams:
+        raise InputError("there is no upstream; give one as upstream, or in [[upstreams]]")
+    if len(upstreams) > UPSTREAMS_MAX or len(settings.routes) > ROUTES_MAX:
         raise InputError(
-            f"a gateway has 1..{UPSTREAMS_MAX} upstreams and at most {ROUTES_MAX} routes, got "
+            f"a gateway has at most {UPSTREAMS_MAX} upstreams and at most {ROUTES_MAX} routes, got "
             f"{len(upstreams)} and {len(settings.routes)}"
         )
     names = [one.name for one in upstreams]
