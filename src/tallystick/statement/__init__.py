@@ -28,6 +28,7 @@ from tallystick.statement.note import (
     verify_note,
 )
 from tallystick.statement.receipt import Receipt, parse_receipt, receipt_header, sign_receipt
+from tallystick.statement.registered import Found, Proof
 from tallystick.statement.signed import Sign, SignedStatement, parse_statement, sign_statement
 from tallystick.statement.tlog_proof import TlogProof, parse_tlog_proof
 
@@ -38,6 +39,7 @@ __all__ = [
     "Batch",
     "Checkpoint",
     "Disclosure",
+    "Found",
     "Header",
     "KeyKind",
     "Label",
@@ -46,6 +48,7 @@ __all__ = [
     "NoteSigner",
     "OpenField",
     "Preimage",
+    "Proof",
     "PublicKey",
     "Receipt",
     "Relation",
