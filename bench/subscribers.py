@@ -3,11 +3,11 @@
     python -m bench.subscribers --subscribers 100 --rate 500 --seconds 30
 
 Starts the service as its users do, with 100 connections that read `GET /statements/stream` in a
-process of their own, and registers pre-signed statements one by one or in small batches at a
-steady rate from this process, all on the same cores. Every subscriber must get every statement
+process of their own, and registers pre-signed statements in small batches at a steady
+rate from this process, all on the same cores. Every subscriber must get every statement
 once and in order. The delay of a statement is from the moment when its registration was answered
-until a subscriber has read its event; `behind` says how far the load itself fell behind its
-clock. With `--stuck`, some more subscribers never read at all.
+until a subscriber has read its event; `answer_late_ms_max` says how far
+registration itself fell behind its clock. With `--stuck`, some more subscribers never read at all.
 """
 
 import argparse
@@ -35,6 +35,8 @@ from tallystick.identity import generate
 READ_BYTES = 1 << 18
 PORTION = 5
 """Statements that are registered at once."""
+SENDERS = 8
+"""Connections that register."""
 SETTLE_SECONDS = 5.0
 END_SECONDS_MAX = 60.0
 _EVENT = re.compile(rb"id: (\d+)\nevent: statement\n")
@@ -95,11 +97,23 @@ async def register(
     url: str, batches: list[bytes], rate: float
 ) -> tuple[list[tuple[int, float]], float]:
     """Register batches at a steady rate; return when each index was answered, and the delay."""
-    host, answered, behind = urlsplit(url), [], 0.0
-    reader, writer = await asyncio.open_connection(host.hostname, host.port, limit=READ_BYTES)
+    answered: list[tuple[int, float]] = []
     began = time.perf_counter()
-    for number, body in enumerate(batches):
-        due = began + number * PORTION / rate
+    shares = [
+        [(began + number * PORTION / rate, batches[number]) for number in numbers]
+        for numbers in (range(at, len(batches), SENDERS) for at in range(SENDERS))
+    ]
+    late = await asyncio.gather(*(_register(url, share, answered) for share in shares))
+    return sorted(answered), max(late)
+
+
+async def _register(
+    url: str, share: list[tuple[float, bytes]], answered: list[tuple[int, float]]
+) -> float:
+    """Register each batch at its time over one connection; return how late an answer was."""
+    host, late = urlsplit(url), 0.0
+    reader, writer = await asyncio.open_connection(host.hostname, host.port, limit=READ_BYTES)
+    for due, body in share:
         if (wait := due - time.perf_counter()) > 0:
             await asyncio.sleep(wait)
         writer.write(
@@ -111,9 +125,9 @@ async def register(
         results = json.loads(await reader.readexactly(length))["results"]
         now = time.perf_counter()
         answered += [(result["index"], now) for result in results]
-        behind = max(behind, now - due)
+        late = max(late, now - due)
     writer.close()
-    return answered, behind
+    return late
 
 
 def resident_bytes(process: int) -> int:
@@ -192,7 +206,7 @@ def _measure(
         "stuck": chosen.stuck,
         "statements": len(answered),
         "per_s": len(answered) / took,
-        "behind_ms_max": 1000 * behind,
+        "answer_late_ms_max": 1000 * behind,
         "service_cores": used / took,
         "reading_cores": reading_used / took,
         "memory_bytes": memory[0],

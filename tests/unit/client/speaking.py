@@ -19,7 +19,7 @@ class Speaker:
     kind: str
 
     def say(self, url: str, word: str, *args: Any, **options: Any) -> Any:
-        members = {
+        members: dict[str, Any] = {
             name: options.pop(name) for name in ("api_key", "trust", "tls") if name in options
         }
         members["patience"] = options.pop("patience", SOON)
