@@ -183,18 +183,8 @@ def _measure(
     time.sleep(SETTLE_SECONDS)  # all have subscribed
     memory, used = [resident_bytes(process)], cpu_seconds(process)
 
-    async def load() -> tuple[list[tuple[int, float]], float]:
-        writers = await stuck(url, chosen.stuck)
-        watching = asyncio.create_task(_sample(process, memory))
-        try:
-            return await register(url, measured, chosen.rate)
-        finally:
-            watching.cancel()
-            for writer in writers:
-                writer.transport.abort()
-
     began = time.perf_counter()
-    answered, behind = asyncio.run(load())
+    answered, late = asyncio.run(_load(url, process, measured, memory, chosen))
     took = time.perf_counter() - began
     used = cpu_seconds(process) - used
     told, reading_used = here.recv()
@@ -206,7 +196,7 @@ def _measure(
         "stuck": chosen.stuck,
         "statements": len(answered),
         "per_s": len(answered) / took,
-        "answer_late_ms_max": 1000 * behind,
+        "answer_late_ms_max": 1000 * late,
         "service_cores": used / took,
         "reading_cores": reading_used / took,
         "memory_bytes": memory[0],
@@ -214,6 +204,20 @@ def _measure(
         "memory_growth_first_half_bytes": memory[len(memory) // 2] - memory[0],
         "memory_growth_second_half_bytes": memory[-1] - memory[len(memory) // 2],
     }
+
+
+async def _load(
+    url: str, process: int, portions: list[bytes], memory: list[int], chosen: argparse.Namespace
+) -> tuple[list[tuple[int, float]], float]:
+    """Register at the rate that was chosen, beside those who never read."""
+    writers = await stuck(url, chosen.stuck)
+    watching = asyncio.create_task(_sample(process, memory))
+    try:
+        return await register(url, portions, chosen.rate)
+    finally:
+        watching.cancel()
+        for writer in writers:
+            writer.transport.abort()
 
 
 async def _sample(process: int, memory: list[int]) -> None:

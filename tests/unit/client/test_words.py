@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import socket
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -357,8 +358,10 @@ def test_a_path_before_ours_is_kept_and_a_closed_client_says_so(speaker: Speaker
 
 
 def test_an_absent_service_is_unavailable(speaker: Speaker) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
     with pytest.raises(UnavailableError, match="cannot be reached"):
-        speaker.say("http://127.0.0.1:1", "checkpoint", patience=ONCE)
+        speaker.say(f"http://127.0.0.1:{port}", "checkpoint", patience=ONCE)
 
 
 def test_many_tasks_share_an_async_client(place: Place) -> None:
