@@ -63,11 +63,9 @@ class Line:
 
     Attributes:
         wire: Carries the bytes.
-        used: Requests were answered on it; the service may have closed it since.
     """
 
     wire: Wire
-    used: bool = False
     _http: h11.Connection = field(
         default_factory=lambda: h11.Connection(h11.CLIENT, max_incomplete_event_size=HEAD_BYTES_MAX)
     )
@@ -97,7 +95,6 @@ class Line:
             size += len(piece)
             if size > request.answer_bytes_max:
                 raise LimitError(f"an answer has more than {request.answer_bytes_max} bytes")
-        self.used = True
         return Response(head.status, head.headers, b"".join(pieces))
 
     def open(self, request: Request, deadline: float) -> Steps[Response]:

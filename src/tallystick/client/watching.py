@@ -17,7 +17,7 @@ from tallystick.client.answers import (
 )
 from tallystick.client.conversation import Conversation
 from tallystick.client.events import Event, EventReader
-from tallystick.client.http1 import BODY_BYTES_MAX, Line, Request, Response
+from tallystick.client.http1 import Line, Request, Response
 from tallystick.client.patience import AGAIN, Retries
 from tallystick.client.problems import error_of
 from tallystick.client.questions import Filters, get
@@ -25,6 +25,7 @@ from tallystick.client.steps import Give, Pause, Steps
 from tallystick.errors import (
     EncodingError,
     InputError,
+    LimitError,
     ProofError,
     TallystickError,
     UnavailableError,
@@ -32,6 +33,8 @@ from tallystick.errors import (
 from tallystick.statement import Found
 
 EVENTS: Final = "text/event-stream"
+PROBLEM_BYTES_MAX: Final = 1 << 20
+"""An answer that is no stream."""
 
 
 class Watch:
@@ -85,7 +88,7 @@ class Watch:
             patience = self._talk.patience
             deadline = monotonic() + patience.answer_seconds_max
             head = yield from line.open(self._talk.ready(self._request()), deadline)
-            if head.status >= 300 or head.headers.get("content-type") != EVENTS:
+            if head.status >= 300 or _media(head) != EVENTS:
                 return (yield from self._refused(line, head, deadline))
             check(head)
             yield from self._read(line)
@@ -102,15 +105,13 @@ class Watch:
         body = b""
         while piece := (yield from line.piece(deadline)):
             body += piece
-            if len(body) > BODY_BYTES_MAX:
-                raise EncodingError("an answer that should be a problem has no end")
+            if len(body) > PROBLEM_BYTES_MAX:
+                raise LimitError(f"a problem has more than {PROBLEM_BYTES_MAX} bytes")
         response = Response(head.status, head.headers, body)
         if response.status in AGAIN:
             return response
         check(response)
-        raise EncodingError(
-            f"a stream must be {EVENTS}, got {head.headers.get('content-type')!r:.80}"
-        )
+        raise EncodingError(f"a stream must be {EVENTS}, got {_media(head)!r:.80}")
 
     def _read(self, line: Line) -> Steps[None]:
         reader, quiet = EventReader(), self._talk.patience.quiet_seconds_max
@@ -138,13 +139,9 @@ class Watch:
         return None  # `end`, and what later services may say
 
     def _statement(self, found: Found, last: int | None) -> Found:
-        expected = self._since if self.last is None else self.last + 1
         if last != found.index:
             raise EncodingError(f"the event with id {last} brings the statement {found.index}")
-        if expected is not None and (
-            found.index < expected or (found.index > expected and not self._fields)
-        ):
-            raise ProofError(f"statement {expected} was to come, and {found.index} came")
+        self._check_next(found.index)
         questions.check_match(self._filters, found.statement)
         self.last = found.index
         self._left = None if self._left is None else self._left - 1
@@ -152,8 +149,17 @@ class Watch:
 
     def _covered(self, last: int, size: int) -> None:
         """Move on past what was not asked for."""
-        if last >= size or (self.last is not None and last < self.last):
+        if last >= size:
             raise ProofError(f"the checkpoint of size {size} does not cover the id {last}")
-        if self.last is not None and last > self.last and not self._fields:
-            raise ProofError(f"statement {self.last + 1} was left out: the stream is at {last}")
+        self._check_next(last + 1)
         self.last = last
+
+    def _check_next(self, index: int) -> None:
+        """Accept only an index that may come next: later ones only where others are left out."""
+        expected = self._since if self.last is None else self.last + 1
+        if expected is not None and (index < expected or (index > expected and not self._fields)):
+            raise ProofError(f"statement {expected} was to come, and {index} came")
+
+
+def _media(head: Response) -> str:
+    return head.headers.get("content-type", "").partition(";")[0].strip().lower()

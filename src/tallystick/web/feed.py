@@ -9,11 +9,10 @@ nobody's pace costs memory, and nobody loses anything.
 import asyncio
 import logging
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
-from itertools import islice
 from threading import Event as Flag
 from threading import Thread
 from typing import Final
@@ -26,14 +25,15 @@ from tallystick.web.answers import encode_json
 from tallystick.web.problems import BusyError
 from tallystick.web.views import found_view
 
-PIECE: Final = 256
-"""Entries that are read, or sent, at once; as many as a bundle of the log holds."""
+PIECE: Final = 64
+"""Entries that are read at once, about as many as are sent at once; divides a bundle."""
 GATHER_SECONDS: Final = 0.04
 """How long new entries are gathered, so that many of them wake the subscribers once."""
 POLL_SECONDS: Final = 0.25
 """How often the thread looks whether the service is ending."""
-PIECES_KEPT: Final = 16
-"""Pieces of the past that are kept: those who begin at the same place share them."""
+PIECES_KEPT: Final = 64
+"""Pieces of the past that are kept: those who begin at the same place share them. In bytes of
+entries, no more than the window may have."""
 
 _log = logging.getLogger(__name__)
 
@@ -127,7 +127,9 @@ class Feed:
         """
         before = self.size - len(self._window)
         if position >= before:
-            return list(islice(self._window, position - before, position - before + PIECE))
+            # By index, because a deque is quick at its end, where most subscribers are.
+            end = min(position - before + PIECE, len(self._window))
+            return [self._window[at] for at in range(position - before, end)]
         return await self._past.read(position, before)
 
     def close(self) -> None:
@@ -159,12 +161,12 @@ class Feed:
         if start != self.size:
             return
         self._window.extend(events)
-        self._window_bytes += sum(len(event.found.statement.entry) for event in events)
+        self._window_bytes += _entry_bytes(events)
         self.size, self.snapshot = start + len(events), snapshot
         while (
             len(self._window) > limits.FEED_EVENTS_MAX or self._window_bytes > limits.FEED_BYTES_MAX
         ):
-            self._window_bytes -= len(self._window.popleft().found.statement.entry)
+            self._window_bytes -= _entry_bytes([self._window.popleft()])
         self._wake()
 
     def _skip(self, snapshot: Snapshot) -> None:
@@ -226,6 +228,7 @@ class _Past:
         self._ledger = ledger
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="tallystick-replay")
         self._kept: OrderedDict[int, list[FeedEvent]] = OrderedDict()
+        self._kept_bytes = 0
 
     async def read(self, position: int, end: int) -> list[FeedEvent]:
         """Return some events from `position` on and before `end`."""
@@ -244,8 +247,17 @@ class _Past:
             if behind > end:  # not whole yet: read what is asked for, and keep nothing
                 return [FeedEvent(self._ledger.at(at)) for at in range(position, end)]
             piece = [FeedEvent(self._ledger.at(at)) for at in range(first, behind)]
-            self._kept[number] = piece
-            while len(self._kept) > PIECES_KEPT:
-                self._kept.popitem(last=False)
-        self._kept.move_to_end(number)
+            self._keep(number, piece)
+        else:
+            self._kept.move_to_end(number)
         return piece[skipped:]
+
+    def _keep(self, number: int, piece: list[FeedEvent]) -> None:
+        self._kept[number] = piece
+        self._kept_bytes += _entry_bytes(piece)
+        while len(self._kept) > PIECES_KEPT or self._kept_bytes > limits.FEED_BYTES_MAX:
+            self._kept_bytes -= _entry_bytes(self._kept.popitem(last=False)[1])
+
+
+def _entry_bytes(events: Iterable[FeedEvent]) -> int:
+    return sum(len(event.found.statement.entry) for event in events)

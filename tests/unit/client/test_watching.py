@@ -169,6 +169,7 @@ COVERS_5 = f'{{"size":5,"checkpoint":"{NOTE}"}}'
         (event("statement", "\udcff".encode("utf-8", "surrogatepass").decode("latin-1")),
          EncodingError),
         (event("checkpoint", COVERS_5, 5), ProofError),
+        (event("checkpoint", COVERS_5, 3), ProofError),  # 0 to 3 were left out
         (said(0) + event("checkpoint", COVERS_5, 4), ProofError),  # 1 was left out
         (event("checkpoint", '{"size":5,"checkpoint":"nonsense"}'), EncodingError),
         (event("statement", "{}", "-1"), EncodingError),

@@ -108,11 +108,13 @@ def test_an_event_is_what_a_search_finds_and_the_entry_where_it_is_asked_for(pla
     assert parse_statement(b64.decode_url(whole.data["entry"], "entry")) == statement
 
 
-@pytest.mark.parametrize("window", [1, 7, 100])
+@pytest.mark.parametrize(
+    ("limit", "most"), [("EVENTS", 1), ("EVENTS", 7), ("EVENTS", 100), ("BYTES", 3000)]
+)
 def test_the_past_and_the_present_meet_without_gap_or_duplicate(
-    tmp_path: Path, window: int, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, limit: str, most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limits, "FEED_EVENTS_MAX", window)
+    monkeypatch.setattr(limits, f"FEED_{limit}_MAX", most)
     clinic = Issuer()
     with served(tmp_path, clinic) as client:
         client.ledger.register(submissions(*many(clinic, 300)))
