@@ -8,6 +8,7 @@ import pytest
 
 import tallystick
 from tallystick.client import Patience
+from tallystick.client import answers as client_answers
 from tallystick.client.http1 import Response
 from tallystick.client.patience import PAUSE_SECONDS_MAX, Retries, retry_after
 from tallystick.errors import (
@@ -22,6 +23,7 @@ from tallystick.errors import (
     UnavailableError,
     VersionError,
 )
+from tallystick.web import answers as web_answers
 from tests.ledgers import Issuer, many
 from tests.unit.client.answering import answering, http, problem
 from tests.unit.client.proxy import proxied
@@ -178,6 +180,11 @@ def test_what_is_no_service_of_ours_is_refused(speaker: Speaker) -> None:
         speaker.say(server.url, "checkpoint")
     with answering(away) as server, pytest.raises(EncodingError, match="leads away"):
         speaker.say(server.url, "checkpoint")
+
+
+def test_client_and_service_of_one_release_speak_one_version() -> None:
+    assert web_answers.API_VERSION == client_answers.API_VERSION
+    assert web_answers.API[0].decode() == client_answers.API
 
 
 def test_a_client_of_another_version_is_refused_by_the_service(
