@@ -163,7 +163,7 @@ _EXTRAS: Final = {
     "httptools": "web",
     "h11": "client",
     "sklearn": "ai",
-    "numpy": "ai",
+    "numpy": "lm",
 }
 
 

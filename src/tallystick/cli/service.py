@@ -3,9 +3,10 @@
 import logging
 import os
 import signal
+from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
 import click
 
@@ -13,7 +14,7 @@ from tallystick.cli.session import Session, need, pass_session
 from tallystick.errors import InputError
 
 if TYPE_CHECKING:
-    from tallystick.capture import Gateway
+    from tallystick.capture import Gateway, GatewaySettings
     from tallystick.identity import SoftwareSigner
     from tallystick.ledger import Ledger
     from tallystick.web import Settings
@@ -24,6 +25,11 @@ GATEWAY: Final = "gateway"
 
 @click.command()
 @click.option("--upstream", metavar="URL", help="Model API behind the gateway, up to its /v1.")
+@click.option(
+    "--small-lm/--no-small-lm",
+    default=None,
+    help="Without --upstream, let a small model that ships with it answer [yes].",
+)
 @click.option("--host", help="Address to listen on [127.0.0.1].")
 @click.option("--port", type=int, help="Port to listen on [8471]; 0 takes a free one.")
 @click.option("--workers", type=int, help="Processes that check signatures [one per core].")
@@ -51,8 +57,9 @@ GATEWAY: Final = "gateway"
 )
 @pass_session
 def up(session: Session, /, origin: str, *, generate_passphrase: bool, **flags: Any) -> None:
-    """Serve a ledger, and with --upstream a gateway for AI calls. Makes the ledger if need be.
+    """Serve a ledger, and a gateway for AI calls before --upstream. Makes the ledger if need be.
 
+    Without an upstream a small, weak model that ships with Tallystick answers, if NumPy is there.
     Settings come from tallystick.toml in the ledger's folder, then TALLYSTICK_* variables, then
     options. The upstream's own key is never an option: set TALLYSTICK_UPSTREAM_KEY.
     """
@@ -80,13 +87,8 @@ def _check(settings: "Settings") -> None:
     """Refuse what could not be served, before anything is made or registered."""
     import ssl
 
-    if settings.upstream is not None:
-        parts = urlsplit(settings.upstream)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise InputError(
-                f"the upstream is a URL such as https://api.openai.com/v1, got "
-                f"{settings.upstream[:80]!r}"
-            )
+    if settings.has_gateway or settings.routes:
+        _check_upstreams(settings)
     if settings.tls_certificate is not None and settings.tls_key is not None:
         try:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -98,30 +100,36 @@ def _check(settings: "Settings") -> None:
             ) from error
 
 
+def _check_upstreams(settings: "Settings") -> None:
+    from dataclasses import replace
+
+    from tallystick.cli.small_model import small_model_asked
+
+    chosen = gateway_settings(settings)
+    if small_model_asked(settings):  # its address is known once it runs
+        chosen = replace(chosen, upstream="http://127.0.0.1/v1")
+    chosen.check()
+
+
 def _serve(session: Session, settings: "Settings") -> None:
     from tallystick.capture import ApiKeys, gateway_app
     from tallystick.cli.remote import announced
     from tallystick.web.server import open_ledger, serve
 
     passphrase = session.passphrase()
-    signer = None
-    ledger = open_ledger(session.home, passphrase, settings)
-    try:
-        if settings.upstream is not None:
-            signer = gateway_signer(session, ledger)
+    with ExitStack() as opened:
+        ledger = open_ledger(session.home, passphrase, settings)
+        opened.callback(ledger.close)
+        settings, gateway = _gateway(session, ledger, settings, opened)
         keys = ApiKeys(session.home.api_keys, ledger.api_secret)
-        gateway = make_gateway(ledger, signer, settings) if signer else None
-    except BaseException:
-        ledger.close()
-        raise
 
-    def listening(url: str) -> None:
-        announce(url)
-        _say(session, ledger, settings, url)
+        def listening(url: str) -> None:
+            announce(url)
+            _say(session, ledger, settings, url)
 
-    # A terminal that closes ends the service as Ctrl-C does.
-    signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
-    with announced(session.home) as announce:
+        # A terminal that closes ends the service as Ctrl-C does.
+        signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+        announce = opened.enter_context(announced(session.home))
         serve(
             ledger,
             settings,
@@ -131,18 +139,52 @@ def _serve(session: Session, settings: "Settings") -> None:
         )
 
 
-def make_gateway(ledger: "Ledger", signer: "SoftwareSigner", settings: "Settings") -> "Gateway":
-    """Return the gateway that the settings ask for; they name an upstream."""
-    from tallystick.capture import Gateway, GatewaySettings
+def _gateway(
+    session: Session, ledger: "Ledger", settings: "Settings", opened: ExitStack
+) -> "tuple[Settings, Gateway | None]":
+    """Return the gateway, and settings that name what stands behind it; None without that."""
+    from tallystick.cli.small_model import small_model_wanted, start_small_model
 
-    assert settings.upstream is not None  # noqa: S101 - whoever calls has looked
-    chosen = GatewaySettings(
+    models: dict[str, bytes] = {}
+    if small_model_wanted(session, settings):
+        settings, models = start_small_model(session, ledger, settings, opened)
+    if not settings.has_gateway:
+        return settings, None
+    return settings, make_gateway(ledger, gateway_signer(session, ledger), settings, models)
+
+
+def make_gateway(
+    ledger: "Ledger",
+    signer: "SoftwareSigner",
+    settings: "Settings",
+    models: Mapping[str, bytes] | None = None,
+) -> "Gateway":
+    """Return the gateway that the settings ask for; they name an upstream.
+
+    Args:
+        ledger: Open for writing.
+        signer: The gateway's key.
+        settings: Name the upstream.
+        models: Digests of models by name, where they are known here.
+    """
+    from tallystick.capture import Gateway
+
+    return Gateway(ledger, signer, gateway_settings(settings), models=models)
+
+
+def gateway_settings(settings: "Settings") -> "GatewaySettings":
+    """Return what of the service's settings is the gateway's."""
+    from tallystick.capture import GatewaySettings
+
+    return GatewaySettings(
         upstream=settings.upstream,
         upstream_key=settings.upstream_key,
+        upstreams=settings.upstreams,
+        routes=settings.routes,
+        environ=os.environ,
         fail_open=settings.fail_open,
         require_key=settings.require_key,
     )
-    return Gateway(ledger, signer, chosen)
 
 
 def gateway_signer(session: Session, ledger: "Ledger") -> "SoftwareSigner":
@@ -175,10 +217,12 @@ def _allow_gateway(ledger: "Ledger", did: str) -> None:
 
 def _say(session: Session, ledger: "Ledger", settings: "Settings", url: str) -> None:
     """Say where the service is; whoever reads standard output waits for this line."""
-    gateway = f"{url}/v1" if settings.upstream else None
+    gateway = f"{url}/v1" if settings.has_gateway else None
     if not ledger.state.policy.rules:
         session.say("nobody may register anything: see `tally keys create`, `tally policy allow`")
     session.say(f"serving {ledger.card.origin} from {session.home.root}; Ctrl-C ends it")
     if gateway:
-        session.say(f"gateway to {settings.upstream}: OpenAI clients use base_url={gateway}")
+        names = [one.name for one in settings.upstreams]
+        where = ", ".join([*names, *([settings.upstream] if settings.upstream else [])])
+        session.say(f"gateway to {where}: OpenAI clients use base_url={gateway}")
     session.give({"url": url, "gateway": gateway, "home": str(session.home.root)}, url)

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
+from tallystick.capture.settings import RouteSettings, UpstreamSettings
 from tallystick.errors import EncodingError, InputError
 from tallystick.web import limits
 
@@ -44,9 +45,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         publish_seconds: How long entries wait, at most, until everybody can read them.
         show_content: Whether callers on this machine, or with an API key, get content from the
             vault (`?content=true`). Nobody else ever does.
-        upstream: Base URL of the model API that the gateway under `/v1` stands before; without it
-            there is no gateway.
+        upstream: Base URL of the model API that the gateway under `/v1` stands before; without it,
+            and without `upstreams`, `small_lm` decides.
+        small_lm: Whether, without an upstream, the small model that ships with Tallystick answers
+            behind the gateway, in a process of its own, if NumPy is installed. Else there is no
+            gateway.
         upstream_key: Sent to the upstream for callers who have no key of their own for it.
+        upstreams: Further model APIs, in the file only: `[[upstreams]]` with `name`, `url`,
+            `key_variable` (which environment variable holds the key), `models` (patterns of names
+            that it answers for), `caller_keys` (whether it may see tokens that callers bring) and
+            `idle_s`.
+        routes: Where calls for a model go, and where next if that fails, in the file only:
+            `[[routes]]` with `model`, `to` (`UPSTREAM/MODEL`, tried in order) and `retries`.
         fail_open: Whether the gateway lets calls through that it cannot record. Recorded itself.
         require_key: Whether callers on this machine need an API key, too.
         body_bytes_max: Largest body that is read as a whole.
@@ -77,7 +87,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     publish_seconds: Seconds = 0.1
     show_content: bool = False
     upstream: str | None = None
+    small_lm: bool = True
     upstream_key: str | None = None
+    upstreams: tuple[UpstreamSettings, ...] = ()
+    routes: tuple[RouteSettings, ...] = ()
     fail_open: bool = False
     require_key: bool = False
     body_bytes_max: Count = limits.BODY_BYTES_MAX
@@ -93,6 +106,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     keep_alive_seconds_max: Count = limits.KEEP_ALIVE_SECONDS_MAX
     drain_seconds: Annotated[float, msgspec.Meta(ge=0)] = 0.0
     shutdown_seconds_max: Count = 30
+
+    @property
+    def has_gateway(self) -> bool:
+        """There is a model API to stand before."""
+        return self.upstream is not None or bool(self.upstreams)
 
     @property
     def loopback(self) -> bool:

@@ -10,20 +10,21 @@ import pytest
 
 from tallystick.cli.app import run
 from tallystick.cli.demo.cases import load_clinics
-from tallystick.cli.demo.classifier import parse_artifact, train
-from tallystick.cli.demo.endpoint import ClassifierEndpoint
+from tallystick.cli.demo.classifier import train
+from tallystick.cli.demo.endpoint import ServedClassifier
 from tallystick.cli.demo.serving import serve_model
+from tallystick.endpoint import endpoint_app
 from tests.unit.cli.running import get, post, serving
 
-NEW = ("up", "--port", "0", "--workers", "0", "--generate-passphrase")
-AGAIN = ("up", "--port", "0", "--workers", "0")
+AGAIN = ("up", "--port", "0", "--workers", "0", "--no-small-lm")
+NEW = (*AGAIN, "--generate-passphrase")
 
 
 @pytest.fixture(scope="module")
 def upstream() -> Iterator[str]:
     """A model behind an OpenAI-compatible API."""
     rows = [case.row() for case in load_clinics()[0].training]
-    model, url = serve_model(ClassifierEndpoint(parse_artifact(train(rows))))
+    model, url = serve_model(endpoint_app([ServedClassifier(train(rows))]))
     with model:
         yield url
 
@@ -66,6 +67,47 @@ def test_calls_through_the_gateway_are_in_the_ledger_after_it_ended(
     assert tally(home, capsys, "verify", bundle)[0]["verdict"] == "verified"
 
 
+def test_upstreams_and_routes_stand_in_the_settings_file(
+    home: Path, upstream: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAB_KEY", "sk-lab")
+    question = load_clinics()[0].held_out[0].question()
+    body = {"model": "doctor", "messages": [{"role": "user", "content": question}]}
+    home.mkdir()
+    (home / "tallystick.toml").write_text(
+        f'[[upstreams]]\nname = "lab"\nurl = "{upstream}"\nkey_variable = "LAB_KEY"\n'
+        '[[routes]]\nmodel = "doctor"\nto = ["lab/case-classifier"]\nretries = 1\n'
+    )
+
+    with serving(home, *NEW) as where:
+        answer, headers = post(f"{where['gateway']}/chat/completions", body)
+
+    assert answer["model"] == "case-classifier"
+    [shown] = tally(home, capsys, "show", headers["x-tallystick-intent"])
+    assert shown["content"]["sent_model"] == "case-classifier"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('[[routes]]\nmodel = "a"\nto = ["lab"]\n', "no upstream"),
+        ('[[upstreams]]\nname = "lab"\nurl = "http://x/v1"\nkey_variable = "UNSET_KEY"\n', "UNSET"),
+        ('[[upstreams]]\nname = "lab"\nurl = "http://x/v1"\nkye = "x"\n', "kye"),
+        ('[[upstreams]]\nname = "lab"\n', "url"),
+        ('[[upstreams]]\nname = "lab"\nurl = "http://x/v1"\nmodels = "a"\n', "models"),
+    ],
+)
+def test_wrong_upstreams_and_routes_are_said_before_anything_is_made(
+    home: Path, text: str, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home.mkdir()
+    (home / "tallystick.toml").write_text(text)
+
+    assert run(["--home", str(home), *NEW]) == 2
+    assert words in capsys.readouterr().err
+    assert not (home / "data").exists()
+
+
 def test_a_gateway_registers_its_key_once(
     home: Path, upstream: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -100,7 +142,8 @@ def test_commands_write_through_the_service_that_has_the_ledger(
 def test_an_api_key_stands_for_an_originator_until_it_is_revoked(
     home: Path, upstream: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    body = {"model": "m", "messages": [{"role": "user", "content": "Is it benign?"}]}
+    asked = {"role": "user", "content": "Is it benign?"}
+    body = {"model": "case-classifier", "messages": [asked]}
 
     with serving(home, *NEW, "--upstream", upstream, "--require-key") as where:
         url = f"{where['gateway']}/chat/completions"
