@@ -161,6 +161,7 @@ _EXTRAS: Final = {
     "starlette": "web",
     "uvicorn": "web",
     "httptools": "web",
+    "h11": "client",
     "sklearn": "ai",
     "numpy": "lm",
 }

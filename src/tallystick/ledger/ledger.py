@@ -25,12 +25,13 @@ from tallystick.ledger.home import Home
 from tallystick.ledger.index import Index
 from tallystick.ledger.operator import Clock, operator_says
 from tallystick.ledger.policy import RegistrationPolicy
-from tallystick.ledger.reading import Found, Proof, Reads
+from tallystick.ledger.reading import Reads
 from tallystick.ledger.registrar import Registrar
 from tallystick.ledger.signatures import InlineChecks, SignatureChecks
 from tallystick.ledger.state import LedgerState
 from tallystick.ledger.submission import Registered, Submission
 from tallystick.log import Snapshot, WriterLock
+from tallystick.statement import Found, Proof
 from tallystick.statement.governance import KeyRecord, StatementType
 from tallystick.vault import Vault
 
@@ -225,12 +226,13 @@ class Ledger(Reads):
 
         Ends when nothing came for `timeout_s` seconds.
         """
-        while self._wait_beyond(start, timeout_s):
+        while self.wait_beyond(start, timeout_s):
             for at in range(start, self.snapshot.checkpoint.size):
                 yield self.at(at)
                 start = at + 1
 
-    def _wait_beyond(self, size: int, timeout_s: float) -> bool:
+    def wait_beyond(self, size: int, timeout_s: float) -> bool:
+        """Wait until the log is larger than `size`; return whether it is."""
         with self._grown:
             return self._grown.wait_for(lambda: self.snapshot.checkpoint.size > size, timeout_s)
 

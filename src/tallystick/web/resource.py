@@ -5,9 +5,9 @@ import logging
 from collections.abc import Iterable
 from typing import Final, cast
 
-from tallystick.errors import DamagedError, InputError, TallystickError
+from tallystick.errors import DamagedError, InputError, TallystickError, VersionError
 from tallystick.web.access import Caller, identify
-from tallystick.web.answers import TEXT, Answer, Receive, Scope, Send, send_answer
+from tallystick.web.answers import API, API_VERSION, TEXT, Answer, Receive, Scope, Send, send_answer
 from tallystick.web.bodies import Body, DisconnectedError
 from tallystick.web.call import Call
 from tallystick.web.operations import (
@@ -78,6 +78,11 @@ class Resource:
             raise MethodError(
                 f"{operation.template} knows {', '.join(self._by_method)}, "
                 f"got {call.scope['method'][:20]}"
+            )
+        if (spoken := call.header(API[0])) not in {None, API[1].decode()}:
+            raise VersionError(
+                f"this client speaks version {spoken!r:.20} of the API, this service {API_VERSION}",
+                advice="install the release of the client that belongs to the service",
             )
         if operation.takes and call.media not in operation.takes:
             raise MediaTypeError(

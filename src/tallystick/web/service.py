@@ -6,6 +6,7 @@ from typing import Final
 from tallystick.ledger import Ledger
 from tallystick.web.access import Authorize
 from tallystick.web.bodies import Budget
+from tallystick.web.feed import Feed
 from tallystick.web.intake import Intake
 from tallystick.web.running import Running
 from tallystick.web.settings import Settings
@@ -23,6 +24,7 @@ class Service:
         settings: Never changed.
         authorize: Knows API keys; None if there are none.
         intake: Takes statements to the ledger.
+        feed: Follows the log for subscribers.
         running: Registrations that were answered with 303.
         readers: Threads for handlers that block.
         budget: Memory for bodies.
@@ -35,6 +37,7 @@ class Service:
         """Serve a ledger that stays open until after `close`."""
         self.ledger, self.settings, self.authorize = ledger, settings, authorize
         self.intake = Intake(ledger, settings.workers)
+        self.feed = Feed(ledger, settings.subscribers_max, lambda: self.closing)
         self.running = Running()
         self.readers = ThreadPoolExecutor(READERS, thread_name_prefix="tallystick-reader")
         self.budget = Budget(settings.buffered_bytes_max)
@@ -45,5 +48,6 @@ class Service:
     def close(self) -> None:
         """Let threads finish and give them back; the ledger stays open."""
         self.closing = True
+        self.feed.close()
         self.intake.close()
         self.readers.shutdown()

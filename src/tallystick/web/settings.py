@@ -64,6 +64,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         line_bytes_max: Longest line of a stream.
         buffered_bytes_max: Bodies of all requests together.
         requests_max: Most requests at the same time.
+        subscribers_max: Most streams of new statements at the same time.
+        quiet_seconds_max: Longest time in which such a stream says nothing.
         body_pause_seconds_max: Longest pause in a body.
         body_seconds_max: Longest time for a body, or for one line of a stream.
         send_seconds_max: Longest time in which a client takes nothing of its answer.
@@ -96,6 +98,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     line_bytes_max: Count = limits.LINE_BYTES_MAX
     buffered_bytes_max: Count = limits.BUFFERED_BYTES_MAX
     requests_max: Count = limits.REQUESTS_MAX
+    subscribers_max: Count = limits.SUBSCRIBERS_MAX
+    quiet_seconds_max: Seconds = limits.QUIET_SECONDS_MAX
     body_pause_seconds_max: Seconds = limits.BODY_PAUSE_SECONDS_MAX
     body_seconds_max: Seconds = limits.BODY_SECONDS_MAX
     send_seconds_max: Seconds = limits.SEND_SECONDS_MAX

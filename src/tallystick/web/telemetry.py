@@ -80,6 +80,7 @@ def _gauges(service: "Service") -> Iterator[Gauge]:
         ("index_backlog", "Entries not in the index yet.", lambda: service.ledger.index.backlog),
         ("vault_ok", "Whether the vault can be read.", lambda: service.telemetry.vault_ok),
         ("requests_running", "Requests being answered.", lambda: service.requests),
+        ("subscribers", "Streams of new statements.", lambda: service.feed.subscribers),
         ("buffered_bytes", "Bytes of bodies in memory.", lambda: service.budget.held),
     )
     for name, text, read in table:
