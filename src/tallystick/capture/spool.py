@@ -39,6 +39,7 @@ MARK_ITEMS: Final = 1024
 MARK_BYTES: Final = SEGMENT_BYTES // 2
 """Registered bytes after which it is moved in any case."""
 FORMAT: Final = 1
+MARK: Final = "registered.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +112,8 @@ class Spool:
             VersionError: A release of another format wrote it.
             EncodingError: The mark is damaged.
         """
-        self._disk, self._path = disk, folder / "registered.json"
-        self._marked = self._mark = _read_mark(disk.read(self._path), self._path)
+        self._disk, self._path = disk, folder / MARK
+        self._marked = self._mark = read_mark(folder, disk)
         self._next = self._mark.registered
         self._unmarked_bytes = 0
         self._journal = Journal(disk, folder / "journal", entropy, segment_bytes)
@@ -213,6 +214,22 @@ class Spool:
         self._disk.replace(self._path, msgspec.json.encode(mark))
         self._marked, self._unmarked_bytes = mark, 0
         self._journal.recycle(mark.registered)
+
+
+def read_mark(folder: Path, disk: Disk) -> Mark:
+    """Return how far the ledger has what lies in a spool's folder.
+
+    Raises:
+        VersionError: A release of another format wrote it.
+        EncodingError: It is damaged.
+    """
+    path = folder / MARK
+    return _read_mark(disk.read(path), path)
+
+
+def opened_by(body: bytes, number: int) -> int:
+    """Return how many more intents are without outcome because of an item: 1, 0 or -1."""
+    return _parse(body, number).opened
 
 
 def _read_mark(data: bytes | None, path: Path) -> Mark:

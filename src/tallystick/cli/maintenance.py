@@ -1,5 +1,6 @@
 """`tally fsck`, `rebuild-index`, `backup`, `restore`: what an operator does."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -91,9 +92,21 @@ def backup(session: Session, folder: Path, *, without_content: bool) -> None:
     if not without_content:
         master = KeyFile(session.home.service_keys, session.passphrase()).secret("vault")
     copied = copy(session.home, folder, master)
+    _remember(session, folder, copied.size, content=master is not None)
     session.say(f"{folder} holds {copied.size} entries, {copied.files} files were written")
     session.say(f"keep {_KEY_FILES} elsewhere; the head folder does not belong into a backup")
     session.give({"size": copied.size, "files": copied.files}, str(copied.size))
+
+
+def _remember(session: Session, folder: Path, size: int, *, content: bool) -> None:
+    """Let `tally doctor` know of the backup; the backup is good also where that fails."""
+    from tallystick.ledger.backups import BackupNote, write_backup_note
+
+    note = BackupNote(int(time.time()), str(folder.absolute()), size, content)
+    try:
+        write_backup_note(session.home, note)
+    except OSError as error:
+        session.say(f"note: the ledger's folder cannot remember this backup: {error.strerror}")
 
 
 @click.command()

@@ -144,7 +144,7 @@ class RemoteLedger:
 
     def _certificate(self) -> str | None:
         """Return the certificate that this ledger's settings name: it is believed as it is."""
-        from tallystick.web.settings import load_settings
+        from tallystick.web.sources import load_settings
 
         named = load_settings(self._home.settings, os.environ).tls_certificate
         return str(named) if named is not None and named.exists() else None

@@ -3,12 +3,12 @@
 import logging
 import os
 import signal
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 import click
 
+from tallystick.cli.options import serving_options
 from tallystick.cli.session import Session, need, pass_session
 from tallystick.errors import InputError
 
@@ -23,26 +23,7 @@ GATEWAY: Final = "gateway"
 
 
 @click.command()
-@click.option("--upstream", metavar="URL", help="Model API behind the gateway, up to its /v1.")
-@click.option("--host", help="Address to listen on [127.0.0.1].")
-@click.option("--port", type=int, help="Port to listen on [8471]; 0 takes a free one.")
-@click.option("--workers", type=int, help="Processes that check signatures [one per core].")
-@click.option(
-    "--fail-open/--fail-closed",
-    default=None,
-    help="Let AI calls through that cannot be recorded [no]. The switch is recorded.",
-)
-@click.option(
-    "--require-key/--no-require-key", default=None, help="Ask callers on this machine, too [no]."
-)
-@click.option(
-    "--show-content/--no-show-content", default=None, help="Serve content to trusted callers [no]."
-)
-@click.option("--public-url", metavar="URL", help="What clients call this service.")
-@click.option(
-    "--tls-certificate", type=click.Path(exists=True, path_type=Path), help="PEM certificate chain."
-)
-@click.option("--tls-key", type=click.Path(exists=True, path_type=Path), help="PEM private key.")
+@serving_options
 @click.option("--origin", default="localhost/main", show_default=True, help="For a new ledger.")
 @click.option(
     "--generate-passphrase",

@@ -179,10 +179,15 @@ class Session:
                 error.advice = f"the passphrase came from {self._phrase_file}"
             raise
 
+    def passphrase_file(self) -> Path | None:
+        """Return the file that a passphrase would be read from, which need not exist."""
+        beside, named = self.home.root / "passphrase", os.environ.get(PASSPHRASE_FILE)
+        return Path(named) if named else beside if beside.exists() else None
+
     def _read_passphrase(self, *, new: bool) -> bytes:
         """Read what the environment names, else what lies in the ledger's folder, else ask."""
-        beside, named = self.home.root / "passphrase", os.environ.get(PASSPHRASE_FILE)
-        file = Path(named) if named else beside if beside.exists() and not new else None
+        named = os.environ.get(PASSPHRASE_FILE)
+        file = None if new and not named else self.passphrase_file()
         if file is not None:
             self._phrase_file = file
             return _phrase_in(file)

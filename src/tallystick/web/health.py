@@ -5,6 +5,7 @@ from typing import Final
 
 import msgspec
 
+from tallystick import __version__
 from tallystick.errors import NotFoundError, TallystickError, UnavailableError
 from tallystick.ledger import Ledger
 from tallystick.ledger.admission import BACKLOG_MAX
@@ -24,11 +25,13 @@ class Health(msgspec.Struct):
         status: `alive` or `ready`.
         size: Entries that are signed.
         published: Entries that everybody can read.
+        version: Release of the service.
     """
 
     status: str
     size: int
     published: int
+    version: str = __version__
 
 
 async def alive(call: Call) -> Answer:

@@ -70,3 +70,10 @@ class Command:
 
     def json(self, *arguments: object, code: int = 0) -> Any:
         return json.loads(self(*arguments, "--json", code=code))
+
+
+def keep_passphrase(command: Command) -> None:
+    """Put the passphrase into the ledger's folder, for a service that is started beside it."""
+    path = command.home / "passphrase"
+    path.write_bytes(Path(os.environ["TALLYSTICK_PASSPHRASE_FILE"]).read_bytes())
+    path.chmod(0o600)
