@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -69,6 +69,8 @@ def _kind(hint: Any) -> str:
     if get_origin(hint) is Annotated:
         base, meta = get_args(hint)[:2]
         return _BASES[base] + _bounds(meta)
+    if get_origin(hint) is Literal:
+        return "one of " + ", ".join(f"`{value}`" for value in get_args(hint))
     if isinstance(hint, UnionType):
         hint = next(kind for kind in get_args(hint) if kind is not type(None))
     return _BASES[hint]

@@ -18,18 +18,20 @@ the spool and the vault's master key can read them.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from tallystick import tracing
 from tallystick.errors import DamagedError, EncodingError, UnavailableError, VersionError
 from tallystick.ledger import Submission
 from tallystick.log import Disk
 from tallystick.log.journal import Journal
 from tallystick.statement import Relation, SignedStatement, dcbor, parse_statement
 from tallystick.statement.governance import StatementType
+from tallystick.tracing import Trace
 from tallystick.vault import SealedContent
 
 SEGMENT_BYTES: Final = 16 << 20
@@ -50,11 +52,13 @@ class Spooled:
         number: Its place there, counted over all epochs.
         statement: Signed and numbered.
         sealed: Its content under the vault's key; None for an inline payload.
+        trace: The request that it comes from, for log lines; not kept on disk.
     """
 
     number: int
     statement: SignedStatement
     sealed: SealedContent | None
+    trace: Trace | None = field(default=None, compare=False)
 
     def encode(self) -> bytes:
         """Return the bytes in the journal; the same ones each time."""
@@ -146,7 +150,7 @@ class Spool:
 
     def take(self, statement: SignedStatement, sealed: SealedContent | None) -> Spooled:
         """Give a statement its place; it must be written before any later one is."""
-        item = Spooled(self._next, statement, sealed)
+        item = Spooled(self._next, statement, sealed, tracing.current())
         self._next += 1
         return item
 

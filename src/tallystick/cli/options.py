@@ -30,6 +30,17 @@ _OPTIONS: Final = (
         help="Serve content to trusted callers [no].",
     ),
     click.option("--public-url", metavar="URL", help="What clients call this service."),
+    click.option("--log-format", type=click.Choice(["text", "json"]), help="Log lines [text]."),
+    click.option(
+        "--log-level",
+        type=click.Choice(["debug", "info", "warning", "error"]),
+        help="The least that is logged [warning].",
+    ),
+    click.option(
+        "--access-log/--no-access-log",
+        default=None,
+        help="Log each request, never who asked [no].",
+    ),
     click.option("--tls-certificate", type=_FILE, help="PEM certificate chain."),
     click.option("--tls-key", type=_FILE, help="PEM private key."),
 )

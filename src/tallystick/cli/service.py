@@ -3,6 +3,8 @@
 import logging
 import os
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -10,13 +12,15 @@ import click
 
 from tallystick.cli.options import serving_options
 from tallystick.cli.session import Session, need, pass_session
-from tallystick.errors import InputError
+from tallystick.errors import InputError, TallystickError
 
 if TYPE_CHECKING:
     from tallystick.capture import Gateway
     from tallystick.identity import SoftwareSigner
     from tallystick.ledger import Ledger
     from tallystick.web import Settings
+
+_log = logging.getLogger(__name__)
 
 GATEWAY: Final = "gateway"
 """Name of the gateway's key, where no other is asked for."""
@@ -37,14 +41,31 @@ def up(session: Session, /, origin: str, *, generate_passphrase: bool, **flags: 
     Settings come from tallystick.toml in the ledger's folder, then TALLYSTICK_* variables, then
     options. The upstream's own key is never an option: set TALLYSTICK_UPSTREAM_KEY.
     """
+    from tallystick.cli import logs
     from tallystick.web import load_settings
 
     need("tallystick.web.server", "tallystick.capture.app")
-    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.WARNING)
     settings = load_settings(session.home.settings, os.environ, flags)
-    _check(settings)
-    _make_if_missing(session, origin, generate=generate_passphrase)
-    _serve(session, settings)
+    logs.configure(settings)
+    with _in_lines(session, settings):
+        _check(settings)
+        _make_if_missing(session, origin, generate=generate_passphrase)
+        _serve(session, settings)
+
+
+@contextmanager
+def _in_lines(session: Session, settings: "Settings") -> Iterator[None]:
+    """Where log lines are JSON, let standard error hold nothing else."""
+    if settings.log_format != "json":
+        yield
+        return
+    session.quiet = True
+    try:
+        yield
+    except TallystickError as error:
+        fields = {"code": error.code, "advice": error.advice}
+        _log.error("%s", error, extra={"fields": fields})
+        raise click.exceptions.Exit(error.exit_code) from error
 
 
 def _make_if_missing(session: Session, origin: str, *, generate: bool) -> None:
@@ -162,4 +183,5 @@ def _say(session: Session, ledger: "Ledger", settings: "Settings", url: str) -> 
     session.say(f"serving {ledger.card.origin} from {session.home.root}; Ctrl-C ends it")
     if gateway:
         session.say(f"gateway to {settings.upstream}: OpenAI clients use base_url={gateway}")
+    _log.info("serving %s at %s", ledger.card.origin, url)
     session.give({"url": url, "gateway": gateway, "home": str(session.home.root)}, url)

@@ -7,7 +7,7 @@ the environment. `tallystick.web.sources` reads them from there.
 import ipaddress
 import os
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import msgspec
 
@@ -55,6 +55,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         drain_seconds: How long the service still accepts requests, saying that it is not ready,
             after it was told to end.
         shutdown_seconds_max: How long it then waits for requests that are running.
+        log_format: `text` for people, `json` for one object per line.
+        log_level: The least that is logged.
+        access_log: Whether each request is logged: method, route, status, time. Never who asked.
         disk_free_bytes_min: With less free space where the ledger lies, the service is not ready.
     """
 
@@ -84,6 +87,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     keep_alive_seconds_max: Count = limits.KEEP_ALIVE_SECONDS_MAX
     drain_seconds: Annotated[float, msgspec.Meta(ge=0)] = 0.0
     shutdown_seconds_max: Count = 30
+    log_format: Literal["text", "json"] = "text"
+    log_level: Literal["debug", "info", "warning", "error"] = "warning"
+    access_log: bool = False
     disk_free_bytes_min: Annotated[int, msgspec.Meta(ge=0)] = limits.DISK_FREE_BYTES_MIN
 
     @property

@@ -1,0 +1,118 @@
+"""Which request a piece of work belongs to: ids in the form of W3C Trace Context.
+
+    with tracing.following(header) as trace:   # the caller's trace, or a new one
+        ...                                     # log lines in here carry its ids
+
+Ids are random or the caller's, and say nothing about anybody. They stand in logs and in an
+answer's `traceresponse`, never in a statement. Threads do not inherit them: hand work over with
+`carried`.
+
+Source:
+    W3C Trace Context, sections 3.2 (`traceparent`) and, of level 2, 3.5 (`traceresponse`).
+"""
+
+import re
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar, copy_context
+from dataclasses import dataclass
+from typing import Final, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+TRACEPARENT_BYTES_MAX: Final = 512
+"""Longest field that is looked at; version 00 has 55 bytes, later ones may have more."""
+SAMPLED: Final = "01"
+
+_FIELD: Final = re.compile(
+    rb"(?P<version>[0-9a-f]{2})-(?P<trace>[0-9a-f]{32})-(?P<span>[0-9a-f]{16})-(?P<flags>[0-9a-f]{2})"
+    rb"(?P<more>-.*)?",
+    re.DOTALL,
+)
+_FORBIDDEN: Final = b"ff"
+_FIRST: Final = b"00"
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """Our part in a trace.
+
+    Attributes:
+        trace_id: 32 hex digits, the same for all who take part.
+        span_id: 16 hex digits, of our part.
+        parent_id: Of the caller's part; None where the trace begins here.
+        flags: Two hex digits, as the caller sent them.
+    """
+
+    trace_id: str
+    span_id: str
+    parent_id: str | None = None
+    flags: str = SAMPLED
+
+    def header(self) -> bytes:
+        """Return the value of `traceparent` towards others, and of `traceresponse` back."""
+        return f"00-{self.trace_id}-{self.span_id}-{self.flags}".encode()
+
+
+_current: ContextVar[Trace | None] = ContextVar("tallystick-trace", default=None)
+
+
+def current() -> Trace | None:
+    """Return the trace that this piece of work belongs to; None if to none."""
+    return _current.get()
+
+
+def continued(header: bytes | None) -> Trace:
+    """Return our part in the trace that a `traceparent` names, in a new one where it names none.
+
+    A field that breaks its grammar is as good as none: nobody is refused for it.
+    """
+    match = _FIELD.fullmatch(header.strip()) if _looked_at(header) and header else None
+    if match is None or not _valid(match):
+        return Trace(_random(16), _random(8))
+    trace, span, flags = (match[name].decode() for name in ("trace", "span", "flags"))
+    return Trace(trace, _random(8), span, flags if match["version"] == _FIRST else SAMPLED)
+
+
+@contextmanager
+def following(header: bytes | None) -> Iterator[Trace]:
+    """Do a piece of work as part of the trace that a caller's `traceparent` names."""
+    trace = continued(header)
+    with using(trace):
+        yield trace
+
+
+@contextmanager
+def using(trace: Trace | None) -> Iterator[None]:
+    """Do a piece of work as part of a trace, or of none."""
+    token = _current.set(trace)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+def carried(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Callable[[], T]:
+    """Return work that another thread can do as part of our trace."""
+    context = copy_context()
+    return lambda: context.run(work, *args, **kwargs)
+
+
+def _looked_at(header: bytes | None) -> bool:
+    return header is not None and len(header) <= TRACEPARENT_BYTES_MAX
+
+
+def _valid(match: re.Match[bytes]) -> bool:
+    """Tell whether a field means something: no forbidden version, no id of zeros only."""
+    version = match["version"]
+    known = version != _FORBIDDEN and (version != _FIRST or match["more"] is None)
+    return known and bool(match["trace"].strip(b"0")) and bool(match["span"].strip(b"0"))
+
+
+def _random(size: int) -> str:
+    """Return so many random bytes in hex, not all of them zero."""
+    while not any(data := secrets.token_bytes(size)):
+        pass  # pragma: no cover - once in 2**64
+    return data.hex()
