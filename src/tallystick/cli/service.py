@@ -130,6 +130,7 @@ def _serve(session: Session, settings: "Settings") -> None:
             gateway_app=gateway_app(gateway) if gateway else None,
             authorize=lambda token: keys.resolve(token, ledger.clock()),
             on_listening=listening,
+            gateway_status=gateway.status if gateway else None,
         )
 
 

@@ -18,7 +18,7 @@ from tallystick.web.access import Authorize
 from tallystick.web.answers import App
 from tallystick.web.app import gate
 from tallystick.web.protocol import LimitedProtocol
-from tallystick.web.service import Service
+from tallystick.web.service import AskGateway, Service
 from tallystick.web.settings import Settings
 
 BACKLOG: Final = 512
@@ -55,6 +55,7 @@ def serve(
     gateway_app: App | None = None,
     authorize: Authorize | None = None,
     on_listening: Callable[[str], None] | None = None,
+    gateway_status: AskGateway | None = None,
 ) -> None:
     """Serve a ledger until SIGTERM or SIGINT, then close it.
 
@@ -64,13 +65,21 @@ def serve(
         gateway_app: Mounted under `/v1`.
         authorize: Knows API keys.
         on_listening: Called with the service's address once it accepts connections.
+        gateway_status: Asks the gateway how it does.
 
     Raises:
         InputError: The settings would expose the service without protection.
         UnavailableError: The address is taken.
     """
     try:
-        server = Server(ledger, settings, gateway_app, authorize, on_listening)
+        server = Server(
+            ledger,
+            settings,
+            gateway_app,
+            authorize,
+            on_listening,
+            gateway_status=gateway_status,
+        )
         server.run()
     finally:
         ledger.close()
@@ -86,6 +95,8 @@ class Server(uvicorn.Server):
         gateway_app: App | None = None,
         authorize: Authorize | None = None,
         on_listening: Callable[[str], None] | None = None,
+        *,
+        gateway_status: AskGateway | None = None,
     ) -> None:
         """Take the address; connections wait until `run`.
 
@@ -95,7 +106,7 @@ class Server(uvicorn.Server):
         """
         settings.check_exposure(keys=authorize is not None)
         self._socket = _listen(settings)
-        self.service = Service(ledger, settings, authorize)
+        self.service = Service(ledger, settings, authorize, gateway_status)
         self._on_listening = on_listening
         self._end_at: float | None = None
         super().__init__(_config(gate(self.service, gateway_app), settings))
