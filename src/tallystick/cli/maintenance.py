@@ -56,7 +56,7 @@ def _look_deeper(session: Session) -> "Examination":
     from tallystick.ledger.maintenance import check_statements
 
     passphrase = session.passphrase() if session.home.service_keys.exists() else None
-    examiner = Examiner(session.home, passphrase)
+    examiner = Examiner(session.home, passphrase, session.head())
     with session.progress("Checking statements") as step:
         wrong = list(check_statements(session.home, step, seen=examiner.see))
     found = examiner.finish()

@@ -6,6 +6,7 @@ content.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import msgspec
 
@@ -46,9 +47,15 @@ class Examination:
 class Examiner:
     """Checks the parts of one ledger; give `see` to `check_statements`, then call `finish`."""
 
-    def __init__(self, home: Home, passphrase: bytes | None) -> None:
-        """Open what can be opened; without a passphrase no content is checked."""
-        self.home, self.card = home, read_card(home)
+    def __init__(self, home: Home, passphrase: bytes | None, head: Path | None = None) -> None:
+        """Open what can be opened; without a passphrase no content is checked.
+
+        Args:
+            home: The ledger.
+            passphrase: Opens its key file.
+            head: Folder of the head store, if it is not in `home`.
+        """
+        self.home, self.card, self._head = home, read_card(home), head
         self.found = Examination()
         public = home.places().public
         self.snapshot = PublicLog(public, parse_vkey(self.card.checkpoint_key)).snapshot()
@@ -103,7 +110,7 @@ class Examiner:
             self.found.notes.append("the ledger is open: head store and journal were not checked")
             return
         try:
-            check_signed(self.home, self.snapshot, signed_last(self.home, self.card))
+            check_signed(self.home, self.snapshot, signed_last(self.home, self.card, self._head))
         finally:
             lock.release()
 

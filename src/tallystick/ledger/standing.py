@@ -39,7 +39,14 @@ def signed_last(home: Home, card: Card, head: Path | None = None) -> Checkpoint:
         DamagedError: The head store is missing or not whole.
         TallystickError: It holds no checkpoint of this log.
     """
-    note = parse_note(stored_head(home.places(head).head) or b"")
+    path = home.places(head).head
+    stored = stored_head(path)
+    if stored is None:
+        raise DamagedError(
+            f"{path} is empty, it should hold the last signed checkpoint",
+            advice="put the head store back where it was, or run `tally restore`",
+        )
+    note = parse_note(stored)
     verify_note(note, [parse_vkey(card.checkpoint_key)])
     return parse_checkpoint(note.text)
 

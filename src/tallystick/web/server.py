@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import os
 import socket
 import sys
 from collections.abc import Callable
@@ -14,6 +15,7 @@ import uvicorn
 
 from tallystick.errors import UnavailableError
 from tallystick.ledger import Home, Ledger, PooledChecks
+from tallystick.web import activation
 from tallystick.web.access import Authorize
 from tallystick.web.answers import App
 from tallystick.web.app import gate
@@ -98,14 +100,17 @@ class Server(uvicorn.Server):
         *,
         gateway_status: AskGateway | None = None,
     ) -> None:
-        """Take the address; connections wait until `run`.
+        """Take the address, or the socket that a supervisor hands in; connections wait until `run`.
 
         Raises:
             InputError: The settings would expose the service without protection.
             UnavailableError: The address is taken.
         """
+        handed = activation.inherited_socket(os.environ)
+        if handed is not None:
+            settings = activation.at_address_of(handed, settings)
         settings.check_exposure(keys=authorize is not None)
-        self._socket = _listen(settings)
+        self._socket = _listen(settings) if handed is None else handed
         self.service = Service(ledger, settings, authorize, gateway_status)
         self._on_listening = on_listening
         self._end_at: float | None = None
@@ -136,8 +141,10 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and say so."""
         await super().startup(sockets)
-        if self.started and self._on_listening is not None:
-            self._on_listening(self.url)
+        if self.started:
+            activation.notify(activation.READY)
+            if self._on_listening is not None:
+                self._on_listening(self.url)
 
     async def on_tick(self, counter: int) -> bool:
         """Tell whether it is time to end."""
@@ -147,6 +154,7 @@ class Server(uvicorn.Server):
     def stop(self) -> None:
         """Say that the service is not ready any more, and end soon."""
         self.service.closing = True
+        activation.notify(activation.STOPPING)
         if self._end_at is None:
             self._end_at = monotonic() + self.service.settings.drain_seconds
 

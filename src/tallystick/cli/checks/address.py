@@ -58,7 +58,7 @@ def _taken(home: "Home", host: str, number: int, error: OSError) -> Finding:
             return ok("port", f"port {number} is this ledger's own service, process {holder}")
         return problem(
             "port", f"another program listens on {host} port {number}", "a free port",
-            "end it, or choose another `port`",
+            "end it, or choose another `port`; if it is systemd's socket for us, all is well",
         )  # fmt: skip
     words = f"cannot listen on {host} port {number}: {error.strerror or error}"
     if error.errno == errno.EACCES:
