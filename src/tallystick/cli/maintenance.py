@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from tallystick.cli.session import Session, pass_session
-from tallystick.errors import DamagedError, InputError
+from tallystick.errors import DamagedError, InputError, UnavailableError
 
 if TYPE_CHECKING:
     from tallystick.ledger.examination import Examination
@@ -91,7 +91,13 @@ def backup(session: Session, folder: Path, *, without_content: bool) -> None:
     master = None
     if not without_content:
         master = KeyFile(session.home.service_keys, session.passphrase()).secret("vault")
-    copied = copy(session.home, folder, master)
+    try:
+        copied = copy(session.home, folder, master)
+    except OSError as error:
+        raise UnavailableError(
+            f"{error.strerror or error}, while copying to {error.filename or folder}",
+            advice="what the backup held before is whole; make room, and run it again",
+        ) from error
     _remember(session, folder, copied.size, content=master is not None)
     session.say(f"{folder} holds {copied.size} entries, {copied.files} files were written")
     session.say(f"keep {_KEY_FILES} elsewhere; the head folder does not belong into a backup")

@@ -5,6 +5,7 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -105,6 +106,7 @@ def _serve(session: Session, settings: "Settings") -> None:
     from tallystick.cli.remote import announced
     from tallystick.web.server import open_ledger, serve
 
+    _warn(session, settings)
     passphrase = session.passphrase()
     signer = None
     ledger = open_ledger(session.home, passphrase, settings)
@@ -132,6 +134,21 @@ def _serve(session: Session, settings: "Settings") -> None:
             on_listening=listening,
             gateway_status=gateway.status if gateway else None,
         )
+
+
+def _warn(session: Session, settings: "Settings") -> None:
+    """Log what does not keep the service from starting, and should not stay so."""
+    from tallystick.cli.checks.certificates import certificates
+    from tallystick.cli.checks.configuration import key_rights
+    from tallystick.cli.checks.finding import State
+
+    now = datetime.now(UTC)
+    for one in (
+        *key_rights(session.home, session.passphrase_file()),
+        *certificates(settings.tls_certificate, settings.tls_key, now),
+    ):
+        if one.state is not State.OK:
+            _log.warning("%s; %s", one.seen, one.mend or f"expected {one.expected}")
 
 
 def make_gateway(ledger: "Ledger", signer: "SoftwareSigner", settings: "Settings") -> "Gateway":
