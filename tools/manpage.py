@@ -41,7 +41,7 @@ def page() -> str:
     from tallystick import __version__
     from tallystick.cli.app import COMMANDS, tally
 
-    context = click.Context(tally, info_name="tally")
+    context = click.Context(tally, info_name="tally", **tally.context_settings)
     lines = [
         f'.TH TALLY 1 "" "Tallystick {__version__}" "User Commands"',
         ".SH NAME", "tally \\- the evidence ledger for AI",

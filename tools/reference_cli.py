@@ -64,8 +64,15 @@ def _help(
 
 
 def _context(command: click.Command, above: click.Context | None, name: str) -> click.Context:
+    # With its settings, as it runs: click remembers which names of `--help` it saw first.
+    settings = command.context_settings if above is None else {}
     return click.Context(
-        command, parent=above, info_name=name, terminal_width=WIDTH, max_content_width=WIDTH
+        command,
+        parent=above,
+        info_name=name,
+        terminal_width=WIDTH,
+        max_content_width=WIDTH,
+        **settings,
     )
 
 

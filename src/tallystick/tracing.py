@@ -11,8 +11,8 @@ Source:
     W3C Trace Context, sections 3.2 (`traceparent`) and, of level 2, 3.5 (`traceresponse`).
 """
 
+import random
 import re
-import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
@@ -33,6 +33,7 @@ _FIELD: Final = re.compile(
 )
 _FORBIDDEN: Final = b"ff"
 _FIRST: Final = b"00"
+_NO_TRACE, _NO_SPAN = b"0" * 32, b"0" * 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,19 +70,25 @@ def continued(header: bytes | None) -> Trace:
 
     A field that breaks its grammar is as good as none: nobody is refused for it.
     """
-    match = _FIELD.fullmatch(header.strip()) if _looked_at(header) and header else None
+    if header is None or len(header) > TRACEPARENT_BYTES_MAX:
+        return Trace(_random(16), _random(8))
+    match = _FIELD.fullmatch(header.strip())
     if match is None or not _valid(match):
         return Trace(_random(16), _random(8))
-    trace, span, flags = (match[name].decode() for name in ("trace", "span", "flags"))
-    return Trace(trace, _random(8), span, flags if match["version"] == _FIRST else SAMPLED)
+    version, trace, span, flags, _ = match.groups()
+    kept = flags.decode() if version == _FIRST else SAMPLED
+    return Trace(trace.decode(), _random(8), span.decode(), kept)
 
 
 @contextmanager
 def following(header: bytes | None) -> Iterator[Trace]:
     """Do a piece of work as part of the trace that a caller's `traceparent` names."""
     trace = continued(header)
-    with using(trace):
+    token = _current.set(trace)
+    try:
         yield trace
+    finally:
+        _current.reset(token)
 
 
 @contextmanager
@@ -100,19 +107,18 @@ def carried(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Callable
     return lambda: context.run(work, *args, **kwargs)
 
 
-def _looked_at(header: bytes | None) -> bool:
-    return header is not None and len(header) <= TRACEPARENT_BYTES_MAX
-
-
 def _valid(match: re.Match[bytes]) -> bool:
     """Tell whether a field means something: no forbidden version, no id of zeros only."""
-    version = match["version"]
-    known = version != _FORBIDDEN and (version != _FIRST or match["more"] is None)
-    return known and bool(match["trace"].strip(b"0")) and bool(match["span"].strip(b"0"))
+    version, trace, span, _, more = match.groups()
+    known = version != _FORBIDDEN and (version != _FIRST or more is None)
+    return known and trace != _NO_TRACE and span != _NO_SPAN
 
 
 def _random(size: int) -> str:
-    """Return so many random bytes in hex, not all of them zero."""
-    while not any(data := secrets.token_bytes(size)):
-        pass  # pragma: no cover - once in 2**64
-    return data.hex()
+    """Return so many random bytes in hex, not all of them zero.
+
+    Not from the system's generator: ids are no secret, and each request would wait for two calls
+    of it.
+    """
+    bits = 8 * size
+    return f"{random.randrange(1, 1 << bits):0{2 * size}x}"  # noqa: S311 - no secret

@@ -10,6 +10,7 @@ import pytest
 
 from tallystick.capture import GatewaySettings
 from tallystick.cli.app import run
+from tallystick.cli.checks.rights import too_wide
 from tallystick.web import Settings
 from tests.certificates import certificate
 from tests.unit.cli.running import Command, keep_passphrase, serving
@@ -227,6 +228,25 @@ def test_key_files_that_others_may_read_are_told(made: Command) -> None:
     [told] = found(made)["service.key"]
 
     assert told["mend"].startswith("chmod 600 ")
+
+
+@pytest.mark.parametrize(
+    ("mode", "owner", "user", "wide"),
+    [
+        (0o600, 1000, 1000, False),
+        (0o400, 1000, 1000, False),
+        (0o640, 1000, 1000, True),
+        (0o604, 1000, 1000, True),
+        (0o640, 0, 0, True),
+        (0o440, 0, 1000, False),
+        (0o460, 0, 1000, True),
+        (0o444, 0, 1000, True),
+    ],
+)
+def test_a_group_may_read_only_what_root_hands_to_another_user(
+    mode: int, owner: int, user: int, wide: bool
+) -> None:
+    assert too_wide(mode, owner, user) is wide
 
 
 def test_a_folder_that_is_a_file_is_told(made: Command, tmp_path: Path) -> None:

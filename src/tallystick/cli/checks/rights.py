@@ -10,16 +10,18 @@ from tallystick.cli.checks.finding import Finding, ok, problem, warning
 
 OWNER_ONLY: Final = 0o600
 _OTHERS: Final = 0o077
+_GROUP_READS: Final = 0o040
 
 
 def secret_file(name: str, path: Path) -> Iterator[Finding]:
     """Check that a file exists, and that only its owner may read it."""
     try:
-        mode = stat.S_IMODE(path.stat().st_mode)
+        status = path.stat()
     except FileNotFoundError:
         yield problem(name, f"{path} does not exist", "a file that its owner alone may read")
         return
-    if mode & _OTHERS:
+    mode = stat.S_IMODE(status.st_mode)
+    if too_wide(mode, status.st_uid, os.geteuid()):
         yield problem(
             name,
             f"{path} has rights {mode:04o}: others than its owner may use it",
@@ -32,6 +34,20 @@ def secret_file(name: str, path: Path) -> Iterator[Finding]:
         )
     else:
         yield ok(name, f"{path} has rights {mode:04o}")
+
+
+def too_wide(mode: int, owner: int, user: int) -> bool:
+    """Tell whether a secret's rights let others in.
+
+    What root hands to a service of another user may be read by a group: so do systemd's
+    credentials look, and keys that root keeps for a group.
+
+    Args:
+        mode: Permission bits of the file.
+        owner: User id of its owner.
+        user: User id of the service.
+    """
+    return bool(mode & (_OTHERS & ~_GROUP_READS if owner == 0 != user else _OTHERS))
 
 
 def writable_folder(name: str, path: Path) -> Iterator[Finding]:
