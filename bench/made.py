@@ -15,10 +15,16 @@ from tallystick.errors import TallystickError
 from tallystick.identity import SoftwareSigner
 from tallystick.ledger import InlineChecks, RegistrationPolicy, Rule
 from tallystick.ledger.signatures import Examined, Keys
-from tallystick.statement import Header, KeyKind, SignedStatement, parse_statement
+from tallystick.statement import (
+    Header,
+    KeyKind,
+    SignedStatement,
+    encode_header,
+    parse_header,
+    parse_statement,
+)
 from tallystick.statement.cose import statement_id
 from tallystick.statement.governance import IssuerKind, KeyRecord
-from tallystick.statement.header import encode_header, parse_header
 
 ORIGIN = "localhost/bench"
 ISSUERS = 100

@@ -30,6 +30,8 @@ with the passphrase of its keys.
 """
 _COMPUTED = {"workers": "one per core"}
 """Defaults that depend on the machine."""
+_TABLES = {"upstreams", "routes"}
+"""Settings that only the file can hold."""
 _BASES = {int: "whole number", float: "seconds", bool: "true or false", str: "text", Path: "path"}
 
 
@@ -45,6 +47,9 @@ def settings_page() -> str:
         raise ValueError(f"docstring and members of Settings differ: {sorted(missing)}")
     parts = [_HEAD]
     for field in fields:
+        if field.name in _TABLES:
+            parts.append(f"## `{field.name}`\n\ntables · default none\n\n{texts[field.name]}\n")
+            continue
         facts = f"{_kind(hints[field.name])} · default {_default(field)}"
         variable = f"`{PREFIX}{field.name.upper()}`"
         text = texts[field.name]

@@ -31,7 +31,7 @@ venv() {
     rm -rf "${peers:?}/$1"
     "$python" -m venv "$peers/$1"
     "$peers/$1/bin/python" -m pip install --quiet --disable-pip-version-check \
-        --only-binary :all: --require-hashes -r "$2"
+        --no-deps --only-binary :all: --require-hashes -r "$2"
 }
 
 # The toolchain and its caches are removed again: the binary is all a run needs.

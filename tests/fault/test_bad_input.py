@@ -11,10 +11,9 @@ import pytest
 from tallystick.errors import EncodingError
 from tallystick.evidence import Shown, build_bundle
 from tallystick.ledger import Submission
-from tallystick.statement import SignedStatement, commit
+from tallystick.statement import SignedStatement, commit, encode_header
 from tallystick.statement.commitment import VALUE_DEPTH_MAX, commit_encoded
 from tallystick.statement.cose import encode_sign1
-from tallystick.statement.header import encode_header
 from tallystick.statement.labels import ENTRY_BYTES_MAX
 from tallystick.verify import parse_bundle
 from tests.fault.conftest import Command

@@ -24,16 +24,19 @@ from tallystick.log.layout import parse_tile_path, tile_path
 from tallystick.merkle import root_from_inclusion, verify_consistency, verify_inclusion
 from tallystick.statement import (
     Disclosure,
+    Header,
     OpenField,
     SignedStatement,
     TlogProof,
     b64,
     base58,
     dcbor,
+    encode_header,
     parse_batch,
     parse_checkpoint,
     parse_cose_key,
     parse_did_key,
+    parse_header,
     parse_note,
     parse_receipt,
     parse_statement,
@@ -52,7 +55,6 @@ from tallystick.statement.governance import (
     parse_heartbeat,
     parse_key_record,
 )
-from tallystick.statement.header import Header, encode_header, parse_header
 from tallystick.verify import Verdict, examine
 from tallystick.verify import parse_bundle as parse_evidence
 from tallystick.verify import parse_policy as parse_trust

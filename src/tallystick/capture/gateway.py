@@ -26,10 +26,10 @@ from tallystick.capture.callers import Callers
 from tallystick.capture.models import ModelNames
 from tallystick.capture.recorder import FAIL_OPEN, Recorder
 from tallystick.capture.registration import Registration
+from tallystick.capture.routes import Routes
 from tallystick.capture.running import Running
 from tallystick.capture.settings import GatewaySettings
 from tallystick.capture.spool import Spool, Spooled
-from tallystick.capture.upstream import Upstream
 from tallystick.capture.writing import SpoolWriter
 from tallystick.errors import DamagedError, UnavailableError
 from tallystick.evidence import Change, Numbering, emitter_id
@@ -82,7 +82,7 @@ class GatewayStatus:
 
 
 class Gateway:
-    """One gateway to one upstream, on one open ledger. Belongs to one event loop."""
+    """One gateway to its upstreams, on one open ledger. Belongs to one event loop."""
 
     def __init__(
         self,
@@ -97,7 +97,7 @@ class Gateway:
         Args:
             ledger: Open for writing; stays open until after `stop`.
             signer: Key of the gateway's issuer, registered there, which the registration policy
-                allows `settings.GATEWAY_TYPES`.
+                allows `GATEWAY_TYPES`.
             settings: What the operator decided.
             models: Digests of models by name, before those that the ledger has.
 
@@ -157,7 +157,7 @@ class Gateway:
             await running.recorder.writer.close(STOP_SECONDS)
         finally:
             await running.registration.close(STOP_SECONDS)
-            running.upstream.close()
+            running.routes.close()
             self._give_back()
 
     def status(self) -> GatewayStatus | None:
@@ -233,7 +233,7 @@ class Gateway:
             self.settings,
             Callers(self.keys, self.settings, ledger.clock),
             self.models,
-            Upstream(self.settings),
+            Routes(self.settings),
             Recorder(numbering, self._seal, spool, writer, ledger.clock),
             registration,
         )

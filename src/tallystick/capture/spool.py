@@ -43,6 +43,11 @@ MARK_BYTES: Final = SEGMENT_BYTES // 2
 FORMAT: Final = 1
 MARK: Final = "registered.json"
 
+# dCBOR of [FORMAT, entry, null or [wrapped, sealed]]: written for every call, so by hand.
+_ITEM_HEAD: Final = b"\x83" + dcbor.encode(FORMAT)
+_NO_CONTENT: Final = dcbor.encode(None)
+_PAIR_HEAD: Final = b"\x82"
+
 
 @dataclass(frozen=True, slots=True)
 class Spooled:
@@ -63,8 +68,12 @@ class Spooled:
     def encode(self) -> bytes:
         """Return the bytes in the journal; the same ones each time."""
         sealed = self.sealed
-        content = None if sealed is None else [sealed.wrapped, sealed.sealed]
-        return dcbor.encode([FORMAT, self.statement.entry, content])
+        parts = [_ITEM_HEAD, dcbor.bstr(self.statement.entry)]
+        if sealed is None:
+            parts.append(_NO_CONTENT)
+        else:
+            parts += (_PAIR_HEAD, dcbor.bstr(sealed.wrapped), dcbor.bstr(sealed.sealed))
+        return b"".join(parts)
 
     def submission(self) -> Submission:
         """Return what the ledger is handed; the same bytes each time."""

@@ -15,12 +15,14 @@ from tallystick.cli.reporting import give_findings
 from tallystick.cli.session import PASSPHRASE_FILE, Session, pass_session
 
 if TYPE_CHECKING:
+    from tallystick.capture.settings import RouteSettings, UpstreamSettings
     from tallystick.web.sources import Sources
 
 SET, NOT_SET = "set", "not set"
 """All that is shown of a secret."""
 _COLUMN: Final = 24
 _BUILT_IN: Final = "built in"
+_TABLES: Final = frozenset({"upstreams", "routes"})
 
 
 @click.group()
@@ -97,7 +99,18 @@ def _settings(sources: "Sources") -> Iterator[_Row]:
             value = SET if value else NOT_SET
         elif isinstance(value, str):
             value = without_credentials(value)
+        elif name in _TABLES:
+            value = [_named(one) for one in value]
         yield name, str(value) if isinstance(value, Path) else value, found.place
+
+
+def _named(table: "UpstreamSettings | RouteSettings") -> str:
+    """Return what a table is about; a key may stand in the wrong place of it."""
+    from tallystick.capture.settings import RouteSettings
+
+    if isinstance(table, RouteSettings):
+        return f"{table.model} → {', '.join(table.to)}"
+    return f"{table.name} {without_credentials(table.url)}"
 
 
 def _gateway() -> Iterator[_Row]:
@@ -107,7 +120,7 @@ def _gateway() -> Iterator[_Row]:
 
     built_in = GatewaySettings(upstream="")
     for one in fields(built_in):
-        if one.name not in Settings.__struct_fields__:
+        if one.name not in {*Settings.__struct_fields__, "environ"}:
             yield f"gateway.{one.name}", getattr(built_in, one.name), _BUILT_IN
 
 
@@ -125,4 +138,6 @@ def without_credentials(text: str) -> str:
 def _text(value: Any) -> str:
     if value is None:
         return "none"
-    return str(value).lower() if isinstance(value, bool) else short(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return short(value) if value != [] else "none"

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
 import click
 
@@ -16,7 +15,7 @@ from tallystick.cli.session import Session, need, pass_session
 from tallystick.errors import InputError, TallystickError
 
 if TYPE_CHECKING:
-    from tallystick.capture import Gateway
+    from tallystick.capture import Gateway, GatewaySettings
     from tallystick.identity import SoftwareSigner
     from tallystick.ledger import Ledger
     from tallystick.web import Settings
@@ -83,13 +82,10 @@ def _check(settings: "Settings") -> None:
     """Refuse what could not be served, before anything is made or registered."""
     import ssl
 
-    if settings.upstream is not None:
-        parts = urlsplit(settings.upstream)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise InputError(
-                f"the upstream is a URL such as https://api.openai.com/v1, got "
-                f"{settings.upstream[:80]!r}"
-            )
+    if settings.has_gateway:
+        gateway_settings(settings).check()
+    elif settings.routes:
+        raise InputError("there are routes, and no upstream that they could lead to")
     if settings.tls_certificate is not None and settings.tls_key is not None:
         try:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -111,7 +107,7 @@ def _serve(session: Session, settings: "Settings") -> None:
     signer = None
     ledger = open_ledger(session.home, passphrase, settings)
     try:
-        if settings.upstream is not None:
+        if settings.has_gateway:
             signer = gateway_signer(session, ledger)
         keys = ApiKeys(session.home.api_keys, ledger.api_secret)
         gateway = make_gateway(ledger, signer, settings) if signer else None
@@ -153,16 +149,24 @@ def _warn(session: Session, settings: "Settings") -> None:
 
 def make_gateway(ledger: "Ledger", signer: "SoftwareSigner", settings: "Settings") -> "Gateway":
     """Return the gateway that the settings ask for; they name an upstream."""
-    from tallystick.capture import Gateway, GatewaySettings
+    from tallystick.capture import Gateway
 
-    assert settings.upstream is not None  # noqa: S101 - whoever calls has looked
-    chosen = GatewaySettings(
+    return Gateway(ledger, signer, gateway_settings(settings))
+
+
+def gateway_settings(settings: "Settings") -> "GatewaySettings":
+    """Return what of the service's settings is the gateway's."""
+    from tallystick.capture import GatewaySettings
+
+    return GatewaySettings(
         upstream=settings.upstream,
         upstream_key=settings.upstream_key,
+        upstreams=settings.upstreams,
+        routes=settings.routes,
+        environ=os.environ,
         fail_open=settings.fail_open,
         require_key=settings.require_key,
     )
-    return Gateway(ledger, signer, chosen)
 
 
 def gateway_signer(session: Session, ledger: "Ledger") -> "SoftwareSigner":
@@ -195,11 +199,13 @@ def _allow_gateway(ledger: "Ledger", did: str) -> None:
 
 def _say(session: Session, ledger: "Ledger", settings: "Settings", url: str) -> None:
     """Say where the service is; whoever reads standard output waits for this line."""
-    gateway = f"{url}/v1" if settings.upstream else None
+    gateway = f"{url}/v1" if settings.has_gateway else None
     if not ledger.state.policy.rules:
         session.say("nobody may register anything: see `tally keys create`, `tally policy allow`")
     session.say(f"serving {ledger.card.origin} from {session.home.root}; Ctrl-C ends it")
     if gateway:
-        session.say(f"gateway to {settings.upstream}: OpenAI clients use base_url={gateway}")
+        names = [one.name for one in settings.upstreams]
+        where = ", ".join([*names, *([settings.upstream] if settings.upstream else [])])
+        session.say(f"gateway to {where}: OpenAI clients use base_url={gateway}")
     _log.info("serving %s at %s", ledger.card.origin, url)
     session.give({"url": url, "gateway": gateway, "home": str(session.home.root)}, url)

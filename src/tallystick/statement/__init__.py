@@ -13,7 +13,8 @@ from tallystick.statement.commitment import (
     commit,
     verify_disclosure,
 )
-from tallystick.statement.header import Header, Sequence, encode_header, parse_header
+from tallystick.statement.header import Header, Sequence, parse_header
+from tallystick.statement.header_encoding import encode_header
 from tallystick.statement.keys import KeyKind, PublicKey, parse_cose_key, parse_did_key
 from tallystick.statement.labels import ENTRY_BYTES_MAX, Alg, Assurance, Label, Relation
 from tallystick.statement.note import (

@@ -133,9 +133,8 @@ def commit_encoded(values: Mapping[str, Any], entropy: Entropy) -> Committed:
     for name, name_cbor in _in_order(tuple(values)):
         at += SALT_BYTES
         salt, value = salts[at : at + SALT_BYTES], dcbor.encode(values[name], VALUE_DEPTH_MAX)
-        digest = sha256(_FIELD_HEAD + salt + name_cbor)
-        digest.update(value)
-        digests += (name_cbor, _BSTR_32, digest.digest())
+        digest = sha256(b"".join((_FIELD_HEAD, salt, name_cbor, value))).digest()
+        digests += (name_cbor, _BSTR_32, digest)
         plain += (name_cbor, _PAIR_HEAD, salt, value)
     digests[0] += (head := _map_head(len(values)))
     plain[0] += head

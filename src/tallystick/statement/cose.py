@@ -105,6 +105,16 @@ def _split_bytes(data: bytes, at: int) -> tuple[bytes, int]:
     return data[first:end], end
 
 
+def encode_registered(protected: bytes, payload: bytes, signature: bytes) -> bytes:
+    """Encode a COSE_Sign1 in the one form in which entries are registered."""
+    return b"".join(
+        (
+            _BEGIN, bstr_head(len(protected)), protected, _EMPTY_MAP,
+            bstr_head(len(payload)), payload, bstr_head(len(signature)), signature,
+        )
+    )  # fmt: skip
+
+
 def encode_sign1(
     protected: bytes, unprotected: dict[Any, Any], payload: bytes | None, signature: bytes
 ) -> bytes:

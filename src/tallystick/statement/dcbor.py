@@ -62,8 +62,14 @@ def encode(value: object, depth: int = DEPTH_MAX) -> bytes:
         EncodingError: The value has no plain CBOR form, is nested deeper than `depth`, or a map
             mixes text keys with others.
     """
+    if type(value) is bytes:  # most of what is long: no second walk over it
+        return bstr(value)
     _check(value, depth)
     try:
+        if type(value) is str:
+            return tstr(value)
+        if type(value) is int and value >= 0:
+            return head(0, value)
         return cbor2.dumps(value, canonical=True)
     except (cbor2.CBORError, TypeError, ValueError) as error:
         raise EncodingError(f"value has no deterministic CBOR form: {error}") from error
@@ -114,15 +120,37 @@ def decode_deterministic(data: bytes, what: str) -> Any:
     return value
 
 
+def head(major: int, value: int) -> bytes:
+    """Return the shortest CBOR head of a major type (0 to 7) with a value of up to 64 bits."""
+    if value < 24:
+        return bytes((major << 5 | value,))
+    if value < 2**8:
+        return bytes((major << 5 | 24, value))
+    if value < 2**16:
+        return bytes((major << 5 | 25,)) + value.to_bytes(2)
+    if value < 2**32:
+        return bytes((major << 5 | 26,)) + value.to_bytes(4)
+    return bytes((major << 5 | 27,)) + value.to_bytes(8)
+
+
 def bstr_head(length: int) -> bytes:
     """Return the CBOR head of a byte string of that many bytes."""
-    if length < 24:
-        return bytes((0x40 | length,))
-    if length < 2**8:
-        return b"\x58" + length.to_bytes(1)
-    if length < 2**16:
-        return b"\x59" + length.to_bytes(2)
-    return b"\x5a" + length.to_bytes(4)
+    return head(2, length)
+
+
+def bstr(data: bytes) -> bytes:
+    """Encode a byte string."""
+    return head(2, len(data)) + data
+
+
+def tstr(text: str) -> bytes:
+    """Encode a text string.
+
+    Raises:
+        UnicodeEncodeError: It holds half a surrogate pair.
+    """
+    data = text.encode()
+    return head(3, len(data)) + data
 
 
 def _check(value: object, room: int) -> None:

@@ -11,12 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import cbor2
-
 from tallystick.errors import EncodingError
 from tallystick.statement import dcbor
 from tallystick.statement.labels import (
-    FIELDS_MEDIA_TYPE,
     SHA_256,
     Alg,
     Claim,
@@ -127,40 +124,6 @@ class Header:
     assurance: str | None = None
 
 
-def header_members(header: Header) -> dict[int, Any]:
-    """Return the members of a header of ours, in deterministic order."""
-    claims: dict[int, Any] = {_ISS: header.issuer, _SUB: header.subject}
-    if header.issued_at is not None:
-        claims[_IAT] = header.issued_at
-    place = header.sequence
-    # The members stand in deterministic order (shorter encodings first, then bytewise), so that
-    # nothing needs to be sorted here: this is on the path of every statement.
-    members: dict[int, Any] = {
-        _ALG: int(header.algorithm),
-        _CONTENT_TYPE: None if header.hashed else header.content_type,
-        _KID: header.key_id,
-        _CWT_CLAIMS: claims,
-        _TYP: header.typ or (media_type(header.type) if header.type else None),
-        _PAYLOAD_HASH_ALG: SHA_256 if header.hashed else None,
-        _PREIMAGE_CONTENT_TYPE: _preimage_type(header),
-        _PAYLOAD_LOCATION: header.location,
-        _TYPE: None if header.type is None else str(header.type),
-        _EMITTER: place.emitter if place else None,
-        _EPOCH: place.epoch if place else None,
-        _SEQ: place.seq if place else None,
-        _PREV: place.prev if place else None,
-        _LINKS: _sorted_links(header.links),
-        _MODEL: header.model,
-        _ASSURANCE: None if header.assurance is None else str(header.assurance),
-    }
-    return {label: value for label, value in members.items() if value is not None}
-
-
-def encode_header(header: Header) -> bytes:
-    """Encode a header of ours deterministically."""
-    return cbor2.dumps(header_members(header))
-
-
 def parse_header(protected: bytes) -> Header:
     """Parse a protected header.
 
@@ -236,15 +199,6 @@ def _algorithm(members: dict[Any, Any]) -> int:
         names = ", ".join(f"{alg.value}" for alg in Alg)
         raise EncodingError(f"signature algorithm must be one of {names}, got {algorithm}")
     return algorithm
-
-
-def _preimage_type(header: Header) -> str | None:
-    return (header.content_type or FIELDS_MEDIA_TYPE) if header.hashed else None
-
-
-def _sorted_links(links: Mapping[str, tuple[bytes, ...]]) -> dict[str, list[bytes]] | None:
-    names = sorted((str(name) for name in links), key=lambda name: (len(name.encode()), name))
-    return {name: list(links[name]) for name in names} or None
 
 
 def _media(value: object) -> str | None:

@@ -15,13 +15,14 @@ from typing import Final
 
 from tallystick.errors import EncodingError, LimitError
 from tallystick.statement.cose import (
-    encode_sign1,
+    encode_registered,
     parse_sign1,
     signed_bytes,
     split_registered,
     statement_id,
 )
-from tallystick.statement.header import HASH_BYTES, Header, encode_header, parse_header
+from tallystick.statement.header import HASH_BYTES, Header, parse_header
+from tallystick.statement.header_encoding import encode_and_read
 from tallystick.statement.keys import SIGNATURE_BYTES, PublicKey
 from tallystick.statement.labels import ENTRY_BYTES_MAX
 
@@ -97,7 +98,7 @@ def parse_statement(data: bytes, read_header: ReadHeader = parse_header) -> Sign
         raise EncodingError(
             f"hash envelope must have a payload of {HASH_BYTES} bytes, got {len(payload)}"
         )
-    entry = data if parts else encode_sign1(protected, {}, payload, signature)
+    entry = data if parts else encode_registered(protected, payload, signature)
     return _assemble(header, protected, payload, signature, entry)
 
 
@@ -122,12 +123,13 @@ def sign_statement(header: Header, payload: bytes, sign: Sign) -> SignedStatemen
         sign: Returns the 64-byte signature.
 
     Raises:
+        EncodingError: No reader would accept the header.
         LimitError: The entry would be too long for an entry bundle.
     """
-    protected = encode_header(header)
+    protected, header = encode_and_read(header)
     signature = sign(signed_bytes(protected, payload))
-    entry = encode_sign1(protected, {}, payload, signature)
-    statement = _assemble(parse_header(protected), protected, payload, signature, entry)
+    entry = encode_registered(protected, payload, signature)
+    statement = _assemble(header, protected, payload, signature, entry)
     if len(statement.entry) > ENTRY_BYTES_MAX:
         raise LimitError(
             f"{_STATEMENT} has {len(statement.entry)} bytes, at most {ENTRY_BYTES_MAX} allowed"

@@ -14,7 +14,6 @@ Source:
 """
 
 import os
-import secrets
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -304,7 +303,8 @@ class Vault:
         self._database.close()
 
     def _seal(self, place: bytes, plain: bytes) -> tuple[bytes, bytes]:
-        key, nonce = secrets.token_bytes(KEY_BYTES), secrets.token_bytes(NONCE_BYTES)
+        random = os.urandom(KEY_BYTES + NONCE_BYTES)
+        key, nonce = random[:KEY_BYTES], random[KEY_BYTES:]
         wrapped = nonce + self._master.encrypt(nonce, key, place)
         return wrapped, AESGCM(key).encrypt(_ONCE, plain, place)
 

@@ -42,8 +42,8 @@ from tallystick.verify.statement import (
     DidKeys,
     RegisteredKeys,
     VerifiedStatement,
-    verify_parsed,
     verify_registered,
+    verify_signed,
 )
 
 T = TypeVar("T")
@@ -198,11 +198,11 @@ class _Examination:
     def _check_signature(self, part: _Part) -> VerifiedStatement:
         said, entry, index = part.statement, part.member.entry, part.receipt.index
         try:
-            verified = verify_parsed(said, entry, self.keys, index)
+            verified = verify_signed(said, entry, self.keys, index)
         except IndeterminateError:
             if not self.any_signer:
                 raise
-            verified = verify_parsed(said, entry, DidKeys(), index)
+            verified = verify_signed(said, entry, DidKeys(), index)
         issuer = verified.issuer
         detail = f"{part.name}: signed by {issuer.name or issuer.issuer}, {issuer.basis}"
         self._add("signature", Verdict.VERIFIED, detail, part)

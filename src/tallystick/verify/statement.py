@@ -11,7 +11,6 @@ from tallystick.statement import (
     Receipt,
     SignedStatement,
     parse_did_key,
-    parse_statement,
 )
 from tallystick.statement.governance import IssuerKind, KeyRecord
 from tallystick.verify.checkpoint import VerifiedCheckpoint
@@ -115,24 +114,19 @@ class VerifiedStatement:
     rows_in_all: int = 0
 
 
-def verify_signed(entry: bytes, keys: KeyHistory, index: int) -> VerifiedStatement:
-    """Verify who signed a statement; that the log holds it at `index` is not checked here.
-
-    Raises:
-        EncodingError: Not a statement.
-        SignatureError: The signature does not match, or the key was not valid there.
-        IndeterminateError: The issuer's key is not known.
-    """
-    return verify_parsed(parse_statement(entry), entry, keys, index)
-
-
-def verify_parsed(
+def verify_signed(
     statement: SignedStatement, entry: bytes, keys: KeyHistory, index: int
 ) -> VerifiedStatement:
-    """Verify who signed a statement that was parsed from `entry`; else as `verify_signed`.
+    """Verify who signed a statement; that the log holds it at `index` is not checked here.
+
+    Args:
+        statement: Parsed from `entry`.
+        entry: The bytes that the log is said to hold.
+        keys: Whose key was valid where.
+        index: Where the log is said to hold it.
 
     Raises:
-        ProofError: The entry is not the very bytes that are registered.
+        ProofError: The entry is not in the form that is registered.
         SignatureError: The signature does not match, or the key was not valid there.
         IndeterminateError: The issuer's key is not known.
     """

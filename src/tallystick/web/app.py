@@ -1,10 +1,8 @@
-"""Put the service together as one ASGI application, to be run by `serve` or mounted elsewhere."""
+"""Put the service together as one ASGI application."""
 
 from starlette.routing import BaseRoute, Mount, Route, Router
 
 from tallystick.errors import NotFoundError
-from tallystick.ledger import Ledger
-from tallystick.web.access import Authorize
 from tallystick.web.answers import App, Receive, Scope, Send
 from tallystick.web.gate import Gate
 from tallystick.web.lifespan import Lifespan
@@ -12,33 +10,19 @@ from tallystick.web.problems import native_answer
 from tallystick.web.resource import Resource, finish, make_call
 from tallystick.web.routes import OPERATIONS
 from tallystick.web.service import Service
-from tallystick.web.settings import Settings
 
 GATEWAY: str = "/v1"
 """Where the gateway for AI calls is mounted."""
 
 
-def service_app(
-    ledger: Ledger,
-    settings: Settings | None = None,
-    *,
-    gateway_app: App | None = None,
-    authorize: Authorize | None = None,
-) -> App:
-    """Return the service as an ASGI application.
+def gate(service: Service, gateway_app: App | None = None) -> Gate:
+    """Return a service as an ASGI application.
 
     Args:
-        ledger: Open for writing, and open for as long as the application runs.
-        settings: How to serve; the defaults by default.
+        service: Its ledger stays open for as long as the application runs.
         gateway_app: Another ASGI application, mounted under `/v1`, which looks after access and
             bodies itself. Its lifespan runs within ours.
-        authorize: Knows API keys. Without it only callers on this machine may write.
     """
-    return gate(Service(ledger, settings or Settings(), authorize), gateway_app)
-
-
-def gate(service: Service, gateway_app: App | None = None) -> Gate:
-    """Return the application of a service that was made already."""
     routes = _routes(service)
     if gateway_app is not None:
         routes.append(Mount(GATEWAY, app=gateway_app))

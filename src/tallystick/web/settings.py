@@ -11,11 +11,14 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
+from tallystick.capture.settings import RouteSettings, UpstreamSettings
 from tallystick.errors import InputError
 from tallystick.web import limits
 
 SECRET: Final = frozenset({"upstream_key"})
-"""Settings whose value is never shown, not even where it is wrong."""
+"""Settings whose value is never shown."""
+UNQUOTED: Final = SECRET | {"upstreams"}
+"""Settings whose value is not shown where it is wrong: it may be a key in the wrong place."""
 
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
@@ -38,9 +41,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         publish_seconds: How long entries wait, at most, until everybody can read them.
         show_content: Whether callers on this machine, or with an API key, get content from the
             vault (`?content=true`). Nobody else ever does.
-        upstream: Base URL of the model API that the gateway under `/v1` stands before; without it
-            there is no gateway.
+        upstream: Base URL of the model API that the gateway under `/v1` stands before; without it,
+            and without `upstreams`, there is no gateway.
         upstream_key: Sent to the upstream for callers who have no key of their own for it.
+        upstreams: Further model APIs, in the file only: `[[upstreams]]` with `name`, `url`,
+            `key_variable` (which environment variable holds the key), `models` (patterns of names
+            that it answers for), `caller_keys` (whether it may see tokens that callers bring) and
+            `idle_s`.
+        routes: Where calls for a model go, and where next if that fails, in the file only:
+            `[[routes]]` with `model`, `to` (`UPSTREAM/MODEL`, tried in order) and `retries`.
         fail_open: Whether the gateway lets calls through that it cannot record. Recorded itself.
         require_key: Whether callers on this machine need an API key, too.
         body_bytes_max: Largest body that is read as a whole.
@@ -74,6 +83,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     show_content: bool = False
     upstream: str | None = None
     upstream_key: str | None = None
+    upstreams: tuple[UpstreamSettings, ...] = ()
+    routes: tuple[RouteSettings, ...] = ()
     fail_open: bool = False
     require_key: bool = False
     body_bytes_max: Count = limits.BODY_BYTES_MAX
@@ -91,6 +102,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_level: Literal["debug", "info", "warning", "error"] = "warning"
     access_log: bool = False
     disk_free_bytes_min: Annotated[int, msgspec.Meta(ge=0)] = limits.DISK_FREE_BYTES_MIN
+
+    @property
+    def has_gateway(self) -> bool:
+        """There is a model API to stand before."""
+        return self.upstream is not None or bool(self.upstreams)
 
     @property
     def loopback(self) -> bool:

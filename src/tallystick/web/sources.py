@@ -19,7 +19,7 @@ from typing import Any, Final
 import msgspec
 
 from tallystick.errors import EncodingError, InputError
-from tallystick.web.settings import SECRET, Settings
+from tallystick.web.settings import UNQUOTED, Settings
 
 PREFIX: Final = "TALLYSTICK_"
 OTHER_VARIABLES: Final = frozenset(
@@ -225,7 +225,7 @@ def _convert(place: str, name: str, value: Any, *, strict: bool) -> Any:
     try:
         return msgspec.convert(value, _TYPES[name], strict=strict, dec_hook=_decode)
     except msgspec.ValidationError as error:
-        shown = "a secret" if name in SECRET else f"{value!r:.80}"
+        shown = "a value" if name in UNQUOTED else f"{value!r:.80}"
         raise InputError(f"{place}: {name} is {shown}: {error}") from error
 
 

@@ -4,52 +4,24 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tallystick.cli.app import COMMANDS, SUMMARIES, run
-
-
-class Tally:
-    """Runs `tally` in this process."""
-
-    def __init__(self, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        self.home, self.capsys = home, capsys
-
-    def __call__(self, *arguments: object, code: int = 0) -> str:
-        """Run, check the exit code, and return standard output."""
-        self.code = run(["--home", str(self.home), *map(str, arguments)])
-        out, self.words = self.capsys.readouterr()
-        assert self.code == code, (out, self.words)
-        return out.strip()
-
-    def json(self, *arguments: object, code: int = 0) -> Any:
-        return json.loads(self(*arguments, "--json", code=code))
+from tallystick.cli.app import COMMANDS, SUMMARIES
+from tests.unit.cli.running import Command
 
 
 @pytest.fixture
-def tally(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Tally:
-    secret = tmp_path / "passphrase"
-    secret.write_text("correct horse\n")
-    monkeypatch.setenv("TALLYSTICK_PASSPHRASE_FILE", str(secret))
-    monkeypatch.chdir(tmp_path)
-    return Tally(tmp_path / "home", capsys)
-
-
-@pytest.fixture
-def ready(tally: Tally) -> Tally:
+def ready(bare: Command) -> Command:
     """A ledger with a clinic that may register decisions and data sets."""
-    tally("init", "--origin", "localhost/cli", "--allow", "decision=organisation",
+    bare("init", "--origin", "localhost/cli", "--allow", "decision=organisation",
           "--allow", "dataset=organisation", "--allow", "model=organisation",
           "--allow", "document=organisation")  # fmt: skip
-    tally("keys", "create", "clinic", "--kind", "organisation", "--public-name", "Clinic North")
-    return tally
+    bare("keys", "create", "clinic", "--kind", "organisation", "--public-name", "Clinic North")
+    return bare
 
 
-def test_from_an_empty_folder_to_a_verified_bundle(ready: Tally, tmp_path: Path) -> None:
+def test_from_an_empty_folder_to_a_verified_bundle(ready: Command, tmp_path: Path) -> None:
     id_ = ready("register", "--as", "clinic", "--type", "decision",
                 "--field", "outcome=accept", "--field", "reason=plausible",
                 "--field", 'shown="the answer"')  # fmt: skip
@@ -66,7 +38,7 @@ def test_from_an_empty_folder_to_a_verified_bundle(ready: Tally, tmp_path: Path)
     assert len([line for line in ready("show", bundle).splitlines() if "did:key" in line]) == 3
 
 
-def test_a_changed_bundle_fails_and_names_the_field(ready: Tally, tmp_path: Path) -> None:
+def test_a_changed_bundle_fails_and_names_the_field(ready: Command, tmp_path: Path) -> None:
     id_ = ready("register", "--as", "clinic", "--type", "document", "--field", "reason=abc")
     path = Path(ready("export", id_))
     text = path.read_text().replace('"value": "Y2FiYw"', '"value": "Y2FiZA"')
@@ -78,7 +50,7 @@ def test_a_changed_bundle_fails_and_names_the_field(ready: Tally, tmp_path: Path
     assert [c["code"] for c in checks if c["verdict"] == "failed"] == ["verification.commitment"]
 
 
-def test_verify_without_trust_is_indeterminate(ready: Tally, tmp_path: Path) -> None:
+def test_verify_without_trust_is_indeterminate(ready: Command, tmp_path: Path) -> None:
     id_ = ready("register", "--as", "clinic", "--type", "document", "--field", "reason=x")
     path = Path(ready("export", id_)).resolve()
     vkey = (ready.home / "trust.policy").read_text().split()[1]
@@ -91,7 +63,7 @@ def test_verify_without_trust_is_indeterminate(ready: Tally, tmp_path: Path) -> 
     ready("verify", path, "--log", other, code=2)
 
 
-def test_rows_of_a_file_are_registered_selected_and_loaded(ready: Tally, tmp_path: Path) -> None:
+def test_rows_of_a_file_are_registered_selected_and_loaded(ready: Command, tmp_path: Path) -> None:
     csv = tmp_path / "rows.csv"
     csv.write_text("case,size\na,1.5\nb,2\nc,x\n")
     batch = ready("batch", "--as", "clinic", csv)
@@ -110,7 +82,7 @@ def test_rows_of_a_file_are_registered_selected_and_loaded(ready: Tally, tmp_pat
     assert "below 3" in ready.words
 
 
-def test_who_may_not_register_is_refused_and_the_refusal_replays(ready: Tally) -> None:
+def test_who_may_not_register_is_refused_and_the_refusal_replays(ready: Command) -> None:
     ready("keys", "create", "robot", "--kind", "machine")
     ready("register", "--as", "robot", "--type", "document", "--field", "a=1", code=5)
     assert "does not let" in ready.words
@@ -125,7 +97,7 @@ def test_who_may_not_register_is_refused_and_the_refusal_replays(ready: Tally) -
     assert {"types": ["document"], "kinds": ["machine"]} in rules
 
 
-def test_keys_are_made_requested_and_listed(ready: Tally, tmp_path: Path) -> None:
+def test_keys_are_made_requested_and_listed(ready: Command, tmp_path: Path) -> None:
     ready("keys", "create", "p", "--kind", "person", "--public-name", "Ada", code=2)
     assert "must not be named" in ready.words
     ready("keys", "create", "clinic", "--kind", "organisation", code=2)
@@ -141,7 +113,7 @@ def test_keys_are_made_requested_and_listed(ready: Tally, tmp_path: Path) -> Non
     assert listed == ["the operator of the log", "Clinic North", None]
 
 
-def test_search_and_proofs(ready: Tally, tmp_path: Path) -> None:
+def test_search_and_proofs(ready: Command, tmp_path: Path) -> None:
     ids = [ready("register", "--as", "clinic", "--type", "document", "--field", f"n={n}")
            for n in range(3)]  # fmt: skip
     lines = [json.loads(line) for line in
@@ -160,7 +132,7 @@ def test_search_and_proofs(ready: Tally, tmp_path: Path) -> None:
     ready("prove", "zz", code=2)
 
 
-def test_files_with_signed_statements_are_registered(ready: Tally, tmp_path: Path) -> None:
+def test_files_with_signed_statements_are_registered(ready: Command, tmp_path: Path) -> None:
     id_ = ready("register", "--as", "clinic", "--type", "document", "--field", "n=1")
     content = json.loads(Path(ready("export", id_)).read_text())
     from tallystick.statement import b64
@@ -174,7 +146,7 @@ def test_files_with_signed_statements_are_registered(ready: Tally, tmp_path: Pat
     ready("register", code=2)
 
 
-def test_fsck_backup_restore(ready: Tally, tmp_path: Path) -> None:
+def test_fsck_backup_restore(ready: Command, tmp_path: Path) -> None:
     id_ = ready("register", "--as", "clinic", "--type", "document", "--field", "n=1")
     ready("fsck", "--deep")
     assert "every published file agrees" in ready.words
@@ -208,24 +180,24 @@ def test_fsck_backup_restore(ready: Tally, tmp_path: Path) -> None:
 
 
 def test_errors_say_what_was_seen_and_what_to_do(
-    tally: Tally, monkeypatch: pytest.MonkeyPatch
+    bare: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tally("find", code=2)
-    assert "no ledger in" in tally.words
-    assert "tally init" in tally.words
-    tally("nonsense", code=2)
-    tally("init", "--allow", "decision=robots", code=2)
+    bare("find", code=2)
+    assert "no ledger in" in bare.words
+    assert "tally init" in bare.words
+    bare("nonsense", code=2)
+    bare("init", "--allow", "decision=robots", code=2)
     monkeypatch.delenv("TALLYSTICK_PASSPHRASE_FILE")
-    tally("init", code=5)
-    assert "nobody to ask" in tally.words
-    tally("find", "--json", code=2)
-    assert json.loads(tally.words)["error"] == "input.not-found"
+    bare("init", code=5)
+    assert "nobody to ask" in bare.words
+    bare("find", "--json", code=2)
+    assert json.loads(bare.words)["error"] == "input.not-found"
 
 
-def test_every_command_is_listed_once_and_can_be_asked_for_help(tally: Tally) -> None:
+def test_every_command_is_listed_once_and_can_be_asked_for_help(bare: Command) -> None:
     assert list(COMMANDS) == list(SUMMARIES)
     for command in COMMANDS:
-        assert command in tally(command, "--help")
+        assert command in bare(command, "--help")
 
 
 def test_help_and_version_start_without_anything_heavy() -> None:
@@ -240,7 +212,7 @@ def test_help_and_version_start_without_anything_heavy() -> None:
     assert done.stderr.strip() == "[]"
 
 
-def test_fields_that_are_no_record_of_their_type_are_refused_before_signing(ready: Tally) -> None:
+def test_fields_that_are_no_record_of_their_type_are_refused_before_signing(ready: Command) -> None:
     say = ("register", "--as", "clinic", "--type", "decision", "--field", "reason=x")
 
     ready(*say, "--field", "outcome=perhaps", "--field", "shown=x", code=2)

@@ -47,7 +47,7 @@ def test_every_setting_of_service_and_gateway_is_shown(made: Command) -> None:
 
     gateway = {f"gateway.{name}" for name in GatewaySettings.__dataclass_fields__} | {
         "home", "passphrase_file"}  # fmt: skip
-    shared = {f"gateway.{name}" for name in Settings.__struct_fields__}
+    shared = {f"gateway.{name}" for name in (*Settings.__struct_fields__, "environ")}
     assert shown.keys() == set(Settings.__struct_fields__) | gateway - shared
 
 
@@ -79,6 +79,22 @@ def test_secrets_are_shown_as_set_or_not_set(made: Command) -> None:
     assert "upstream_key             set " in after
     assert "http://…@127.0.0.1/v1" in after
     assert SECRET not in after + made("config", "check", "--port", 0, code=1) + made.words
+
+
+def test_further_upstreams_and_routes_are_shown_by_what_they_are_about(made: Command) -> None:
+    write(
+        made,
+        f'[[upstreams]]\nname = "a"\nurl = "http://127.0.0.1:9/v1"\nkey_variable = "{SECRET}"\n'
+        '[[routes]]\nmodel = "m*"\nto = ["a/x", "a"]\n',
+    )
+
+    shown = made.json("config", "show")["settings"]
+    [told] = found(made)["upstream"]
+
+    assert shown["upstreams"]["value"] == ["a http://127.0.0.1:9/v1"]
+    assert shown["routes"]["value"] == ["m* → a/x, a"]
+    assert "key_variable is something else than a name" in told["seen"]
+    assert SECRET not in str(shown) + str(told)
 
 
 def test_wrong_settings_are_shown_as_far_as_they_go_and_end_with_2(made: Command) -> None:

@@ -172,4 +172,4 @@ def test_an_error_on_start_is_a_line_too(
 
     [line] = lines(written())
     assert (code, line["level"], line["code"]) == (2, "error", "input")
-    assert "the upstream is a URL" in line["message"]
+    assert "upstream must be http" in line["message"]

@@ -67,6 +67,47 @@ def test_calls_through_the_gateway_are_in_the_ledger_after_it_ended(
     assert tally(home, capsys, "verify", bundle)[0]["verdict"] == "verified"
 
 
+def test_upstreams_and_routes_stand_in_the_settings_file(
+    home: Path, upstream: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAB_KEY", "sk-lab")
+    question = load_clinics()[0].held_out[0].question()
+    body = {"model": "doctor", "messages": [{"role": "user", "content": question}]}
+    home.mkdir()
+    (home / "tallystick.toml").write_text(
+        f'[[upstreams]]\nname = "lab"\nurl = "{upstream}"\nkey_variable = "LAB_KEY"\n'
+        '[[routes]]\nmodel = "doctor"\nto = ["lab/case-classifier"]\nretries = 1\n'
+    )
+
+    with serving(home, *NEW) as where:
+        answer, headers = post(f"{where['gateway']}/chat/completions", body)
+
+    assert answer["model"] == "case-classifier"
+    [shown] = tally(home, capsys, "show", headers["x-tallystick-intent"])
+    assert shown["content"]["sent_model"] == "case-classifier"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('[[routes]]\nmodel = "a"\nto = ["lab"]\n', "no upstream"),
+        ('[[upstreams]]\nname = "lab"\nurl = "http://x/v1"\nkey_variable = "UNSET_KEY"\n', "UNSET"),
+        ('[[upstreams]]\nname = "lab"\nurl = "http://x/v1"\nkye = "x"\n', "kye"),
+        ('[[upstreams]]\nname = "lab"\n', "url"),
+        ('[[upstreams]]\nname = "lab"\nurl = "http://x/v1"\nmodels = "a"\n', "models"),
+    ],
+)
+def test_wrong_upstreams_and_routes_are_said_before_anything_is_made(
+    home: Path, text: str, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home.mkdir()
+    (home / "tallystick.toml").write_text(text)
+
+    assert run(["--home", str(home), *NEW]) == 2
+    assert words in capsys.readouterr().err
+    assert not (home / "data").exists()
+
+
 def test_a_gateway_registers_its_key_once(
     home: Path, upstream: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

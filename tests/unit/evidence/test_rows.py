@@ -1,5 +1,9 @@
 """Rows: committed to on any number of processes alike, loaded only if they verify."""
 
+import os
+import signal
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +35,39 @@ def test_commitments_do_not_depend_on_who_computes_them(count: int, processes: i
         assert done.leaves[here] == row_leaf(done.salts[here], records[at])
     assert done.root == tree_root(done.leaves)
     assert len({done.salts[at : at + 32] for at in range(0, len(done.salts), 32)}) == count
+
+
+def test_memory_is_used_again_for_longer_rows_and_given_back_at_the_end() -> None:
+    with RowCommitter(2) as committer:
+        for length in (3, 40, 7):  # more rows than there are slots, and then longer ones
+            records = [b"x" * length] * (6 * PIECE_ROWS + 1)
+            done = committer.commit(records)
+            last = done.salts[-32:], done.leaves[-32:]
+
+            assert done.root == tree_root(done.leaves)
+            assert last[1] == row_leaf(last[0], records[-1])
+        names = [slot.memory.name for slot in committer._slots if slot.memory]
+    for name in names:
+        with pytest.raises(FileNotFoundError):
+            SharedMemory(name)
+    assert len(names) == 4
+
+
+def test_a_process_that_dies_is_an_error_and_leaves_no_memory() -> None:
+    records = [b"x"] * (2 * PIECE_ROWS)
+    committer = RowCommitter(2)
+    committer.commit(records)
+    names = [slot.memory.name for slot in committer._slots if slot.memory]
+    assert committer._pool is not None
+    for pid in list(committer._pool._processes):
+        os.kill(pid, signal.SIGKILL)
+
+    with pytest.raises(BrokenProcessPool):
+        committer.commit(records)
+    committer.close()
+    for name in names:
+        with pytest.raises(FileNotFoundError):
+            SharedMemory(name)
 
 
 def registered(ledger: Ledger, clinic: Issuer, **options: Any) -> bytes:

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from tallystick.errors import EncodingError
 from tallystick.ledger import shapes
 from tallystick.ledger.shapes import Shape, learn, parse_header_again
-from tallystick.statement import Header, Sequence
-from tallystick.statement.header import encode_header, parse_header
+from tallystick.statement import Header, Sequence, encode_header, parse_header
 
 KEY = b"k" * 32
 EMITTER = b"e" * 16
@@ -45,6 +44,8 @@ KINDS = {
     "inline": header(hashed=False, content_type="application/cbor"),
     "located": header(location="https://example.org/x", type="model"),
     "foreign": header(type=None, typ="application/example+cose", key_id=b"short"),
+    "linked": numbered(9, links={"generated_by": (b"i" * 32,)}),
+    "much linked": header(links={"used": (b"a" * 32, b"b" * 32), "acted_for": (b"c" * 32,)}),
     "late": header(issued_at=2**40),
 }
 
@@ -80,7 +81,9 @@ def taught(protected: bytes) -> Shape:
     return shape
 
 
-@pytest.mark.parametrize("kind", ["unnumbered", "numbered", "model", "inline", "located"])
+@pytest.mark.parametrize(
+    "kind", ["unnumbered", "numbered", "model", "inline", "located", "linked", "much linked"]
+)
 def test_a_header_of_ours_has_a_shape_that_reads_it(kind: str) -> None:
     protected = encode_header(parse_header(encode_header(KINDS[kind])))
 
@@ -91,7 +94,7 @@ def test_a_header_of_ours_has_a_shape_that_reads_it(kind: str) -> None:
     "one",
     [
         header(issued_at=None),
-        header(links={"used": (b"a" * 32,)}),
+        header(links={"used": (b"a" * 32,) * (shapes.LINKS_MAX + 1)}),
         numbered(0),
         header(issued_at=5),
         header(subject="u" * 300),
@@ -101,6 +104,18 @@ def test_a_header_that_is_not_like_the_next_has_no_shape(one: Header) -> None:
     protected = encode_header(one)
 
     assert learn(parse_header(protected), protected) is None
+
+
+def test_links_to_other_statements_are_read_at_their_place() -> None:
+    shape = taught(encode_header(KINDS["much linked"]))
+    links = {"acted_for": (b"x" * 32,), "used": (b"y" * 32, b"z" * 32)}
+
+    found = shape.read(encode_header(header(links=links)))
+
+    assert found is not None
+    assert found.links == links
+    assert shape.read(encode_header(header(links={"used": (b"y" * 32, b"z" * 32)}))) is None
+    assert shape.read(encode_header(header())) is None
 
 
 def test_a_header_in_another_order_has_no_shape_and_is_read_all_the_same() -> None:

@@ -151,7 +151,7 @@ def test_an_entry_in_another_form_is_not_the_one_that_was_registered() -> None:
     entry = encode_sign1(statement.protected, {1: 2}, statement.payload, statement.signature)
 
     with pytest.raises(ProofError, match="not in the form that is registered"):
-        verify_signed(entry, DidKeys(), 0)
+        verify_signed(parse_statement(entry), entry, DidKeys(), 0)
 
 
 def test_a_receipt_and_a_checkpoint_must_speak_of_one_log_at_one_size() -> None:

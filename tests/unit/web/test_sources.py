@@ -97,9 +97,20 @@ def test_lines_are_looked_for_up_to_a_limit(file: Path) -> None:
 
 
 def test_a_secret_that_is_wrong_is_not_shown(file: Path) -> None:
-    file.write_text(f'upstream_key = ["{SECRET}"]\n')
+    table = f'[[upstreams]]\nname = "a"\nurl = "http://a"\nkey = "{SECRET}"\n'
+    file.write_text(f'upstream_key = ["{SECRET}"]\n{table}')
 
-    [fault] = trace(file).faults
+    [fault, other] = trace(file).faults
 
-    assert "upstream_key is a secret: Expected" in str(fault.error)
-    assert SECRET not in repr(fault)
+    assert "upstream_key is a value: Expected" in str(fault.error)
+    assert f"{file}, line 2: upstreams is a value: Object contains unknown" in str(other.error)
+    assert SECRET not in repr(fault) + repr(other)
+
+
+def test_tables_name_the_line_of_the_first(file: Path) -> None:
+    file.write_text('port = 1\n\n[[upstreams]]\nname = "a"\nurl = "http://127.0.0.1:9/v1"\n')
+
+    values = trace(file).values
+
+    assert values["upstreams"].place == f"{file}, line 3"
+    assert values["upstreams"].value[0].name == "a"

@@ -72,15 +72,18 @@ def key_rights(home: "Home", phrase: Path | None) -> Iterator[Finding]:
 
 
 def upstream(settings: "Settings") -> Iterator[Finding]:
-    """Check the gateway's upstream, without calling it."""
-    if settings.upstream is None:
-        if settings.upstream_key is not None:
-            yield warning("upstream", "upstream_key is set, and upstream is not", "both, or none")
+    """Check the gateway's upstreams and routes, without calling any."""
+    if settings.upstream is None and settings.upstream_key is not None:
+        yield warning("upstream", "upstream_key is set, and upstream is not", "both, or none")
+    if settings.routes and not settings.has_gateway:
+        yield problem("upstream", "there are routes, and no upstream that they could lead to")
+    if not settings.has_gateway:
         return
-    from tallystick.capture.settings import GatewaySettings
+    from tallystick.cli.service import gateway_settings
 
-    GatewaySettings(upstream=settings.upstream).check()
-    yield ok("upstream", settings.upstream)
+    chosen = gateway_settings(settings)
+    chosen.check()
+    yield ok("upstream", ", ".join(one.url for one in chosen.all_upstreams()))
 
 
 def _public_url(settings: "Settings") -> Iterator[Finding]:
