@@ -3,11 +3,12 @@
 import re
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from tallystick.web.settings import PREFIX, Settings
+from tallystick.web.settings import Settings
+from tallystick.web.sources import PREFIX
 from tools.reference_text import members
 
 _HEAD = """\
@@ -21,6 +22,8 @@ the wrong type, is an error that names its place. Paths in the file are relative
 port = 8471
 publish_seconds = 0.1
 ```
+
+`tally config show` shows each with its value and place, `tally config check` whether they work.
 
 Besides these, `TALLYSTICK_HOME` names the ledger's folder and `TALLYSTICK_PASSPHRASE_FILE` a file
 with the passphrase of its keys.
@@ -71,6 +74,8 @@ def _kind(hint: Any) -> str:
     if get_origin(hint) is Annotated:
         base, meta = get_args(hint)[:2]
         return _BASES[base] + _bounds(meta)
+    if get_origin(hint) is Literal:
+        return "one of " + ", ".join(f"`{value}`" for value in get_args(hint))
     if isinstance(hint, UnionType):
         hint = next(kind for kind in get_args(hint) if kind is not type(None))
     return _BASES[hint]

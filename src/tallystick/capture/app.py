@@ -11,8 +11,10 @@
 """
 
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Final
 
+from tallystick import tracing
 from tallystick.capture.exchange import Exchange
 from tallystick.capture.gateway import Gateway
 from tallystick.capture.model_list import ModelList
@@ -33,13 +35,21 @@ def gateway_app(gateway: Gateway) -> Application:
 
     async def application(scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            await _serve(gateway.running, scope, receive, send)
+            with _traced(scope):
+                await _serve(gateway.running, scope, receive, send)
         elif scope["type"] == "lifespan":
             await _live(gateway, receive, send)
         else:
             await send({"type": "websocket.close", "code": 1008})
 
     return application
+
+
+def _traced(scope: Message) -> AbstractContextManager[object]:
+    """Follow the caller's trace, unless whoever we are mounted in does so already."""
+    if tracing.current() is not None:
+        return nullcontext()
+    return tracing.following(dict(scope["headers"]).get(b"traceparent"))
 
 
 async def _live(gateway: Gateway, receive: Receive, send: Send) -> None:

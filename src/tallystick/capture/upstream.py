@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 from urllib.parse import quote, urlsplit
 
+from tallystick import tracing
 from tallystick.capture.connection import Connection, Response
 from tallystick.capture.problems import Headers, Problem
 from tallystick.capture.settings import GatewaySettings, UpstreamSettings
@@ -165,9 +166,13 @@ class Upstream:
 
 
 def sent_headers(headers: Iterable[tuple[bytes, bytes]], authorization: str | None) -> Headers:
-    """Return the headers that the upstream gets, beside those of the connection."""
+    """Return the headers that the upstream gets, beside those of the connection.
+
+    A trace that the caller is in goes on there, with our part in it as its parent.
+    """
+    trace = tracing.current()
     sent = [
-        (name, value)
+        (name, value if name != b"traceparent" or trace is None else trace.header())
         for name, value in headers
         if name not in _NOT_SENT and not name.startswith(_OURS)
     ]

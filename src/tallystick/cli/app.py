@@ -38,6 +38,8 @@ COMMANDS: Final = {
     "keys": "keys",
     "policy": "policies",
     "gaps": "gaps",
+    "config": "config",
+    "doctor": "doctor",
     "fsck": "maintenance",
     "rebuild-index": "maintenance",
     "backup": "maintenance",
@@ -91,6 +93,8 @@ SUMMARIES: Final = {
     "keys": "Make, register and list keys.",
     "policy": "Show and change who may register what; replay refusals.",
     "gaps": "Show whether anything that was numbered is missing.",
+    "config": "Show settings and where they come from; check them.",
+    "doctor": "Look at everything the service depends on, and say what mends it.",
     "fsck": "Check every published file of the ledger.",
     "rebuild-index": "Build the index anew from the log.",
     "backup": "Copy the ledger, later only what is new.",
@@ -177,7 +181,8 @@ def misspelt(environ: Mapping[str, str]) -> Iterator[str]:
         return
     import difflib
 
-    from tallystick.web.settings import OTHER_VARIABLES, PREFIX, Settings
+    from tallystick.web.settings import Settings
+    from tallystick.web.sources import OTHER_VARIABLES, PREFIX
 
     known = {PREFIX + name.upper() for name in (*Settings.__struct_fields__, *OTHER_VARIABLES)}
     for name in sorted(set(ours) - known):

@@ -118,7 +118,7 @@ def _certificate(home: "Home") -> "ssl.SSLContext":
     """Return a context for the certificate that this ledger's settings name, as it is."""
     import ssl
 
-    from tallystick.web.settings import load_settings
+    from tallystick.web.sources import load_settings
 
     named = load_settings(home.settings, os.environ).tls_certificate
     known = str(named) if named is not None and named.exists() else None

@@ -3,15 +3,16 @@
 import logging
 import os
 import signal
-from collections.abc import Mapping
-from contextlib import ExitStack
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from tallystick.cli.options import serving_options
 from tallystick.cli.session import Session, need, pass_session
-from tallystick.errors import InputError
+from tallystick.errors import InputError, TallystickError
 
 if TYPE_CHECKING:
     from tallystick.capture import Gateway, GatewaySettings
@@ -19,36 +20,14 @@ if TYPE_CHECKING:
     from tallystick.ledger import Ledger
     from tallystick.web import Settings
 
+_log = logging.getLogger(__name__)
+
 GATEWAY: Final = "gateway"
 """Name of the gateway's key, where no other is asked for."""
 
 
 @click.command()
-@click.option("--upstream", metavar="URL", help="Model API behind the gateway, up to its /v1.")
-@click.option(
-    "--small-lm/--no-small-lm",
-    default=None,
-    help="Without --upstream, let a small model that ships with it answer [yes].",
-)
-@click.option("--host", help="Address to listen on [127.0.0.1].")
-@click.option("--port", type=int, help="Port to listen on [8471]; 0 takes a free one.")
-@click.option("--workers", type=int, help="Processes that check signatures [one per core].")
-@click.option(
-    "--fail-open/--fail-closed",
-    default=None,
-    help="Let AI calls through that cannot be recorded [no]. The switch is recorded.",
-)
-@click.option(
-    "--require-key/--no-require-key", default=None, help="Ask callers on this machine, too [no]."
-)
-@click.option(
-    "--show-content/--no-show-content", default=None, help="Serve content to trusted callers [no]."
-)
-@click.option("--public-url", metavar="URL", help="What clients call this service.")
-@click.option(
-    "--tls-certificate", type=click.Path(exists=True, path_type=Path), help="PEM certificate chain."
-)
-@click.option("--tls-key", type=click.Path(exists=True, path_type=Path), help="PEM private key.")
+@serving_options
 @click.option("--origin", default="localhost/main", show_default=True, help="For a new ledger.")
 @click.option(
     "--generate-passphrase",
@@ -63,14 +42,31 @@ def up(session: Session, /, origin: str, *, generate_passphrase: bool, **flags: 
     Settings come from tallystick.toml in the ledger's folder, then TALLYSTICK_* variables, then
     options. The upstream's own key is never an option: set TALLYSTICK_UPSTREAM_KEY.
     """
+    from tallystick.cli import logs
     from tallystick.web import load_settings
 
     need("tallystick.web.server", "tallystick.capture.app")
-    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.WARNING)
     settings = load_settings(session.home.settings, os.environ, flags)
-    _check(settings)
-    _make_if_missing(session, origin, generate=generate_passphrase)
-    _serve(session, settings)
+    logs.configure(settings)
+    with _in_lines(session, settings):
+        _check(settings)
+        _make_if_missing(session, origin, generate=generate_passphrase)
+        _serve(session, settings)
+
+
+@contextmanager
+def _in_lines(session: Session, settings: "Settings") -> Iterator[None]:
+    """Where log lines are JSON, let standard error hold nothing else."""
+    if settings.log_format != "json":
+        yield
+        return
+    session.quiet = True
+    try:
+        yield
+    except TallystickError as error:
+        fields = {"code": error.code, "advice": error.advice}
+        _log.error("%s", error, extra={"fields": fields})
+        raise click.exceptions.Exit(error.exit_code) from error
 
 
 def _make_if_missing(session: Session, origin: str, *, generate: bool) -> None:
@@ -88,7 +84,7 @@ def _check(settings: "Settings") -> None:
     import ssl
 
     if settings.has_gateway or settings.routes:
-        _check_upstreams(settings)
+        check_upstreams(settings)
     if settings.tls_certificate is not None and settings.tls_key is not None:
         try:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -100,7 +96,12 @@ def _check(settings: "Settings") -> None:
             ) from error
 
 
-def _check_upstreams(settings: "Settings") -> None:
+def check_upstreams(settings: "Settings") -> None:
+    """Refuse upstreams and routes that cannot work.
+
+    Raises:
+        InputError: The message names the setting.
+    """
     from dataclasses import replace
 
     from tallystick.cli.small_model import small_model_asked
@@ -116,6 +117,7 @@ def _serve(session: Session, settings: "Settings") -> None:
     from tallystick.cli.remote import announced
     from tallystick.web.server import open_ledger, serve
 
+    _warn(session, settings)
     passphrase = session.passphrase()
     with ExitStack() as opened:
         ledger = open_ledger(session.home, passphrase, settings)
@@ -136,7 +138,23 @@ def _serve(session: Session, settings: "Settings") -> None:
             gateway_app=gateway_app(gateway) if gateway else None,
             authorize=lambda token: keys.resolve(token, ledger.clock()),
             on_listening=listening,
+            gateway_status=gateway.status if gateway else None,
         )
+
+
+def _warn(session: Session, settings: "Settings") -> None:
+    """Log what does not keep the service from starting, and should not stay so."""
+    from tallystick.cli.checks.certificates import certificates
+    from tallystick.cli.checks.configuration import key_rights
+    from tallystick.cli.checks.finding import State
+
+    now = datetime.now(UTC)
+    for one in (
+        *key_rights(session.home, session.passphrase_file()),
+        *certificates(settings.tls_certificate, settings.tls_key, now),
+    ):
+        if one.state is not State.OK:
+            _log.warning("%s; %s", one.seen, one.mend or f"expected {one.expected}")
 
 
 def _gateway(
@@ -225,4 +243,5 @@ def _say(session: Session, ledger: "Ledger", settings: "Settings", url: str) -> 
         names = [one.name for one in settings.upstreams]
         where = ", ".join([*names, *([settings.upstream] if settings.upstream else [])])
         session.say(f"gateway to {where}: OpenAI clients use base_url={gateway}")
+    _log.info("serving %s at %s", ledger.card.origin, url)
     session.give({"url": url, "gateway": gateway, "home": str(session.home.root)}, url)

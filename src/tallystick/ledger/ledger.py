@@ -153,12 +153,17 @@ class Ledger(Reads):
 
     @property
     def trouble(self) -> str | None:
-        """What keeps the ledger from taking or publishing entries now; None if nothing does.
+        """Why nothing can be registered or published now; None while all is well."""
+        return self.stopped or self.publisher_trouble
 
-        After an error half-way the next registration opens the log again.
-        """
-        if self._failed is not None:
-            return f"the log stopped: {self._failed}"
+    @property
+    def stopped(self) -> str | None:
+        """Why the log stopped; None while it has not. The next registration opens it again."""
+        return None if self._failed is None else f"the log stopped: {self._failed}"
+
+    @property
+    def publisher_trouble(self) -> str | None:
+        """Why nothing is published; None while it is."""
         if not self._publisher.is_alive():
             return "the ledger is closed" if self._closing.is_set() else "the publisher ended"
         return self.publish_error and f"publishing fails: {self.publish_error}"

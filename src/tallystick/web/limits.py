@@ -59,3 +59,6 @@ REGISTER_SECONDS_MAX: Final = 10.0
 """Until `POST /entries` answers 303 instead of waiting for the receipt."""
 RUNNING_MAX: Final = 1024
 """Registrations whose outcome `GET /entries/{id}` remembers after such an answer."""
+
+DISK_FREE_BYTES_MIN: Final = 512 << 20
+"""Free space that is left for what was taken already: journal and spool grow to 64 and 128 MiB."""

@@ -55,7 +55,7 @@ class Resource:
         except DisconnectedError:
             return
         except Exception as error:  # noqa: BLE001 - the edge: everything becomes an answer
-            answer = self._failed(operation, call, error)
+            answer = self._failed(operation, error)
         finally:
             call.body.release()
         if answer is not None:
@@ -96,9 +96,9 @@ class Resource:
                 advice=f"fields: {', '.join(sorted(operation.fields))}",
             )
 
-    def _failed(self, operation: Operation, call: Call, error: Exception) -> Answer:
+    def _failed(self, operation: Operation, error: Exception) -> Answer:
         if not isinstance(error, TallystickError) or isinstance(error, DamagedError):
-            _log.error("%s %s failed", operation.method, call.scope["path"], exc_info=error)
+            _log.error("%s %s failed", operation.method, operation.template, exc_info=error)
         scrapi = operation.dialect is Dialect.SCRAPI
         answer = scrapi_answer(error) if scrapi else native_answer(error)
         if isinstance(error, MethodError):

@@ -314,7 +314,7 @@ _OPERATIONS: Final = (
         path="/readyz",
         handler=health.ready,
         summary="Does the service take statements now",
-        replies=(Reply(200, "It does.", {JSON: health.Health}),),
+        replies=(Reply(200, "It does.", {JSON: health.Readiness}),),
         tag="service",
     ),
     Operation(

@@ -1,28 +1,24 @@
 """Settings of the service: `tallystick.toml` < environment `TALLYSTICK_*` < flags.
 
 Every setting has one name in all three places: `port = 8471` in the file, `TALLYSTICK_PORT` in
-the environment. What is unknown or of the wrong type is an error that names its place.
+the environment. `tallystick.web.sources` reads them from there.
 """
 
-import difflib
 import ipaddress
 import os
-import tomllib
-from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final, Literal
 
 import msgspec
 
 from tallystick.capture.settings import RouteSettings, UpstreamSettings
-from tallystick.errors import EncodingError, InputError
+from tallystick.errors import InputError
 from tallystick.web import limits
 
-PREFIX: Final = "TALLYSTICK_"
-OTHER_VARIABLES: Final = frozenset(
-    {"HOME", "PASSPHRASE_FILE", "API_KEY", "DATA", "VECTORS", "ORACLES", "KILLS"}
-)
-"""Variables with our prefix that are no settings: folder, secrets, and the test suite's."""
+SECRET: Final = frozenset({"upstream_key"})
+"""Settings whose value is never shown."""
+UNQUOTED: Final = SECRET | {"upstreams"}
+"""Settings whose value is not shown where it is wrong: it may be a key in the wrong place."""
 
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
@@ -73,6 +69,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         drain_seconds: How long the service still accepts requests, saying that it is not ready,
             after it was told to end.
         shutdown_seconds_max: How long it then waits for requests that are running.
+        log_format: `text` for people, `json` for one object per line.
+        log_level: The least that is logged.
+        access_log: Whether each request is logged: method, route, status, time. Never who asked.
+        disk_free_bytes_min: With less free space where the ledger lies, the service is not ready.
     """
 
     host: str = "127.0.0.1"
@@ -106,6 +106,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     keep_alive_seconds_max: Count = limits.KEEP_ALIVE_SECONDS_MAX
     drain_seconds: Annotated[float, msgspec.Meta(ge=0)] = 0.0
     shutdown_seconds_max: Count = 30
+    log_format: Literal["text", "json"] = "text"
+    log_level: Literal["debug", "info", "warning", "error"] = "warning"
+    access_log: bool = False
+    disk_free_bytes_min: Annotated[int, msgspec.Meta(ge=0)] = limits.DISK_FREE_BYTES_MIN
 
     @property
     def has_gateway(self) -> bool:
@@ -143,94 +147,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             )
 
 
-_TYPES: Final[Mapping[str, Any]] = {
-    field.name: field.type for field in msgspec.structs.fields(Settings)
-}
-
-
 def is_loopback(host: str) -> bool:
     """Tell whether a name or address is this machine's own."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def load_settings(
-    file: Path | None = None,
-    environ: Mapping[str, str] | None = None,
-    overrides: Mapping[str, Any] | None = None,
-) -> Settings:
-    """Read settings; later sources win.
-
-    Args:
-        file: `tallystick.toml`; it need not exist.
-        environ: Environment, such as `os.environ`.
-        overrides: Values of flags by setting; None stands for a flag that was not given.
-
-    Raises:
-        InputError: An unknown name or a wrong value; says where, what was seen and expected.
-        EncodingError: The file is not TOML.
-    """
-    values: dict[str, Any] = {}
-    for place, name, value, strict in [
-        *_from_file(file),
-        *_from_environment(environ or {}),
-        *_from_flags(overrides or {}),
-    ]:
-        values[name] = _convert(place, name, value, strict=strict)
-    return Settings(**values)
-
-
-_Found = tuple[str, str, Any, bool]
-"""Place, name, value, and whether the value has a type of its own."""
-
-
-def _from_file(file: Path | None) -> Iterator[_Found]:
-    if file is None:
-        return
-    try:
-        content = tomllib.loads(file.read_text())
-    except FileNotFoundError:
-        return
-    except (OSError, ValueError) as error:
-        raise EncodingError(f"{file} is not a readable TOML file: {error}") from error
-    for name, value in content.items():
-        if _TYPES.get(name) == Path | None and isinstance(value, str):
-            # A path in the file is relative to the file, wherever the service is started.
-            yield str(file), name, str(file.parent / Path(value).expanduser()), True
-        else:
-            yield str(file), name, value, True
-
-
-def _from_environment(environ: Mapping[str, str]) -> Iterator[_Found]:
-    for variable, value in environ.items():
-        name = variable.removeprefix(PREFIX)
-        if name != variable and name not in OTHER_VARIABLES:
-            yield f"environment, {variable}", name.lower(), value, False
-
-
-def _from_flags(overrides: Mapping[str, Any]) -> Iterator[_Found]:
-    for name, value in overrides.items():
-        if value is not None:
-            yield f"--{name.replace('_', '-')}", name, value, False
-
-
-def _convert(place: str, name: str, value: Any, *, strict: bool) -> Any:
-    if name not in _TYPES:
-        near = difflib.get_close_matches(name, _TYPES, n=1)
-        raise InputError(
-            f"{place}: there is no setting {name!r}",
-            advice=f"did you mean {near[0]!r}?" if near else f"settings: {', '.join(_TYPES)}",
-        )
-    try:
-        return msgspec.convert(value, _TYPES[name], strict=strict, dec_hook=_decode)
-    except msgspec.ValidationError as error:
-        raise InputError(f"{place}: {name} is {value!r:.80}: {error}") from error
-
-
-def _decode(kind: type, value: Any) -> Any:
-    """Read what msgspec does not know."""
-    if kind is Path and isinstance(value, str | Path) and str(value):
-        return Path(value).expanduser()
-    raise msgspec.ValidationError(f"Expected `{kind.__name__.lower()}`")

@@ -14,6 +14,7 @@ from tallystick.cli.demo.classifier import train
 from tallystick.cli.demo.endpoint import ServedClassifier
 from tallystick.cli.demo.serving import serve_model
 from tallystick.endpoint import endpoint_app
+from tests.certificates import certificate
 from tests.unit.cli.running import get, post, serving
 
 AGAIN = ("up", "--port", "0", "--workers", "0", "--no-small-lm")
@@ -188,3 +189,37 @@ def test_a_second_writer_is_told_who_writes(home: Path, capsys: pytest.CaptureFi
 
     assert code == 4
     assert "is already writing" in capsys.readouterr().err
+
+
+def test_keys_that_others_may_read_and_a_certificate_that_ended_are_said_on_start(
+    home: Path, tmp_path: Path
+) -> None:
+    with serving(home, *NEW):
+        pass
+    (home / "keys" / "service.key").chmod(0o644)
+    tls = certificate(tmp_path / "tls", begins_days=-9, ends_days=-1)
+
+    with serving(home, *AGAIN, "--tls-certificate", str(tls[0]), "--tls-key", str(tls[1])) as said:
+        pass
+
+    assert f"chmod 600 {home}/keys/service.key" in said["words"]
+    assert f"{tls[0]} expired on " in said["words"]
+
+
+def test_a_head_store_elsewhere_is_used_by_every_command(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with serving(home, *NEW):
+        pass
+    (home / "head").rename(tmp_path / "head")
+    (home / "tallystick.toml").write_text(f'head = "{tmp_path}/head"\n')
+
+    tally(home, capsys, "keys", "create", "ada", "--kind", "person")
+    with serving(home, *AGAIN):
+        pass
+
+    [checked] = tally(home, capsys, "fsck", "--deep")
+    [looked] = tally(home, capsys, "doctor")
+    assert checked["damage"] == []
+    assert [one["state"] for one in looked["checks"] if one["name"] == "head store"] == ["ok"]
+    assert not (home / "head").exists()
