@@ -16,7 +16,14 @@ from typing import Final
 
 from tallystick.capture.exchange import Exchange
 from tallystick.capture.gateway import Gateway
-from tallystick.capture.problems import Problem, ProblemError, no_route, stopping, wrong_method
+from tallystick.capture.problems import (
+    Problem,
+    ProblemError,
+    key_not_for_this,
+    no_route,
+    stopping,
+    wrong_method,
+)
 from tallystick.capture.relay import Message, Receive, Send
 from tallystick.capture.running import Running
 from tallystick.capture.upstream import UPSTREAM_ERRORS, describe, passed_headers, sent_headers
@@ -107,6 +114,8 @@ async def send_problem(send: Send, problem: Problem) -> None:
 async def _pass_models(running: Running, path: str, scope: Message, send: Send) -> None:
     """Pass the list of models through."""
     caller = running.callers.identify(scope)
+    if caller.key is not None and caller.key.only not in {None, "gateway"}:
+        raise ProblemError(key_not_for_this(str(caller.key.only)))
     headers = sent_headers(scope["headers"], caller.authorization)
     response = None
     try:

@@ -17,6 +17,7 @@ import time
 from typing import Any, Final
 
 from tallystick.capture.answer import Answer, read_answer, read_stream
+from tallystick.capture.api_keys import ApiKey
 from tallystick.capture.callers import Caller
 from tallystick.capture.connection import Response
 from tallystick.capture.problems import (
@@ -37,6 +38,7 @@ from tallystick.capture.upstream import (
     passed_headers,
     sent_headers,
 )
+from tallystick.capture.usage import mark_of
 from tallystick.errors import UnavailableError
 from tallystick.evidence import Intent, Outcome
 from tallystick.statement import Relation
@@ -60,8 +62,9 @@ class Exchange:
     """Serves one request; used once."""
 
     __slots__ = (
-        "_asked_ns", "_end", "_first_ns", "_intent", "_kept", "_operation", "_outcome", "_path",
-        "_receive", "_response", "_running", "_scope", "_send", "_started", "_unrecorded",
+        "_asked_ns", "_counted", "_end", "_first_ns", "_intent", "_kept", "_key", "_operation",
+        "_outcome", "_path", "_receive", "_response", "_running", "_scope", "_send", "_started",
+        "_unrecorded",
     )  # fmt: skip
 
     def __init__(
@@ -86,7 +89,8 @@ class Exchange:
         self._outcome: Spooled | None = None
         self._response: Response | None = None
         self._end: StreamEnd | None = None
-        self._started = self._unrecorded = False
+        self._key: ApiKey | None = None
+        self._started = self._unrecorded = self._counted = False
 
     async def run(self) -> None:
         """Serve it."""
@@ -106,9 +110,11 @@ class Exchange:
 
     async def _serve(self, caller: Caller) -> None:
         running = self._running
+        self._key = caller.key
         request, problem = await self._read_request()
         if request is None:
             return
+        problem = problem or running.meter.refusal(caller.key, request)
         why = await self._intend(caller, request)
         if why is not None:
             passed = problem is None and running.settings.fail_open
@@ -160,6 +166,7 @@ class Exchange:
             parameters=request.parameters,
             upstream=running.upstream.base + self._path,
             started_ms=time.time_ns() // 1_000_000,
+            api_key=caller.key.id if caller.key else None,
         )
         return running.recorder.say(
             record,
@@ -286,8 +293,8 @@ class Exchange:
         answer: Answer = _NOTHING,
         error: str | None = None,
     ) -> None:
-        """Record the outcome, once; there is none without an intent."""
-        if self._intent is None or self._outcome is not None:
+        """Record the outcome and count it, once; without an intent it is only counted."""
+        if self._counted or (self._intent is None and not self._unrecorded):
             return
         now_ns, first_ns = time.monotonic_ns(), self._first_ns
         record = Outcome(
@@ -299,13 +306,24 @@ class Exchange:
             duration_ms=_ms(now_ns - self._asked_ns),
             error=error,
         )
-        intent = self._intent.statement
-        self._outcome = self._running.recorder.say(
-            record,
-            subject=intent.header.subject,
-            links={Relation.GENERATED_BY: (intent.id,)},
-            model=self._running.models.resolve(answer.model),
-        )
+        if self._intent is not None:
+            intent = self._intent.statement
+            self._outcome = self._running.recorder.say(
+                record,
+                subject=intent.header.subject,
+                links={Relation.GENERATED_BY: (intent.id,)},
+                model=self._running.models.resolve(answer.model),
+            )
+        self._count(record)
+
+    def _count(self, record: Outcome) -> None:
+        """Count what became of the call, by the outcome's own time where it is recorded."""
+        self._counted, meter = True, self._running.meter
+        if self._outcome is None:
+            meter.count(self._key, record, None)
+        else:
+            statement = self._outcome.statement
+            meter.count(self._key, record, mark_of(statement), statement.header.issued_at)
 
     async def _read(self) -> Answer:
         """Read the answer, if all of it was kept."""
@@ -351,6 +369,7 @@ class Exchange:
     async def _answer(self, problem: Problem) -> None:
         body = problem.body()
         headers = [*problem.headers(), (b"content-length", str(len(body)).encode()), *self._ids()]
+        headers += self._running.meter.headers(self._key)
         await self._send(
             {"type": "http.response.start", "status": problem.status, "headers": headers}
         )
@@ -361,6 +380,7 @@ class Exchange:
         assert self._response is not None  # noqa: S101 - there is an answer
         self._started = True
         headers = [*passed_headers(self._response.raw_headers), *more, *self._ids()]
+        headers += self._running.meter.headers(self._key)
         await self._send(
             {"type": "http.response.start", "status": self._response.status, "headers": headers}
         )

@@ -21,6 +21,8 @@ REGISTER_SECONDS: Final = 0.5
 is of one call or of hundreds; calls feel each switch."""
 REGISTER_SECONDS_MAX: Final = 60.0
 
+GATEWAY_NAME: Final = "gateway"
+"""Which of an issuer's gateways it is, where nobody gave it another name."""
 GATEWAY_TYPES: Final = frozenset(
     {StatementType.INFERENCE, StatementType.HEARTBEAT, StatementType.CHANGE}
 )
@@ -51,7 +53,7 @@ class GatewaySettings:
 
     upstream: str
     upstream_key: str | None = None
-    name: str = "gateway"
+    name: str = GATEWAY_NAME
     fail_open: bool = False
     require_key: bool = False
     connect_s: float = CONNECT_SECONDS

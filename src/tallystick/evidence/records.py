@@ -53,6 +53,8 @@ class Intent(Record, kw_only=True, frozen=True):
             plain CBOR form (nested deeper than 8, a number beyond 64 bits) is given as its JSON.
         upstream: Where the call goes, without credentials.
         started_ms: The gateway's clock, milliseconds since 1970.
+        api_key: Id of the API key under which the call came; absent where there was none. The id
+            names the key in the gateway's list of keys, and is no secret.
     """
 
     statement_type = StatementType.INFERENCE
@@ -64,6 +66,7 @@ class Intent(Record, kw_only=True, frozen=True):
     parameters: dict[str, Any]
     upstream: str
     started_ms: int
+    api_key: str | None = None
 
 
 class Outcome(Record, kw_only=True, frozen=True):
