@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from tallystick.identity import SoftwareSigner
     from tallystick.ledger import Ledger
     from tallystick.web import Settings
+    from tallystick.web.metrics import Counted
 
 GATEWAY: Final = "gateway"
 """Name of the gateway's key, where no other is asked for."""
@@ -126,9 +128,23 @@ def _serve(session: Session, settings: "Settings") -> None:
             ledger,
             settings,
             gateway_app=gateway_app(gateway) if gateway else None,
-            authorize=lambda token: keys.resolve(token, ledger.clock()),
+            authorize=lambda token: keys.resolve(token, ledger.clock()).check_use("register"),
             on_listening=listening,
+            metrics=[refusals(gateway)] if gateway else [],
         )
+
+
+def refusals(gateway: "Gateway") -> "Counted":
+    """Return what the gateway refused beyond scopes and budgets, as the metrics show it."""
+    from tallystick.web.metrics import Counted
+
+    def read() -> Mapping[str, int]:
+        status = gateway.status()
+        return {} if status is None else status.refused
+
+    return Counted(
+        "tallystick_gateway_refused_total", "Calls beyond a key's scope or budget.", "code", read
+    )
 
 
 def make_gateway(ledger: "Ledger", signer: "SoftwareSigner", settings: "Settings") -> "Gateway":

@@ -4,7 +4,7 @@ import gc
 import logging
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from signal import SIGINT
 from time import monotonic
 from types import FrameType
@@ -17,6 +17,7 @@ from tallystick.ledger import Home, Ledger, PooledChecks
 from tallystick.web.access import Authorize
 from tallystick.web.answers import App
 from tallystick.web.app import gate
+from tallystick.web.metrics import Metric
 from tallystick.web.protocol import LimitedProtocol
 from tallystick.web.service import Service
 from tallystick.web.settings import Settings
@@ -55,6 +56,7 @@ def serve(
     gateway_app: App | None = None,
     authorize: Authorize | None = None,
     on_listening: Callable[[str], None] | None = None,
+    metrics: Sequence[Metric] = (),
 ) -> None:
     """Serve a ledger until SIGTERM or SIGINT, then close it.
 
@@ -64,6 +66,7 @@ def serve(
         gateway_app: Mounted under `/v1`.
         authorize: Knows API keys.
         on_listening: Called with the service's address once it accepts connections.
+        metrics: Shown beside the service's own.
 
     Raises:
         InputError: The settings would expose the service without protection.
@@ -71,6 +74,7 @@ def serve(
     """
     try:
         server = Server(ledger, settings, gateway_app, authorize, on_listening)
+        server.service.telemetry.also(*metrics)
         server.run()
     finally:
         ledger.close()

@@ -49,6 +49,10 @@ class Telemetry:
             *_gauges(service),
         )
 
+    def also(self, *metrics: Metric) -> None:
+        """Show what others count, too."""
+        self._metrics += metrics
+
     def render(self) -> bytes:
         """Return all metrics as text."""
         return render(self._metrics)
