@@ -136,9 +136,11 @@ class Meter:
         else:
             self._begin()
         ready.set()
-        while not self._stop.is_set():
+        ended = False
+        while not ended:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), WRITE_SECONDS)
+            ended = self._stop.is_set()  # looked at first: what is counted before is written
             await self._write()
         if self._file is not None:
             self._file.close()

@@ -171,7 +171,8 @@ def test_a_month_counts_its_days_and_each_key_for_itself(kept: Kept) -> None:
 def test_a_stream_counts_with_its_usage_and_without_it_as_a_call(kept: Kept) -> None:
     token, key = key_of(kept, budget=Budget(tokens_max=15, calls_max=3))
     client = kept.client(token)
-    for options in ({"stream_options": {"include_usage": True}}, {}):
+    with_and_without: list[Any] = [{"stream_options": {"include_usage": True}}, {}]
+    for options in with_and_without:
         stream = client.chat.completions.create(**ASKED, stream=True, **options)
         assert len(list(stream)) > 1
 
