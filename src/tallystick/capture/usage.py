@@ -216,8 +216,8 @@ def _read(ledger: Reads, found: Found) -> tuple[str | None, Outcome, int]:
     header = found.statement.header
     outcome = Outcome.read(ledger.vault.get(found.statement.id).values())
     [intent_id] = header.links[Relation.GENERATED_BY]
-    intent = ledger.get(intent_id)
     key = Intent.read(ledger.vault.get(intent_id).values()).api_key
-    if key is None and intent.statement.header.assurance == Assurance.API_KEY:
-        key = UNKNOWN
+    if key is None:
+        assurance = ledger.get(intent_id).statement.header.assurance
+        key = UNKNOWN if assurance == Assurance.API_KEY else None
     return key, outcome, header.issued_at or 0
