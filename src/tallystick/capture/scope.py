@@ -11,6 +11,8 @@ from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, Final, Literal
 
+import msgspec
+
 from tallystick.capture.problems import Problem, key_not_for_this, model_not_allowed
 from tallystick.capture.request import CallRequest
 from tallystick.errors import InputError
@@ -22,6 +24,12 @@ MODELS_MAX: Final = 64
 """Patterns of one key."""
 PATTERN_LETTERS_MAX: Final = 256
 
+
+class _Asked(msgspec.Struct):
+    model: str = ""
+
+
+_asked = msgspec.json.Decoder(_Asked).decode
 _MODEL: Final = re.compile(rb'"model"')
 _ESCAPED: Final = re.compile(rb"\\u006[4-9a-f]", re.IGNORECASE)
 """A letter of `model` in another spelling; anything else is spelt so in passing."""
@@ -50,13 +58,23 @@ def out_of_scope(models: Iterable[str], only: Use | None, request: CallRequest) 
     patterns = tuple(models)
     if not patterns:
         return None
-    # Not `request.model`, which is cut off where it is too long to be recorded.
-    model = request.parameters.get("model", "")
-    if not isinstance(model, str) or names_model_twice(request.body):
+    model = _asked_for(request.body)
+    if model is None or names_model_twice(request.body):
         return model_not_allowed("the request does not name one model", patterns)
     if not any(fnmatchcase(model, pattern) for pattern in patterns):
         return model_not_allowed(f"this key is not for the model {model[:200]!r}", patterns)
     return None
+
+
+def _asked_for(body: bytes) -> str | None:
+    """Return the model as it stands in the request; None where it is no text.
+
+    `CallRequest.model` is for the record: it is cut off where it is long.
+    """
+    try:
+        return _asked(body).model
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return None
 
 
 def names_model_twice(body: bytes) -> bool:

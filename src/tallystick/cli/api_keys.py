@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import click
 
-from tallystick.cli.allowances import budget_data, budget_words, scope_words
+from tallystick.cli.allowances import budget_data, budget_words, known_spending, scope_words
 from tallystick.cli.printing import readable
 from tallystick.cli.session import Session, check_did, pass_session
 from tallystick.errors import InputError
@@ -81,11 +81,9 @@ def create_api_key(
 @pass_session
 def list_api_keys(session: Session) -> None:
     """List all API keys, also those that expired or were revoked, and what is used of budgets."""
-    from tallystick.capture.usage_file import read_spending
-
     now = int(time.time())
     known = _keys(session, b"").known()
-    spending = read_spending(session.home.usage, _day(now))
+    spending = known_spending(session, _day(now))
     session.give_all((_as_data(key, now, spending), _line(key, now, spending)) for key in known)
 
 
@@ -134,7 +132,7 @@ def _state(key: "ApiKey", now: int) -> str:
     return "expired" if expired else "valid"
 
 
-def _as_data(key: "ApiKey", now: int, spending: "Spending") -> dict[str, Any]:
+def _as_data(key: "ApiKey", now: int, spending: "Spending | None") -> dict[str, Any]:
     return {
         "id": key.id,
         "state": _state(key, now),
@@ -149,7 +147,7 @@ def _as_data(key: "ApiKey", now: int, spending: "Spending") -> dict[str, Any]:
     }
 
 
-def _line(key: "ApiKey", now: int, spending: "Spending") -> str:
+def _line(key: "ApiKey", now: int, spending: "Spending | None") -> str:
     made = _day(key.created_at)
     ends = f"until {_day(key.expires_at)}" if key.expires_at is not None else "for ever"
     parts = [f"{key.id}  {_state(key, now):<8} made {made}, {ends}", readable(key.issuer)]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tallystick.capture.budgets import BUDGET_MAX, Budget, Period, Spending, Spent, resets_at
-from tallystick.capture.request import MODEL_LETTERS_MAX, parse_request
+from tallystick.capture.request import MODEL_LETTERS_MAX, PARAMETER_BYTES_MAX, parse_request
 from tallystick.capture.scope import (
     MODELS_MAX,
     PATTERN_LETTERS_MAX,
@@ -126,6 +126,13 @@ def test_the_end_of_a_long_name_counts_although_it_is_not_recorded() -> None:
     name = "a-mini".rjust(MODEL_LETTERS_MAX, "x") + "-large"
 
     assert code(("*-mini",), json.dumps({"model": name}).encode()) == "model_not_allowed"
+
+
+def test_a_scope_holds_for_large_parameters_too() -> None:
+    body = json.dumps({"model": "small", "tools": ["x" * PARAMETER_BYTES_MAX]}).encode()
+
+    assert code(("small",), body) is None
+    assert code(("large",), body) == "model_not_allowed"
 
 
 @pytest.mark.parametrize(

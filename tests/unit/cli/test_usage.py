@@ -174,6 +174,18 @@ def test_a_budget_and_a_scope_are_listed_in_words(made: Command) -> None:
     assert "1 of 4 calls (25 %) today" in made("usage")
 
 
+def test_keys_are_listed_beside_a_damaged_usage_file(made: Command) -> None:
+    made("keys", "api", "create", "clinic", "--calls-max", 4, "--tokens-max", 9)
+    Home(made.home).usage.write_bytes(b"damaged")
+
+    assert made("keys", "api", "list").endswith(
+        "9 tokens, 4 calls ever; what is used of them is not known"
+    )
+    assert "usage.sqlite is damaged" in made.words
+    [key] = lines(made, "keys", "api", "list")
+    assert (key["budget"]["calls_max"], key["budget"]["calls_used"]) == (4, None)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
