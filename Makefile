@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 KILLS  ?= 200
 SECONDS ?= 60
 
-.PHONY: all check demo up test oracles soak fuzz bench docs lock clean
+.PHONY: all check demo up test oracles soak fuzz bench docs airgap lock clean
 
 ## check: format, lint, types, layers, fast tests
 check: $(VENV)/dev
@@ -50,8 +50,13 @@ bench: $(VENV)/dev
 ## docs: build the site into site/; a broken link or a page that is left out fails
 docs: $(VENV)/docs
 	$(BIN)/python tools/reference.py --check
+	$(BIN)/python tools/manpage.py --check
 	$(BIN)/python tools/pages.py
 	NO_COLOR=1 $(BIN)/zensical build --clean --strict
+
+## airgap: a bundle in OUT that installs where there is no network: wheels, sums, site, units
+airgap: $(VENV)/docs $(VENV)/run
+	$(BIN)/python tools/airgap.py $(OUT) $(ARGS)
 
 ## fuzz: hostile bytes into every parser, guided by coverage, for SECONDS in all
 fuzz: $(VENV)/fuzz

@@ -32,19 +32,23 @@ FULL: dict[str, list[str]] = {
     "log_append": ["bench.log_append", "compare"],
     "http_register": ["bench.http_register"],
     "http_register_numbered": ["bench.http_register", "--numbered"],
+    "subscribers": ["bench.subscribers"],
     "gateway": ["bench.gateway.compare", "--gateway", f"ours={GATEWAY}"],
+    "small_lm": ["bench.gateway.small_lm"],
     "growth": ["bench.growth", "--sizes", "1e4,1e5,1e6,1e7"],
 }
 QUICK: dict[str, list[str]] = {
     "log_append": ["--rounds", "1", "--seconds", "1"],
     "http_register": ["--rounds", "1", "--statements", "10000"],
     "http_register_numbered": ["--rounds", "1", "--statements", "10000"],
+    "subscribers": ["--subscribers", "20", "--rate", "100", "--seconds", "3"],
     "gateway": ["--rounds", "1", "--seconds", "1", "--workers", "1"],
+    "small_lm": ["--rounds", "1", "--tokens", "40"],
     "growth": ["--sizes", "1e4,1e5"],
 }
 """What `--quick` adds; the last of two equal options counts."""
 SECONDS_MAX = 2 * 3600
-_FOLDER = frozenset({"journal_layouts", "log_append", "http_register", "growth"})
+_FOLDER = frozenset({"journal_layouts", "log_append", "http_register", "subscribers", "growth"})
 _SETTLE_SECONDS = 5
 
 

@@ -6,6 +6,7 @@ from typing import Final
 from tools.reference_text import summary
 
 PACKAGES: Final = (
+    "tallystick.client",
     "tallystick.ledger",
     "tallystick.evidence",
     "tallystick.verify",

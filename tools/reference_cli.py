@@ -64,9 +64,12 @@ def _help(
 
 
 def _context(command: click.Command, above: click.Context | None, name: str) -> click.Context:
-    return click.Context(
+    context = click.Context(
         command, parent=above, info_name=name, terminal_width=WIDTH, max_content_width=WIDTH
     )
+    # As a run has it: click remembers per command what it made of this first.
+    context.help_option_names = tally.context_settings["help_option_names"]
+    return context
 
 
 def _block(text: str) -> str:

@@ -16,7 +16,8 @@ _HEAD: Final = """\
 What `tally up` serves; the same as [OpenAPI 3.1](openapi.json), which a running service also
 offers under `/openapi.json`. Reading is open to everybody. What *needs a key* takes
 `Authorization: Bearer tly_…`, or a caller on the same machine. Errors are problem details (RFC
-9457), those of SCRAPI in CBOR (RFC 9290); their types stand in [errors](errors.md).
+9457), those of SCRAPI in CBOR (RFC 9290); their types stand in [errors](errors.md). Every answer
+names the version of this API in `tallystick-api`; a request that names another one is refused.
 """
 _TITLES: Final = {
     "ledger": "Statements and proofs",

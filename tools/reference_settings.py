@@ -3,11 +3,12 @@
 import re
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from tallystick.web.settings import PREFIX, Settings
+from tallystick.web.settings import Settings
+from tallystick.web.sources import PREFIX
 from tools.reference_text import members
 
 _HEAD = """\
@@ -22,11 +23,15 @@ port = 8471
 publish_seconds = 0.1
 ```
 
+`tally config show` shows each with its value and place, `tally config check` whether they work.
+
 Besides these, `TALLYSTICK_HOME` names the ledger's folder and `TALLYSTICK_PASSPHRASE_FILE` a file
 with the passphrase of its keys.
 """
 _COMPUTED = {"workers": "one per core"}
 """Defaults that depend on the machine."""
+_TABLES = {"upstreams", "routes"}
+"""Settings that only the file can hold."""
 _BASES = {int: "whole number", float: "seconds", bool: "true or false", str: "text", Path: "path"}
 
 
@@ -42,6 +47,9 @@ def settings_page() -> str:
         raise ValueError(f"docstring and members of Settings differ: {sorted(missing)}")
     parts = [_HEAD]
     for field in fields:
+        if field.name in _TABLES:
+            parts.append(f"## `{field.name}`\n\ntables · default none\n\n{texts[field.name]}\n")
+            continue
         facts = f"{_kind(hints[field.name])} · default {_default(field)}"
         variable = f"`{PREFIX}{field.name.upper()}`"
         text = texts[field.name]
@@ -66,6 +74,8 @@ def _kind(hint: Any) -> str:
     if get_origin(hint) is Annotated:
         base, meta = get_args(hint)[:2]
         return _BASES[base] + _bounds(meta)
+    if get_origin(hint) is Literal:
+        return "one of " + ", ".join(f"`{value}`" for value in get_args(hint))
     if isinstance(hint, UnionType):
         hint = next(kind for kind in get_args(hint) if kind is not type(None))
     return _BASES[hint]

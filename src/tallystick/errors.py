@@ -161,8 +161,9 @@ _EXTRAS: Final = {
     "starlette": "web",
     "uvicorn": "web",
     "httptools": "web",
+    "h11": "client",
     "sklearn": "ai",
-    "numpy": "ai",
+    "numpy": "lm",
 }
 
 

@@ -42,3 +42,13 @@ def test_a_full_disk_is_said_nothing_is_lost_and_it_goes_on_after_space_was_made
     assert said.startswith("ok ")
     assert int(said.split()[1]) > 1, "the disk was full before anything was registered"
     assert words in said
+
+
+def test_a_disk_that_fills_during_a_backup_leaves_the_earlier_copy_whole(tmp_path: Path) -> None:
+    said = on_a_small_disk(
+        tmp_path / "disk", "tests.fault.full_backup_child", str(tmp_path / "ledger")
+    )
+
+    assert said.startswith("ok ")
+    assert "No space left on device, while copying to " in said
+    assert "what the backup held before is whole" in said

@@ -4,15 +4,32 @@ Start with `tallystick.capture.gateway`; how one call goes, `tallystick.capture.
 The gateway needs the extra `web`; keys and settings need nothing.
 """
 
-from typing import TYPE_CHECKING, Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
 
-from tallystick.capture.api_keys import ApiKey, ApiKeys, Originator, originator_of
-from tallystick.capture.settings import GATEWAY_TYPES, GatewaySettings
 from tallystick.errors import missing_extra
 
 if TYPE_CHECKING:
+    from tallystick.capture.api_keys import ApiKey, ApiKeys, Originator, originator_of
     from tallystick.capture.app import gateway_app
     from tallystick.capture.gateway import Gateway, GatewayStatus
+    from tallystick.capture.recorder import GATEWAY_TYPES
+    from tallystick.capture.settings import GatewaySettings, RouteSettings, UpstreamSettings
+
+_MODULES: Final = {
+    "ApiKey": "api_keys",
+    "ApiKeys": "api_keys",
+    "GATEWAY_TYPES": "recorder",
+    "Gateway": "gateway",
+    "GatewaySettings": "settings",
+    "GatewayStatus": "gateway",
+    "Originator": "api_keys",
+    "RouteSettings": "settings",
+    "UpstreamSettings": "settings",
+    "gateway_app": "app",
+    "originator_of": "api_keys",
+}
+"""Imported when asked for: settings are read by commands that start in no time."""
 
 __all__ = [
     "GATEWAY_TYPES",
@@ -22,27 +39,22 @@ __all__ = [
     "GatewaySettings",
     "GatewayStatus",
     "Originator",
+    "RouteSettings",
+    "UpstreamSettings",
     "gateway_app",
     "originator_of",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    """Import what needs an HTTP library when it is asked for.
+    """Import a module when something of it is asked for.
 
     Raises:
-        MissingExtraError: The library is not installed.
+        MissingExtraError: A library that it needs is not installed.
     """
+    if name not in _MODULES:
+        raise AttributeError(name)
     try:
-        match name:
-            case "gateway_app":
-                from tallystick.capture.app import gateway_app
-
-                return gateway_app
-            case "Gateway" | "GatewayStatus":
-                from tallystick.capture import gateway
-
-                return getattr(gateway, name)
+        return getattr(import_module(f"tallystick.capture.{_MODULES[name]}"), name)
     except ModuleNotFoundError as error:
         raise missing_extra(error) from error
-    raise AttributeError(name)

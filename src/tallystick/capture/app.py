@@ -7,26 +7,20 @@
 |---|---|---|
 | `/v1/chat/completions` | POST | recorded; whole or as a stream of events |
 | `/v1/embeddings` | POST | recorded |
-| `/v1/models`, `/v1/models/NAME` | GET | passed through; nothing is recorded, no model is called |
+| `/v1/models`, `/v1/models/NAME` | GET | of all upstreams; not recorded, no model is called |
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Final
 
+from tallystick import tracing
 from tallystick.capture.exchange import Exchange
 from tallystick.capture.gateway import Gateway
-from tallystick.capture.problems import (
-    Problem,
-    ProblemError,
-    key_not_for_this,
-    no_route,
-    stopping,
-    wrong_method,
-)
+from tallystick.capture.model_list import ModelList
+from tallystick.capture.problems import Problem, ProblemError, no_route, stopping, wrong_method
 from tallystick.capture.relay import Message, Receive, Send
 from tallystick.capture.running import Running
-from tallystick.capture.upstream import UPSTREAM_ERRORS, describe, passed_headers, sent_headers
 from tallystick.errors import TallystickError
 
 Application = Callable[[Message, Receive, Send], Awaitable[None]]
@@ -41,13 +35,21 @@ def gateway_app(gateway: Gateway) -> Application:
 
     async def application(scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            await _serve(gateway.running, scope, receive, send)
+            with _traced(scope):
+                await _serve(gateway.running, scope, receive, send)
         elif scope["type"] == "lifespan":
             await _live(gateway, receive, send)
         else:
             await send({"type": "websocket.close", "code": 1008})
 
     return application
+
+
+def _traced(scope: Message) -> AbstractContextManager[object]:
+    """Follow the caller's trace, unless whoever we are mounted in does so already."""
+    if tracing.current() is not None:
+        return nullcontext()
+    return tracing.following(dict(scope["headers"]).get(b"traceparent"))
 
 
 async def _live(gateway: Gateway, receive: Receive, send: Send) -> None:
@@ -81,7 +83,7 @@ async def _route(running: Running | None, scope: Message, receive: Receive, send
         await Exchange(running, operation, path, scope, receive, send).run()
     elif path == _MODELS or _names_a_model(path):
         _check_method(method, "GET")
-        await _pass_models(running, path, scope, send)
+        await ModelList(running, path, scope, send).run()
     else:
         raise ProblemError(no_route(scope["path"]))
 
@@ -109,27 +111,3 @@ async def send_problem(send: Send, problem: Problem) -> None:
     headers = [*problem.headers(), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": problem.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
-
-
-async def _pass_models(running: Running, path: str, scope: Message, send: Send) -> None:
-    """Pass the list of models through."""
-    caller = running.callers.identify(scope)
-    if caller.key is not None and caller.key.only not in {None, "gateway"}:
-        raise ProblemError(key_not_for_this(str(caller.key.only)))
-    headers = sent_headers(scope["headers"], caller.authorization)
-    response = None
-    try:
-        async with asyncio.timeout(running.settings.total_s):
-            query = scope.get("query_string", b"")
-            response = await running.upstream.ask("GET", path, query, headers, b"")
-            start = {"type": "http.response.start", "status": response.status}
-            await send(start | {"headers": passed_headers(response.raw_headers)})
-            while chunk := await response.readany():
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
-        await send({"type": "http.response.body", "body": b""})
-    except UPSTREAM_ERRORS as error:
-        if response is None:
-            raise ProblemError(describe(error).problem) from error
-    finally:
-        if response is not None:
-            response.close()

@@ -4,7 +4,7 @@
 |---|---|---|---|
 | `Bearer tly_…` | `api-key` | the key's originator | the gateway's own key |
 | loopback, no key | `asserted` | nobody named | the gateway's own key |
-| loopback, another bearer token | `asserted` | nobody named | that token |
+| loopback, another bearer token | `asserted` | nobody named | that token, where `caller_keys` |
 | anything else | refused, 401, counted, not recorded: strangers write no statements | | |
 
 A web page that somebody on this machine visits can send requests to loopback too. Without a key
@@ -34,13 +34,13 @@ class Caller:
     Attributes:
         assurance: How strongly the originator is known.
         links: Names the originator's registered key, if there is one.
-        authorization: What the upstream is sent; never recorded.
+        brought: Credentials for an upstream that the caller sent; never recorded.
         key: The API key under which the call came, if there is one.
     """
 
     assurance: str
     links: Mapping[str, tuple[bytes, ...]]
-    authorization: str | None
+    brought: str | None
     key: ApiKey | None = None
 
 
@@ -51,8 +51,6 @@ class Callers:
         """Look tokens up in `keys`, as of `clock`, in seconds since 1970."""
         self._keys, self._clock = keys, clock
         self._loopback_allowed = not settings.require_key
-        own = settings.upstream_key
-        self._own = f"Bearer {own}" if own else None
         self.refused = 0
 
     def identify(self, scope: Mapping[str, Any]) -> Caller:
@@ -75,7 +73,7 @@ class Callers:
             return self._resolve(token)
         if not self._loopback_allowed or not _is_local(scope, headers):
             raise ProblemError(key_demanded("this gateway serves callers with a key of its own"))
-        return Caller(Assurance.ASSERTED, {}, authorization or self._own)
+        return Caller(Assurance.ASSERTED, {}, authorization or None)
 
     def _resolve(self, token: str) -> Caller:
         try:
@@ -85,7 +83,7 @@ class Callers:
         except TallystickError as error:
             raise ProblemError(Problem(503, "keys_not_readable", str(error), 1)) from error
         links = {str(Relation.ACTED_FOR): (bytes.fromhex(key.statement),)}
-        return Caller(Assurance.API_KEY, links, self._own, key)
+        return Caller(Assurance.API_KEY, links, None, key)
 
 
 def _chosen(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, str]:

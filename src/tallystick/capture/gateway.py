@@ -18,7 +18,7 @@ import os
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
@@ -28,10 +28,10 @@ from tallystick.capture.metering import Meter
 from tallystick.capture.models import ModelNames
 from tallystick.capture.recorder import FAIL_OPEN, Recorder
 from tallystick.capture.registration import Registration
+from tallystick.capture.routes import Routes
 from tallystick.capture.running import Running
 from tallystick.capture.settings import GatewaySettings
 from tallystick.capture.spool import Spool, Spooled
-from tallystick.capture.upstream import Upstream
 from tallystick.capture.usage import Source, recorded
 from tallystick.capture.writing import SpoolWriter
 from tallystick.errors import DamagedError, UnavailableError
@@ -84,12 +84,12 @@ class GatewayStatus:
     unrecorded: int
     spool_failure: str | None
     ledger_failure: str | None
-    usage_failure: str | None
-    refused: Mapping[str, int]
+    usage_failure: str | None = None
+    refused: Mapping[str, int] = field(default_factory=dict)
 
 
 class Gateway:
-    """One gateway to one upstream, on one open ledger. Belongs to one event loop."""
+    """One gateway to its upstreams, on one open ledger. Belongs to one event loop."""
 
     def __init__(
         self,
@@ -104,7 +104,7 @@ class Gateway:
         Args:
             ledger: Open for writing; stays open until after `stop`.
             signer: Key of the gateway's issuer, registered there, which the registration policy
-                allows `settings.GATEWAY_TYPES`.
+                allows `GATEWAY_TYPES`.
             settings: What the operator decided.
             models: Digests of models by name, before those that the ledger has.
 
@@ -164,7 +164,7 @@ class Gateway:
             await running.recorder.writer.close(STOP_SECONDS)
         finally:
             await running.registration.close(STOP_SECONDS)
-            running.upstream.close()
+            running.routes.close()
             await running.meter.stop()
             self._give_back()
 
@@ -245,7 +245,7 @@ class Gateway:
             self.settings,
             Callers(self.keys, self.settings, ledger.clock),
             self.models,
-            Upstream(self.settings),
+            Routes(self.settings),
             Recorder(numbering, self._seal, spool, writer, ledger.clock),
             registration,
             Meter(ledger.home.usage, ledger.clock),

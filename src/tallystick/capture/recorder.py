@@ -14,8 +14,13 @@ from tallystick.capture.writing import SpoolWriter
 from tallystick.evidence import Change, Numbering, Record
 from tallystick.evidence.numbering import HEARTBEAT_SECONDS
 from tallystick.statement.commitment import commit_encoded
+from tallystick.statement.governance import StatementType
 from tallystick.vault import SealedContent
 
+GATEWAY_TYPES: Final = frozenset(
+    {StatementType.INFERENCE, StatementType.HEARTBEAT, StatementType.CHANGE}
+)
+"""What the registration policy must allow the gateway's issuer."""
 UNRECORDED: Final = "gateway.unrecorded"
 """Name of the change that says how many calls went without evidence."""
 FAIL_OPEN: Final = "gateway.fail_open"

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
+from tallystick import tracing
 from tallystick.capture.spool import Spool, Spooled
 from tallystick.errors import TallystickError, UnavailableError
 from tallystick.ledger import Ledger, Registered
@@ -46,6 +47,14 @@ def register(
         _log.warning("the spool's mark cannot be moved: %s", error)
     answer = answers[taken] if taken < len(items) else None
     return taken, answer if isinstance(answer, TallystickError) else None
+
+
+def _tell(item: Spooled) -> None:
+    """Log that the ledger has a statement, as part of the request that it comes from."""
+    if _log.isEnabledFor(logging.INFO):
+        with tracing.using(item.trace):
+            statement = item.statement
+            _log.info("registered %s %s", statement.header.type, statement.id.hex())
 
 
 class Registration:
@@ -128,12 +137,13 @@ class Registration:
             self._thread, register, self._ledger, self._spool, batch
         )
         for _ in range(taken):
-            self._waiting.popleft()
+            _tell(self._waiting.popleft())
         if error is None:
             self.failure = self.held = None
             self._on_progress()
             return None
-        _log.warning("the ledger does not take statement %s: %s", batch[taken].number, error)
+        with tracing.using(batch[taken].trace):
+            _log.warning("the ledger does not take statement %s: %s", batch[taken].number, error)
         self.failure = f"{type(error).__name__}: {error}"
         self.held = None if isinstance(error, UnavailableError) else self.failure
         return error

@@ -34,6 +34,18 @@ class CallRequest:
     model: str = ""
     parameters: dict[str, Any] = field(default_factory=dict)
 
+    def sent(self, model: str | None) -> bytes:
+        """Return what an upstream is sent: the body, or the same with another model's name.
+
+        Then the members stand in their order, without blanks between them, each as it came; of one
+        that stands twice the last.
+        """
+        if model is None or model == self.model:
+            return self.body
+        members = _members(self.body)
+        members["model"] = msgspec.Raw(msgspec.json.encode(model))
+        return msgspec.json.encode(members)
+
 
 def parse_request(body: bytes) -> CallRequest:
     """Parse a request body. What the members mean is the upstream's business.

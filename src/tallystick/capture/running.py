@@ -9,8 +9,8 @@ from tallystick.capture.models import ModelNames
 from tallystick.capture.problems import ProblemError, stopping, too_many_calls
 from tallystick.capture.recorder import Recorder
 from tallystick.capture.registration import Registration
+from tallystick.capture.routes import Routes
 from tallystick.capture.settings import GatewaySettings
-from tallystick.capture.upstream import Upstream
 
 
 @dataclass(slots=True)
@@ -21,7 +21,7 @@ class Running:
         settings: As the operator gave them.
         callers: Decides who may call.
         models: Names of registered models.
-        upstream: The way to the model.
+        routes: The ways to the models.
         recorder: Says what happens.
         registration: Hands that to the ledger.
         meter: Counts what is used, and knows what is left.
@@ -34,7 +34,7 @@ class Running:
     settings: GatewaySettings
     callers: Callers
     models: ModelNames
-    upstream: Upstream
+    routes: Routes
     recorder: Recorder
     registration: Registration
     meter: Meter

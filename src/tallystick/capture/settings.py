@@ -1,11 +1,14 @@
 """Settings of the gateway, each with its default and its limit."""
 
-from dataclasses import dataclass
-from typing import Final
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Final
 from urllib.parse import urlsplit
 
+import msgspec
+
 from tallystick.errors import InputError
-from tallystick.statement.governance import StatementType
 
 REQUEST_BYTES_MAX: Final = 6 << 20
 """Longest request body. It is spooled whole, twice in the worst case: see `spool.SEGMENT_BYTES`."""
@@ -23,10 +26,56 @@ REGISTER_SECONDS_MAX: Final = 60.0
 
 GATEWAY_NAME: Final = "gateway"
 """Which of an issuer's gateways it is, where nobody gave it another name."""
-GATEWAY_TYPES: Final = frozenset(
-    {StatementType.INFERENCE, StatementType.HEARTBEAT, StatementType.CHANGE}
-)
-"""What the registration policy must allow the gateway's issuer."""
+UPSTREAMS_MAX: Final = 64
+ROUTES_MAX: Final = 1000
+RETRIES_MAX: Final = 5
+"""Most further attempts at one target of a route."""
+ATTEMPTS_MAX: Final = 12
+"""Most attempts at one call, at all targets of its route together. Each is recorded whole."""
+DEFAULT: Final = "default"
+"""Name of the upstream that `upstream` names."""
+
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}", re.ASCII)
+_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+
+
+class UpstreamSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One model API among several.
+
+    Attributes:
+        name: What routes call it: letters, digits, `.`, `_` and `-`.
+        url: Its base URL, as clients are given it.
+        key_variable: Environment variable that holds its key. The key itself stands nowhere else,
+            and only the gateway holds it.
+        models: Names of models that it answers for, with `*` and `?` as wildcards; the first
+            upstream that has a model is asked for it.
+        caller_keys: Whether it may see bearer tokens that callers bring themselves. Off, because
+            they may be meant for another one.
+        idle_s: Longest silence, also before its first byte; as for all by default.
+    """
+
+    name: str
+    url: str
+    key_variable: str | None = None
+    models: tuple[str, ...] = ("*",)
+    caller_keys: bool = False
+    idle_s: Annotated[float, msgspec.Meta(gt=0)] | None = None
+
+
+class RouteSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where calls for a model go, and where next if that fails.
+
+    Attributes:
+        model: The name that callers ask for, with `*` and `?` as wildcards. The first route that
+            fits is taken.
+        to: Targets in the order in which they are tried: `UPSTREAM/MODEL`, or `UPSTREAM` alone to
+            leave the model's name as it was asked for.
+        retries: Further attempts at each target, before the next one is tried.
+    """
+
+    model: str
+    to: tuple[str, ...]
+    retries: Annotated[int, msgspec.Meta(ge=0, le=RETRIES_MAX)] = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,9 +84,13 @@ class GatewaySettings:
 
     Attributes:
         upstream: Base URL of the model's API as clients are given it, such as
-            `https://api.openai.com/v1`. Trusted with every prompt; it can answer anything.
+            `https://api.openai.com/v1`. Trusted with every prompt; it can answer anything. It
+            answers for all models that no other upstream has.
         upstream_key: Sent as bearer token for callers who have none of their own. Whoever may
             call the gateway spends this key's budget.
+        upstreams: Further model APIs, before `upstream`.
+        routes: Which of them are asked for a model, and in which order.
+        environ: Where the keys of `upstreams` are looked up.
         name: Tells the gateways of one issuer apart; each counts for itself.
         fail_open: Pass calls on whose evidence cannot be made durable. They are counted, and the
             switch itself is recorded; while it is off, such calls are refused.
@@ -51,8 +104,11 @@ class GatewaySettings:
         answer_bytes_max: Longest answer that is recorded whole.
     """
 
-    upstream: str
+    upstream: str | None = None
     upstream_key: str | None = None
+    upstreams: tuple[UpstreamSettings, ...] = ()
+    routes: tuple[RouteSettings, ...] = ()
+    environ: Mapping[str, str] = field(default_factory=dict, repr=False)
     name: str = GATEWAY_NAME
     fail_open: bool = False
     require_key: bool = False
@@ -64,13 +120,28 @@ class GatewaySettings:
     request_bytes_max: int = REQUEST_BYTES_MAX
     answer_bytes_max: int = ANSWER_BYTES_MAX
 
+    def all_upstreams(self) -> tuple[UpstreamSettings, ...]:
+        """Return all model APIs, in the order in which they are looked through for a model."""
+        if self.upstream is None:
+            return self.upstreams
+        default = UpstreamSettings(name=DEFAULT, url=self.upstream, caller_keys=True)
+        return (*self.upstreams, default)
+
+    def key_of(self, upstream: UpstreamSettings) -> str | None:
+        """Return the key that the gateway holds for an upstream."""
+        if upstream.name == DEFAULT:
+            return self.upstream_key
+        return self.environ.get(upstream.key_variable) if upstream.key_variable else None
+
     def check(self) -> None:
         """Refuse what cannot work or would be recorded although it is secret.
 
         Raises:
             InputError: The message names the setting.
         """
-        _check_upstream(self.upstream)
+        _check_upstreams(self)
+        for route in self.routes:
+            _check_route(route, {one.name for one in self.all_upstreams()})
         if self.register_s > REGISTER_SECONDS_MAX:
             raise InputError(
                 f"register_s must be at most {REGISTER_SECONDS_MAX:g}, got {self.register_s}"
@@ -86,7 +157,52 @@ class GatewaySettings:
                 raise InputError(f"{name} must be in 1..{most}, got {getattr(self, name)}")
 
 
-def _check_upstream(url: str) -> None:
+def _check_upstreams(settings: GatewaySettings) -> None:
+    upstreams = settings.all_upstreams()
+    if not upstreams:
+        raise InputError("there is no upstream; give one as upstream, or in [[upstreams]]")
+    if len(upstreams) > UPSTREAMS_MAX or len(settings.routes) > ROUTES_MAX:
+        raise InputError(
+            f"a gateway has at most {UPSTREAMS_MAX} upstreams and at most {ROUTES_MAX} routes, got "
+            f"{len(upstreams)} and {len(settings.routes)}"
+        )
+    names = [one.name for one in upstreams]
+    for one in upstreams:
+        _check_url(one.url)
+        if not _NAME.fullmatch(one.name) or names.count(one.name) > 1:
+            raise InputError(
+                f"the name of an upstream must be small letters, digits, '.', '_' and '-', and "
+                f"stand once, got {one.name!r:.80}; {DEFAULT!r} is the one that `upstream` names"
+            )
+        if one.key_variable is not None and settings.key_of(one) is None:
+            what = "not set" if _VARIABLE.fullmatch(one.key_variable) else "no variable's name"
+            raise InputError(
+                f"upstream {one.name}: key_variable is {_shown(one.key_variable)}, which is {what}",
+                advice="give the name of an environment variable that holds the key",
+            )
+
+
+def _shown(variable: str) -> str:
+    """Show a variable's name; what is none may be a key that was put in its place."""
+    return repr(variable) if _VARIABLE.fullmatch(variable) else "something else than a name"
+
+
+def _check_route(route: RouteSettings, upstreams: set[str]) -> None:
+    if not 0 < len(route.to) * (1 + route.retries) <= ATTEMPTS_MAX:
+        raise InputError(
+            f"route {route.model!r:.80} must lead to 1..{ATTEMPTS_MAX} attempts in all, got "
+            f"{len(route.to)} targets with {route.retries} retries each"
+        )
+    for target in route.to:
+        name, slash, model = target.partition("/")
+        if name not in upstreams or (slash and not model):
+            raise InputError(
+                f"route {route.model!r:.80} leads to {target!r:.80}, expected UPSTREAM or "
+                f"UPSTREAM/MODEL with one of {', '.join(sorted(upstreams))}"
+            )
+
+
+def _check_url(url: str) -> None:
     try:
         parts = urlsplit(url)
         port_is_a_number = parts.port is None or parts.port > 0

@@ -18,18 +18,20 @@ the spool and the vault's master key can read them.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from tallystick import tracing
 from tallystick.errors import DamagedError, EncodingError, UnavailableError, VersionError
 from tallystick.ledger import Submission
 from tallystick.log import Disk
 from tallystick.log.journal import Journal
 from tallystick.statement import Relation, SignedStatement, dcbor, parse_statement
 from tallystick.statement.governance import StatementType
+from tallystick.tracing import Trace
 from tallystick.vault import SealedContent
 
 SEGMENT_BYTES: Final = 16 << 20
@@ -39,6 +41,7 @@ MARK_ITEMS: Final = 1024
 MARK_BYTES: Final = SEGMENT_BYTES // 2
 """Registered bytes after which it is moved in any case."""
 FORMAT: Final = 1
+MARK: Final = "registered.json"
 
 # dCBOR of [FORMAT, entry, null or [wrapped, sealed]]: written for every call, so by hand.
 _ITEM_HEAD: Final = b"\x83" + dcbor.encode(FORMAT)
@@ -54,11 +57,13 @@ class Spooled:
         number: Its place there, counted over all epochs.
         statement: Signed and numbered.
         sealed: Its content under the vault's key; None for an inline payload.
+        trace: The request that it comes from, for log lines; not kept on disk.
     """
 
     number: int
     statement: SignedStatement
     sealed: SealedContent | None
+    trace: Trace | None = field(default=None, compare=False)
 
     def encode(self) -> bytes:
         """Return the bytes in the journal; the same ones each time."""
@@ -120,8 +125,8 @@ class Spool:
             VersionError: A release of another format wrote it.
             EncodingError: The mark is damaged.
         """
-        self._disk, self._path = disk, folder / "registered.json"
-        self._marked = self._mark = _read_mark(disk.read(self._path), self._path)
+        self._disk, self._path = disk, folder / MARK
+        self._marked = self._mark = read_mark(folder, disk)
         self._next = self._mark.registered
         self._unmarked_bytes = 0
         self._journal = Journal(disk, folder / "journal", entropy, segment_bytes)
@@ -154,7 +159,7 @@ class Spool:
 
     def take(self, statement: SignedStatement, sealed: SealedContent | None) -> Spooled:
         """Give a statement its place; it must be written before any later one is."""
-        item = Spooled(self._next, statement, sealed)
+        item = Spooled(self._next, statement, sealed, tracing.current())
         self._next += 1
         return item
 
@@ -222,6 +227,22 @@ class Spool:
         self._disk.replace(self._path, msgspec.json.encode(mark))
         self._marked, self._unmarked_bytes = mark, 0
         self._journal.recycle(mark.registered)
+
+
+def read_mark(folder: Path, disk: Disk) -> Mark:
+    """Return how far the ledger has what lies in a spool's folder.
+
+    Raises:
+        VersionError: A release of another format wrote it.
+        EncodingError: It is damaged.
+    """
+    path = folder / MARK
+    return _read_mark(disk.read(path), path)
+
+
+def opened_by(body: bytes, number: int) -> int:
+    """Return how many more intents are without outcome because of an item: 1, 0 or -1."""
+    return _parse(body, number).opened
 
 
 def _read_mark(data: bytes | None, path: Path) -> Mark:

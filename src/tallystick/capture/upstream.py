@@ -1,4 +1,4 @@
-"""The way to the model: one upstream, what it is sent, and what may go wrong.
+"""The way to a model: one upstream, what it is sent, and what may go wrong.
 
 Requests are passed on byte for byte, with the caller's headers but for those that belong to one
 connection, name credentials of ours, or would have the answer compressed: what is recorded is
@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from typing import Final, Literal
 from urllib.parse import quote, urlsplit
 
+from tallystick import tracing
 from tallystick.capture.connection import Connection, Response
 from tallystick.capture.problems import Headers, Problem
-from tallystick.capture.settings import GatewaySettings
+from tallystick.capture.settings import GatewaySettings, UpstreamSettings
 from tallystick.errors import EncodingError, UnavailableError
 
 KEPT_ALIVE_SECONDS: Final = 4.0
@@ -60,10 +61,20 @@ class Trouble:
 class Upstream:
     """One upstream, with connections that are used again."""
 
-    def __init__(self, settings: GatewaySettings) -> None:
-        """Connect when something is asked."""
-        self._settings = settings
-        self.base = settings.upstream.rstrip("/")
+    def __init__(self, settings: GatewaySettings, one: UpstreamSettings | None = None) -> None:
+        """Connect when something is asked.
+
+        Args:
+            settings: What holds for all upstreams.
+            one: Which of them; the only one by default.
+        """
+        one = one or settings.all_upstreams()[0]
+        self.name, self.models = one.name, one.models
+        self._connect_s, self._idle_s = settings.connect_s, one.idle_s or settings.idle_s
+        key = settings.key_of(one)
+        self._own = f"Bearer {key}" if key else None
+        self._caller_keys = one.caller_keys
+        self.base = one.url.rstrip("/")
         parts = urlsplit(self.base)
         self._host = (parts.hostname or "").encode("idna").decode()
         self._port = parts.port or (443 if parts.scheme == "https" else 80)
@@ -74,6 +85,14 @@ class Upstream:
         self._fixed = f"host: {named}\r\naccept-encoding: identity\r\n".encode()
         self._free: list[tuple[Connection, float]] = []
         self._closed = False
+
+    def authorization(self, brought: str | None) -> str | None:
+        """Return what it is sent of credentials.
+
+        Args:
+            brought: What the caller sent for an upstream, if anything.
+        """
+        return (brought if self._caller_keys else None) or self._own
 
     def close(self) -> None:
         """Give all connections back."""
@@ -124,9 +143,9 @@ class Upstream:
         return None
 
     async def _connect(self) -> Connection:
-        loop, idle_s = asyncio.get_running_loop(), self._settings.idle_s
+        loop, idle_s = asyncio.get_running_loop(), self._idle_s
         try:
-            async with asyncio.timeout(self._settings.connect_s):
+            async with asyncio.timeout(self._connect_s):
                 _, connection = await loop.create_connection(
                     lambda: Connection(idle_s, self._release),
                     self._host,
@@ -134,8 +153,7 @@ class Upstream:
                     ssl=self._tls,
                 )
         except TimeoutError as error:
-            seconds = self._settings.connect_s
-            raise UnavailableError(f"no connection within {seconds:g} s") from error
+            raise UnavailableError(f"no connection within {self._connect_s:g} s") from error
         except OSError as error:
             raise UnavailableError(f"{error}") from error
         return connection
@@ -148,9 +166,13 @@ class Upstream:
 
 
 def sent_headers(headers: Iterable[tuple[bytes, bytes]], authorization: str | None) -> Headers:
-    """Return the headers that the upstream gets, beside those of the connection."""
+    """Return the headers that the upstream gets, beside those of the connection.
+
+    A trace that the caller is in goes on there, with our part in it as its parent.
+    """
+    trace = tracing.current()
     sent = [
-        (name, value)
+        (name, value if name != b"traceparent" or trace is None else trace.header())
         for name, value in headers
         if name not in _NOT_SENT and not name.startswith(_OURS)
     ]

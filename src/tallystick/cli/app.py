@@ -25,18 +25,22 @@ COMMANDS: Final = {
     "init": "home",
     "up": "service",
     "demo": "demonstration",
+    "model": "models",
     "register": "registering",
     "batch": "batches",
     "rows": "rows",
     "prove": "proving",
     "verify": "verifying",
     "find": "reading",
+    "watch": "watching",
     "show": "reading",
     "export": "proving",
     "keys": "keys",
     "policy": "policies",
     "gaps": "gaps",
     "usage": "usage",
+    "config": "config",
+    "doctor": "doctor",
     "fsck": "maintenance",
     "rebuild-index": "maintenance",
     "backup": "maintenance",
@@ -77,18 +81,22 @@ SUMMARIES: Final = {
     "init": "Make a new, empty ledger.",
     "up": "Serve a ledger, and a gateway for AI calls.",
     "demo": "See the whole story on real data, in under a minute.",
+    "model": "Serve or show the small language model that ships with Tallystick.",
     "register": "Register signed statements.",
     "batch": "Register rows of a file under one signature.",
     "rows": "Write the rows of batches that verify, and refuse the others.",
     "prove": "Write the receipt of a statement.",
     "verify": "Verify an evidence bundle offline.",
     "find": "Search statements.",
+    "watch": "Show statements as they are registered.",
     "show": "Show a statement, or what is in a bundle.",
     "export": "Write the evidence bundle of a statement.",
     "keys": "Make, register and list keys.",
     "policy": "Show and change who may register what; replay refusals.",
     "gaps": "Show whether anything that was numbered is missing.",
     "usage": "Show what callers of the gateway used; compare with the upstream's account.",
+    "config": "Show settings and where they come from; check them.",
+    "doctor": "Look at everything the service depends on, and say what mends it.",
     "fsck": "Check every published file of the ledger.",
     "rebuild-index": "Build the index anew from the log.",
     "backup": "Copy the ledger, later only what is new.",
@@ -175,7 +183,8 @@ def misspelt(environ: Mapping[str, str]) -> Iterator[str]:
         return
     import difflib
 
-    from tallystick.web.settings import OTHER_VARIABLES, PREFIX, Settings
+    from tallystick.web.settings import Settings
+    from tallystick.web.sources import OTHER_VARIABLES, PREFIX
 
     known = {PREFIX + name.upper() for name in (*Settings.__struct_fields__, *OTHER_VARIABLES)}
     for name in sorted(set(ours) - known):

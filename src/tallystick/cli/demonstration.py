@@ -77,9 +77,11 @@ def _tell_of_data(story: "Story", stage: "Stage") -> None:
 def _tell_of_answers(story: "Story", stage: "Stage", gateway: str) -> None:
     from tallystick.cli.demo.answering import ask_all, decide
     from tallystick.cli.demo.checking import export, tamper, verify
+    from tallystick.cli.demo.learning import offer_small_lm
 
     with stage.step(4, "The model answers; every prompt and answer is registered"):
         stage.done(f"an OpenAI-compatible gateway runs at {gateway}", "up --upstream URL")
+        offer_small_lm(story)
         decide(story, ask_all(story, gateway))
     with stage.step(5, "Anyone can verify it, and see what was tampered with"):
         bundle = export(story)
@@ -90,14 +92,15 @@ def _tell_of_answers(story: "Story", stage: "Stage", gateway: str) -> None:
 def _start(
     session: Session, story: "Story", port: int | None, opened: ExitStack
 ) -> "tuple[Server, Background]":
-    """Serve the model, and before it the ledger with the gateway."""
-    from tallystick.cli.demo.classifier import parse_artifact
-    from tallystick.cli.demo.endpoint import ClassifierEndpoint
+    """Serve the models, and before them the ledger with the gateway."""
+    from tallystick.cli.demo.endpoint import ServedClassifier
     from tallystick.cli.demo.serving import Background, serve_model
     from tallystick.cli.remote import announced
+    from tallystick.endpoint import ServedModel, endpoint_app, load_small_lm
     from tallystick.web import load_settings
 
-    model, upstream = serve_model(ClassifierEndpoint(parse_artifact(story.facts.artifact)))
+    models: list[ServedModel] = [ServedClassifier(story.facts.artifact), load_small_lm()]
+    model, upstream = serve_model(endpoint_app(models))
     opened.enter_context(model)
     flags = {"upstream": upstream, "port": port, "show_content": True}
     settings = load_settings(session.home.settings, os.environ, flags)

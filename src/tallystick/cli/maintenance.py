@@ -1,5 +1,6 @@
 """`tally fsck`, `rebuild-index`, `backup`, `restore`: what an operator does."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from tallystick.cli.session import Session, pass_session
-from tallystick.errors import DamagedError, InputError
+from tallystick.errors import DamagedError, InputError, UnavailableError
 
 if TYPE_CHECKING:
     from tallystick.ledger.examination import Examination
@@ -55,7 +56,7 @@ def _look_deeper(session: Session) -> "Examination":
     from tallystick.ledger.maintenance import check_statements
 
     passphrase = session.passphrase() if session.home.service_keys.exists() else None
-    examiner = Examiner(session.home, passphrase)
+    examiner = Examiner(session.home, passphrase, session.head())
     with session.progress("Checking statements") as step:
         wrong = list(check_statements(session.home, step, seen=examiner.see))
     found = examiner.finish()
@@ -90,10 +91,28 @@ def backup(session: Session, folder: Path, *, without_content: bool) -> None:
     master = None
     if not without_content:
         master = KeyFile(session.home.service_keys, session.passphrase()).secret("vault")
-    copied = copy(session.home, folder, master)
+    try:
+        copied = copy(session.home, folder, master)
+    except OSError as error:
+        raise UnavailableError(
+            f"{error.strerror or error}, while copying to {error.filename or folder}",
+            advice="what the backup held before is whole; make room, and run it again",
+        ) from error
+    _remember(session, folder, copied.size, content=master is not None)
     session.say(f"{folder} holds {copied.size} entries, {copied.files} files were written")
     session.say(f"keep {_KEY_FILES} elsewhere; the head folder does not belong into a backup")
     session.give({"size": copied.size, "files": copied.files}, str(copied.size))
+
+
+def _remember(session: Session, folder: Path, size: int, *, content: bool) -> None:
+    """Let `tally doctor` know of the backup; the backup is good also where that fails."""
+    from tallystick.ledger.backups import BackupNote, write_backup_note
+
+    note = BackupNote(int(time.time()), str(folder.absolute()), size, content)
+    try:
+        write_backup_note(session.home, note)
+    except OSError as error:
+        session.say(f"note: the ledger's folder cannot remember this backup: {error.strerror}")
 
 
 @click.command()

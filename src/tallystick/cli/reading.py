@@ -43,7 +43,7 @@ def find(session: Session, /, limit: int, before: int | None, **wanted: str | No
     with session.reader() as ledger:
         query = _query(ledger, wanted, limit, END if before is None else before)
         page = ledger.find(query)
-        session.give_all((_brief(found), _line(found)) for found in page.found)
+        session.give_all((brief(found), line(found)) for found in page.found)
     session.say(
         f"{len(page.found)} found"
         + (f"; more with --before {page.next}" if page.next is not None else "")
@@ -62,7 +62,7 @@ def show(session: Session, what: str) -> None:
         raise NotFoundError(f"no such file: {what}")
     with session.reader() as ledger:
         found = ledger.get(find_id(ledger, what))
-        data = _brief(found) | _details(found.statement)
+        data = brief(found) | _details(found.statement)
     content, why = _content(session, found)
     known = {"content": content} if content is not None else {"content_missing": why}
     session.give(data | (known if content is not None or why else {}), _card(data, content, why))
@@ -97,7 +97,8 @@ def _time(text: str | None) -> int | None:
     return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
 
 
-def _brief(found: "Found") -> dict[str, Any]:
+def brief(found: "Found") -> dict[str, Any]:
+    """Return what stands in one line of a list, as data."""
     header = found.statement.header
     return {
         "index": found.index,
@@ -109,7 +110,8 @@ def _brief(found: "Found") -> dict[str, Any]:
     }
 
 
-def _line(found: "Found") -> str:
+def line(found: "Found") -> str:
+    """Return a statement as one line of a list."""
     header = found.statement.header
     when = _moment(header.issued_at)
     return (
@@ -185,8 +187,8 @@ def _of_bundle(file: Path) -> Iterator[tuple[dict[str, Any], str]]:
         index = parse_receipt(member.receipt).index
         found = Found(index, parse_statement(member.entry))
         disclosed = content_of(member)
-        lines = [_line(found), *_fields(disclosed.shown), *disclosed.missing()]
-        data = _brief(found) | _details(found.statement) | {"disclosed": disclosed.as_data()}
+        lines = [line(found), *_fields(disclosed.shown), *disclosed.missing()]
+        data = brief(found) | _details(found.statement) | {"disclosed": disclosed.as_data()}
         yield data, "\n".join(lines)
 
 

@@ -13,7 +13,7 @@ from tallystick.cli.session import Session, check_type, find_id, parse_digest, p
 from tallystick.errors import InputError, RefusedError, TallystickError
 
 if TYPE_CHECKING:
-    from tallystick.cli.remote import Placed
+    from tallystick.client import Registered as Remote
     from tallystick.ledger import Registered, Submission
 
 
@@ -107,7 +107,7 @@ def submit(session: Session, submissions: "list[Submission]", names: Sequence[st
 
 
 def _results(
-    answers: "Iterable[Registered | Placed | TallystickError]",
+    answers: "Iterable[Registered | Remote | TallystickError]",
 ) -> Iterator[tuple[dict[str, Any], str]]:
     for answer in answers:
         if isinstance(answer, TallystickError):

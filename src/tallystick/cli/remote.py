@@ -4,47 +4,25 @@ The service writes its address into the ledger's folder. What only the operator 
 here, with the same key file, and sent as any other statement.
 """
 
-import http.client
-import json
 import os
-import ssl
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Final, Self
 
-from tallystick.errors import (
-    EncodingError,
-    RefusedError,
-    TallystickError,
-    UnavailableError,
-)
-from tallystick.statement import b64
+from tallystick.errors import RefusedError, TallystickError, UnavailableError
 
 if TYPE_CHECKING:
+    import ssl
+
+    from tallystick.client import Client, Registered
     from tallystick.ledger import Home, RegistrationPolicy, Submission
     from tallystick.statement.governance import KeyRecord, StatementType
 
 API_KEY: Final = "TALLYSTICK_API_KEY"
-TIMEOUT_SECONDS: Final = 60
-
-
-@dataclass(frozen=True, slots=True)
-class Placed:
-    """Where a statement is, as the service says.
-
-    Attributes:
-        id: Its identity.
-        index: Its place.
-        existed: It had been registered before.
-    """
-
-    id: bytes
-    index: int
-    existed: bool
+PATIENCE: Final = {"answer_seconds_max": 60.0, "retry_seconds_max": 3.0}
+"""A person waits for a command: a service that is away is said to be, soon."""
 
 
 def address_file(home: "Home") -> Path:
@@ -87,30 +65,35 @@ class RemoteLedger:
     def __exit__(self, *_: object) -> None:
         """Nothing is held between requests."""
 
-    def register_key(self, record: "KeyRecord") -> Placed:
+    def register_key(self, record: "KeyRecord") -> "Registered":
         """Register an issuer's key, as the operator."""
         from tallystick.statement.governance import StatementType
 
         return self._say(StatementType.KEY, record.encode(), record.issuer)
 
-    def set_policy(self, policy: "RegistrationPolicy") -> Placed:
+    def set_policy(self, policy: "RegistrationPolicy") -> "Registered":
         """Register a new registration policy, as the operator."""
         from tallystick.ledger import read_card
         from tallystick.statement.governance import StatementType
 
         return self._say(StatementType.POLICY, policy.encode(), read_card(self._home).origin)
 
-    def register(self, submissions: "Sequence[Submission]") -> list[Placed | TallystickError]:
+    def register(self, submissions: "Sequence[Submission]") -> "list[Registered | TallystickError]":
         """Register statements; return, for each, where it is or why it is not.
 
         Raises:
             UnavailableError: The service cannot be reached; send the same bytes again.
             TallystickError: It refused the request as a whole.
         """
-        answer = self._post([_as_json(one) for one in submissions])
-        return [_read(result) for result in answer["results"]]
+        with connect_beside(self._home, self._url) as client:
+            try:
+                return client.register(submissions)
+            except UnavailableError as error:
+                raise _killed(error, self._url) from error
+            except RefusedError as error:
+                raise _advised(error) from error
 
-    def _say(self, type_: "StatementType", payload: bytes, subject: str) -> Placed:
+    def _say(self, type_: "StatementType", payload: bytes, subject: str) -> "Registered":
         from tallystick.identity import KeyFile
         from tallystick.ledger import operator_says
         from tallystick.ledger.creation import OPERATOR
@@ -122,94 +105,35 @@ class RemoteLedger:
             raise answer
         return answer
 
-    def _post(self, body: list[dict[str, Any]]) -> dict[str, Any]:
-        headers = {"Content-Type": "application/json"}
-        if key := os.environ.get(API_KEY):
-            headers["Authorization"] = f"Bearer {key}"
-        try:
-            with closing(self._connect()) as line:
-                line.request("POST", "/statements", json.dumps(body), headers)
-                response = line.getresponse()
-                answer = json.loads(response.read())
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            raise UnavailableError(
-                f"the service at {self._url} does not answer: {error}",
-                advice="if it was killed, remove the file `service` in the ledger's data folder",
-            ) from error
-        if not isinstance(answer, dict):
-            raise EncodingError(f"the service at {self._url} answered with no JSON object")
-        if "results" not in answer:
-            raise _advised(_error(answer), response.status)
-        return answer
 
-    def _certificate(self) -> str | None:
-        """Return the certificate that this ledger's settings name: it is believed as it is."""
-        from tallystick.web.settings import load_settings
+def connect_beside(home: "Home", url: str) -> "Client":
+    """Return a client of the service that has a ledger open; believes its certificate."""
+    from tallystick.client import Patience, connect
 
-        named = load_settings(self._home.settings, os.environ).tls_certificate
-        return str(named) if named is not None and named.exists() else None
-
-    def _connect(self) -> http.client.HTTPConnection:
-        parts = urlsplit(self._url)
-        host = parts.hostname or ""
-        if parts.scheme == "https":
-            context = ssl.create_default_context(cafile=self._certificate())
-            return http.client.HTTPSConnection(
-                host, parts.port, timeout=TIMEOUT_SECONDS, context=context
-            )
-        return http.client.HTTPConnection(host, parts.port, timeout=TIMEOUT_SECONDS)
+    tls = _certificate(home) if url.startswith("https:") else None
+    return connect(url, api_key=os.environ.get(API_KEY), patience=Patience(**PATIENCE), tls=tls)
 
 
-def _as_json(submission: "Submission") -> dict[str, Any]:
-    from tallystick.statement import dcbor
+def _certificate(home: "Home") -> "ssl.SSLContext":
+    """Return a context for the certificate that this ledger's settings name, as it is."""
+    import ssl
 
-    body: dict[str, Any] = {"entry": b64.encode_url(submission.entry)}
-    if (content := submission.content) is not None:
-        body["content"] = {
-            "salt": b64.encode_url(content.salt),
-            "fields": {
-                name: {
-                    "salt": b64.encode_url(field.salt),
-                    "value": b64.encode_url(dcbor.encode(field.value)),
-                }
-                for name, field in content.fields.items()
-            },
-        }
-    if submission.leaves is not None:
-        body["leaves"] = b64.encode_url(submission.leaves)
-    if (rows := submission.rows) is not None:
-        body["rows"] = {
-            "salts": b64.encode_url(rows.salts),
-            "records": [b64.encode_url(record) for record in rows.records],
-        }
-    return body
+    from tallystick.web.sources import load_settings
+
+    named = load_settings(home.settings, os.environ).tls_certificate
+    known = str(named) if named is not None and named.exists() else None
+    return ssl.create_default_context(cafile=known)
 
 
-def _read(result: dict[str, Any]) -> Placed | TallystickError:
-    if problem := result.get("problem"):
-        return _error(problem)
-    return Placed(bytes.fromhex(result["id"]), result["index"], result.get("existed", False))
+def _killed(error: UnavailableError, url: str) -> UnavailableError:
+    return UnavailableError(
+        f"the service at {url} does not answer: {error}",
+        advice="if it was killed, remove the file `service` in the ledger's data folder",
+    )
 
 
-def _error(problem: dict[str, Any]) -> TallystickError:
-    """Return the error that a problem tells of, as if it had been raised here."""
-    code = str(problem.get("type", "")).rpartition(":")[2]
-    detail, advice = str(problem.get("detail") or problem.get("title")), problem.get("advice")
-    kinds = {kind.code: kind for kind in _all(TallystickError)}
-    while code and code not in kinds:
-        code = code.rpartition(".")[0]
-    kind = kinds.get(code, UnavailableError)
-    if issubclass(kind, RefusedError):
-        return kind(detail, reason=str(problem.get("reason", "")), advice=advice)
-    return kind(detail, advice=advice)
-
-
-def _advised(error: TallystickError, status: int) -> TallystickError:
+def _advised(error: RefusedError) -> RefusedError:
     """Say what opens a service that asks commands for an API key, too."""
-    if status in {http.client.UNAUTHORIZED, http.client.FORBIDDEN} and not os.environ.get(API_KEY):
+    if not os.environ.get(API_KEY):
         error.advice = f"set {API_KEY} to a key that `tally keys api create NAME` made"
     return error
-
-
-def _all(kind: type[TallystickError]) -> list[type[TallystickError]]:
-    return [kind, *(below for child in kind.__subclasses__() for below in _all(child))]

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tallystick.ledger import Home, Ledger, LedgerReader, Reads
 
 PASSPHRASE_FILE: Final = "TALLYSTICK_PASSPHRASE_FILE"  # noqa: S105 - its name, not the phrase
+HEAD: Final = "TALLYSTICK_HEAD"
 ID_LETTERS: Final = 64
 WAIT_SECONDS: Final = 5.0
 """How long a command waits for another one that is writing."""
@@ -109,13 +110,25 @@ class Session:
         while True:
             try:
                 with self._opening():
-                    return Ledger.open(self.home, passphrase)
+                    return Ledger.open(self.home, passphrase, head=self.head())
             except ConflictError:
                 if (url := find_service(self.home)) is not None:
                     return RemoteLedger(self.home, url, passphrase)
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(WAIT_STEP_SECONDS)
+
+    def head(self) -> Path | None:
+        """Return the folder of the head store, where the settings name another than the usual.
+
+        Raises:
+            InputError: The settings are wrong.
+        """
+        if not self.home.settings.exists() and HEAD not in os.environ:
+            return None  # the settings take time to load
+        from tallystick.web.sources import load_settings
+
+        return load_settings(self.home.settings, os.environ).head
 
     def reader(self, *, with_keys: bool = False) -> "LedgerReader":
         """Open the ledger for reading, beside a running service too."""
@@ -179,10 +192,15 @@ class Session:
                 error.advice = f"the passphrase came from {self._phrase_file}"
             raise
 
+    def passphrase_file(self) -> Path | None:
+        """Return the file that a passphrase would be read from, which need not exist."""
+        beside, named = self.home.root / "passphrase", os.environ.get(PASSPHRASE_FILE)
+        return Path(named) if named else beside if beside.exists() else None
+
     def _read_passphrase(self, *, new: bool) -> bytes:
         """Read what the environment names, else what lies in the ledger's folder, else ask."""
-        beside, named = self.home.root / "passphrase", os.environ.get(PASSPHRASE_FILE)
-        file = Path(named) if named else beside if beside.exists() and not new else None
+        named = os.environ.get(PASSPHRASE_FILE)
+        file = None if new and not named else self.passphrase_file()
         if file is not None:
             self._phrase_file = file
             return _phrase_in(file)

@@ -51,7 +51,11 @@ class Intent(Record, kw_only=True, frozen=True):
         model: The model that was asked for; empty where the request does not say.
         parameters: All other members of the request but the input itself. A member without a
             plain CBOR form (nested deeper than 8, a number beyond 64 bits) is given as its JSON.
-        upstream: Where the call goes, without credentials.
+        upstream: Where the call goes, without credentials; empty where nowhere.
+        sent_model: The model's name that was sent in place of the one that was asked for, where a
+            route says so; the request itself stands here as the caller sent it.
+        attempt: Counts the attempts at one call from 2 on; a later one links to the intent of the
+            first as `derived_from`.
         started_ms: The gateway's clock, milliseconds since 1970.
         api_key: Id of the API key under which the call came; absent where there was none. The id
             names the key in the gateway's list of keys, and is no secret.
@@ -65,6 +69,8 @@ class Intent(Record, kw_only=True, frozen=True):
     model: str
     parameters: dict[str, Any]
     upstream: str
+    sent_model: str | None = None
+    attempt: int | None = None
     started_ms: int
     api_key: str | None = None
 

@@ -11,11 +11,12 @@ from tallystick.ledger.ledger import Ledger
 from tallystick.ledger.operator import operator_says
 from tallystick.ledger.policy import RegistrationPolicy, Rule, parse_policy_payload, read_policy
 from tallystick.ledger.reader import LedgerReader
-from tallystick.ledger.reading import Found, Page, Proof, Query, Reads
+from tallystick.ledger.reading import Page, Query, Reads
 from tallystick.ledger.rules import Candidate, batch_of, decide
 from tallystick.ledger.signatures import InlineChecks, PooledChecks, SignatureChecks
 from tallystick.ledger.state import Counted, LedgerState
 from tallystick.ledger.submission import Registered, Rows, Submission
+from tallystick.statement import Found, Proof
 
 __all__ = [
     "Batches",

@@ -4,35 +4,26 @@ None of it is needed to believe a statement. It is needed to go on writing, to s
 content.
 """
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import msgspec
 
 from tallystick.errors import ConflictError, DamagedError, NotFoundError, TallystickError
 from tallystick.identity import KeyFile
 from tallystick.ledger.assembly import check_index
-from tallystick.ledger.creation import VAULT, Card, read_card
+from tallystick.ledger.creation import VAULT, read_card
 from tallystick.ledger.home import Home
 from tallystick.ledger.index import Index, Property
+from tallystick.ledger.standing import check_signed, signed_last
 from tallystick.log import (
     Damage,
-    PosixDisk,
     PublicLog,
-    Snapshot,
     WriterLock,
     leftovers,
-    stored_head,
 )
-from tallystick.log.journal import SEGMENT_BYTES, Journal
-from tallystick.statement import (
-    SignedStatement,
-    parse_checkpoint,
-    parse_note,
-    parse_vkey,
-    verify_note,
-)
+from tallystick.statement import SignedStatement, parse_vkey
 from tallystick.vault import Vault
 
 
@@ -56,9 +47,15 @@ class Examination:
 class Examiner:
     """Checks the parts of one ledger; give `see` to `check_statements`, then call `finish`."""
 
-    def __init__(self, home: Home, passphrase: bytes | None) -> None:
-        """Open what can be opened; without a passphrase no content is checked."""
-        self.home, self.card = home, read_card(home)
+    def __init__(self, home: Home, passphrase: bytes | None, head: Path | None = None) -> None:
+        """Open what can be opened; without a passphrase no content is checked.
+
+        Args:
+            home: The ledger.
+            passphrase: Opens its key file.
+            head: Folder of the head store, if it is not in `home`.
+        """
+        self.home, self.card, self._head = home, read_card(home), head
         self.found = Examination()
         public = home.places().public
         self.snapshot = PublicLog(public, parse_vkey(self.card.checkpoint_key)).snapshot()
@@ -113,7 +110,7 @@ class Examiner:
             self.found.notes.append("the ledger is open: head store and journal were not checked")
             return
         try:
-            _check_signed(self.home, self.card, self.snapshot)
+            check_signed(self.home, self.snapshot, signed_last(self.home, self.card, self._head))
         finally:
             lock.release()
 
@@ -150,30 +147,3 @@ class Examiner:
 
     def _damaged(self, path: str, what: str, index: int | None = None) -> None:
         self.found.damage.append(Damage(path, what, index))
-
-
-def _check_signed(home: Home, card: Card, snapshot: Snapshot) -> None:
-    places, size = home.places(), snapshot.checkpoint.size
-    note = parse_note(stored_head(places.head) or b"")
-    verify_note(note, [parse_vkey(card.checkpoint_key)])
-    signed = parse_checkpoint(note.text)
-    if signed.size <= size and snapshot.reader.root(signed.size) != signed.root:
-        raise DamagedError(f"the head store at size {signed.size} is of another history")
-    end = _journal_end(home, size)
-    if end < signed.size:
-        raise DamagedError(
-            f"the journal ends at size {end}, but a checkpoint of size {signed.size} was signed"
-        )
-
-
-def _journal_end(home: Home, size: int) -> int:
-    """Return how far the journal reaches beyond what is public; nothing is written."""
-    folder = home.places().journal
-    for name in PosixDisk().names(folder):
-        if name.isdigit() and (folder / name).stat().st_size != SEGMENT_BYTES:
-            raise DamagedError(f"journal segment {name} does not have {SEGMENT_BYTES} bytes")
-    journal = Journal(PosixDisk(), folder, os.urandom)
-    try:
-        return max([size, *(first + count for first, count, _ in journal.replay(size))])
-    finally:
-        journal.close()

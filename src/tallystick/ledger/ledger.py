@@ -25,12 +25,13 @@ from tallystick.ledger.home import Home
 from tallystick.ledger.index import Index
 from tallystick.ledger.operator import Clock, operator_says
 from tallystick.ledger.policy import RegistrationPolicy
-from tallystick.ledger.reading import Found, Proof, Reads
+from tallystick.ledger.reading import Reads
 from tallystick.ledger.registrar import Registrar
 from tallystick.ledger.signatures import InlineChecks, SignatureChecks
 from tallystick.ledger.state import LedgerState
 from tallystick.ledger.submission import Registered, Submission
 from tallystick.log import Snapshot, WriterLock
+from tallystick.statement import Found, Proof
 from tallystick.statement.governance import KeyRecord, StatementType
 from tallystick.vault import Vault
 
@@ -152,12 +153,17 @@ class Ledger(Reads):
 
     @property
     def trouble(self) -> str | None:
-        """What keeps the ledger from taking or publishing entries now; None if nothing does.
+        """Why nothing can be registered or published now; None while all is well."""
+        return self.stopped or self.publisher_trouble
 
-        After an error half-way the next registration opens the log again.
-        """
-        if self._failed is not None:
-            return f"the log stopped: {self._failed}"
+    @property
+    def stopped(self) -> str | None:
+        """Why the log stopped; None while it has not. The next registration opens it again."""
+        return None if self._failed is None else f"the log stopped: {self._failed}"
+
+    @property
+    def publisher_trouble(self) -> str | None:
+        """Why nothing is published; None while it is."""
         if not self._publisher.is_alive():
             return "the ledger is closed" if self._closing.is_set() else "the publisher ended"
         return self.publish_error and f"publishing fails: {self.publish_error}"
@@ -225,12 +231,13 @@ class Ledger(Reads):
 
         Ends when nothing came for `timeout_s` seconds.
         """
-        while self._wait_beyond(start, timeout_s):
+        while self.wait_beyond(start, timeout_s):
             for at in range(start, self.snapshot.checkpoint.size):
                 yield self.at(at)
                 start = at + 1
 
-    def _wait_beyond(self, size: int, timeout_s: float) -> bool:
+    def wait_beyond(self, size: int, timeout_s: float) -> bool:
+        """Wait until the log is larger than `size`; return whether it is."""
         with self._grown:
             return self._grown.wait_for(lambda: self.snapshot.checkpoint.size > size, timeout_s)
 

@@ -14,30 +14,13 @@ from tallystick.ledger.index import Index, Property
 from tallystick.ledger.rules import batch_of
 from tallystick.log import Snapshot
 from tallystick.merkle import HASH_BYTES
-from tallystick.statement import (
-    SignedStatement,
-    receipt_header,
-    sign_receipt,
-)
+from tallystick.statement import Found, Proof, SignedStatement, receipt_header, sign_receipt
 from tallystick.vault import Vault
 
 PAGE_MAX: Final = 1000
 """Most statements that one search returns."""
 END: Final = 2**62
 """Larger than any index."""
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A statement as it stands in the log; its inclusion can be proven with `prove`.
-
-    Attributes:
-        index: Where.
-        statement: Parsed.
-    """
-
-    index: int
-    statement: SignedStatement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,23 +93,6 @@ class Page:
 
     found: tuple[Found, ...]
     next: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Proof:
-    """That the log holds a statement, as of a checkpoint.
-
-    Attributes:
-        found: The statement and its index.
-        receipt: COSE receipt (RFC 9942).
-        path: Inclusion path.
-        checkpoint: Signed note that the path leads to.
-    """
-
-    found: Found
-    receipt: bytes
-    path: tuple[bytes, ...]
-    checkpoint: bytes
 
 
 class Reads:

@@ -10,7 +10,8 @@ from tallystick.log.fsck import Damage, Report, fsck
 from tallystick.log.halfway import HalfwayStore
 from tallystick.log.head import HeadStore, stored_head
 from tallystick.log.leftovers import leftovers
-from tallystick.log.lock import WriterLock
+from tallystick.log.lock import WriterLock, lock_holder
+from tallystick.log.looking import LookingDisk
 from tallystick.log.public import PublicLog
 from tallystick.log.sequencer import Accepted, Admission, Existing, Outcome, Plan, Sequencer
 from tallystick.log.snapshot import LogKey, Places, Snapshot
@@ -26,6 +27,7 @@ __all__ = [
     "HalfwayStore",
     "HeadStore",
     "LogKey",
+    "LookingDisk",
     "Outcome",
     "Places",
     "Plan",
@@ -38,5 +40,6 @@ __all__ = [
     "WriterLock",
     "fsck",
     "leftovers",
+    "lock_holder",
     "stored_head",
 ]

@@ -29,6 +29,7 @@ from tallystick.statement.note import (
     verify_note,
 )
 from tallystick.statement.receipt import Receipt, parse_receipt, receipt_header, sign_receipt
+from tallystick.statement.registered import Found, Proof
 from tallystick.statement.signed import Sign, SignedStatement, parse_statement, sign_statement
 from tallystick.statement.tlog_proof import TlogProof, parse_tlog_proof
 
@@ -39,6 +40,7 @@ __all__ = [
     "Batch",
     "Checkpoint",
     "Disclosure",
+    "Found",
     "Header",
     "KeyKind",
     "Label",
@@ -47,6 +49,7 @@ __all__ = [
     "NoteSigner",
     "OpenField",
     "Preimage",
+    "Proof",
     "PublicKey",
     "Receipt",
     "Relation",

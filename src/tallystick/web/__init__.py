@@ -14,6 +14,7 @@ Trust: whoever controls this process can refuse, delay and show old states, and 
 ledger's key file opens; it cannot sign for an issuer, nor change what a checkpoint covers.
 """
 
-from tallystick.web.settings import Settings, load_settings
+from tallystick.web.settings import Settings
+from tallystick.web.sources import load_settings
 
 __all__ = ["Settings", "load_settings"]

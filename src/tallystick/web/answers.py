@@ -23,7 +23,12 @@ COSE: Final = "application/cose"
 CBOR: Final = "application/cbor"
 NDJSON: Final = "application/x-ndjson"
 OCTETS: Final = "application/octet-stream"
+EVENTS: Final = "text/event-stream"
 
+API_VERSION: Final = 1
+"""Of the native API: a client that names another one is refused. See docs/adr/0013."""
+API: Final = (b"tallystick-api", str(API_VERSION).encode())
+"""Says which version answers; in requests, which one the client speaks."""
 FOREVER: Final = (b"cache-control", b"public, max-age=31536000, immutable")
 """For what never changes under its name."""
 SHORTLY: Final = (b"cache-control", b"public, max-age=1")
@@ -57,7 +62,7 @@ class Answer:
 
     def head(self) -> Message:
         """Return the message that begins it."""
-        headers = [*self.headers]
+        headers = [API, *self.headers]
         if self.body or self.status not in _WITHOUT_BODY:
             # RFC 9110, 8.6: in a 304, a length would be that of the answer that is not sent.
             headers.append((b"content-type", self.media.encode()))

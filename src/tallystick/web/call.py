@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import parse_qsl
 
+from tallystick import tracing
 from tallystick.errors import InputError
 from tallystick.web import limits
 from tallystick.web.access import Caller
@@ -104,7 +105,7 @@ class Call:
     async def blocking(self, work: Callable[..., T], *args: object) -> T:
         """Run what reads files in a thread, so that others are answered meanwhile."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self.service.readers, work, *args)
+        return await loop.run_in_executor(self.service.readers, tracing.carried(work, *args))
 
 
 def _parse_query(text: bytes) -> dict[str, str]:

@@ -1,8 +1,10 @@
 """The outermost application: what holds for every request, the gateway's too."""
 
+import logging
 from time import perf_counter
 from typing import Final
 
+from tallystick import tracing
 from tallystick.errors import NotFoundError, TallystickError
 from tallystick.web import limits
 from tallystick.web.answers import App, Message, Receive, Scope, Send
@@ -15,6 +17,8 @@ OTHER: Final = "other"
 """Route or method of requests that no resource answered, in the metrics."""
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
 WEB_SOCKET_CLOSED: Final = 1000
+
+_access = logging.getLogger("tallystick.access")
 
 
 class Gate:
@@ -36,11 +40,13 @@ class Gate:
     async def _answer(self, scope: Scope, counted: "_Counted") -> None:
         begun = perf_counter()
         self._service.requests += 1
-        try:
-            await self._inner_or_refuse(scope, counted)
-        finally:
-            self._service.requests -= 1
-            self._count(scope, counted, perf_counter() - begun)
+        with tracing.following(_traceparent(scope)) as trace:
+            counted.trace = trace
+            try:
+                await self._inner_or_refuse(scope, counted)
+            finally:
+                self._service.requests -= 1
+                self._count(scope, counted, perf_counter() - begun)
 
     async def _inner_or_refuse(self, scope: Scope, counted: "_Counted") -> None:
         try:
@@ -63,16 +69,36 @@ class Gate:
         telemetry.latency.observe(seconds, route)
         telemetry.received.add(counted.received_bytes)
         telemetry.sent.add(counted.sent_bytes)
+        if _access.isEnabledFor(logging.INFO):
+            self._log(method, route, counted, seconds)
+
+    @staticmethod
+    def _log(method: str, route: str, counted: "_Counted", seconds: float) -> None:
+        """Log a request by its route: neither path nor address, which may speak of people."""
+        fields = {
+            "method": method, "route": route, "status": counted.status,
+            "ms": round(seconds * 1000, 3),
+            "received_bytes": counted.received_bytes, "sent_bytes": counted.sent_bytes,
+        }  # fmt: skip
+        words = "%s %s %d in %.1f ms"
+        _access.info(words, method, route, counted.status, seconds * 1000, extra={"fields": fields})
+
+
+def _traceparent(scope: Scope) -> bytes | None:
+    """Return the field that names the caller's trace; None if there is none, or several."""
+    found = [value for name, value in scope["headers"] if name == b"traceparent"]
+    return found[0] if len(found) == 1 else None
 
 
 class _Counted:
     """A request's two ends, with what went through them."""
 
-    __slots__ = ("_receive", "_send", "received_bytes", "sent_bytes", "status")
+    __slots__ = ("_receive", "_send", "received_bytes", "sent_bytes", "status", "trace")
 
     def __init__(self, receive: Receive, send: Send) -> None:
         self._receive, self._send = receive, send
         self.received_bytes = self.sent_bytes = self.status = 0
+        self.trace: tracing.Trace | None = None
 
     async def receive(self) -> Message:
         message = await self._receive()
@@ -82,6 +108,10 @@ class _Counted:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
+            if self.trace is not None:
+                field = (b"traceresponse", self.trace.header())
+                others = (h for h in message.get("headers", ()) if h[0] != field[0])
+                message = {**message, "headers": [*others, field]}
         else:
             self.sent_bytes += len(message.get("body", b""))
         await self._send(message)

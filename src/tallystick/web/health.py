@@ -1,20 +1,16 @@
 """Does the process live, can the service take entries, what has it counted."""
 
-import sqlite3
-from typing import Final
+from dataclasses import replace
 
 import msgspec
 
-from tallystick.errors import NotFoundError, TallystickError, UnavailableError
-from tallystick.ledger import Ledger
-from tallystick.ledger.admission import BACKLOG_MAX
-from tallystick.merkle import HASH_BYTES
-from tallystick.web.answers import NEVER, Answer, json_answer
+from tallystick import __version__
+from tallystick.errors import UnavailableError
+from tallystick.web.answers import NEVER, Answer, encode_json, json_answer
 from tallystick.web.call import Call
 from tallystick.web.metrics import TEXT_FORMAT
-
-_NOBODY: Final = bytes(HASH_BYTES)
-"""No statement has this id."""
+from tallystick.web.parts import Part, Parts, look
+from tallystick.web.problems import native_answer
 
 
 class Health(msgspec.Struct):
@@ -24,56 +20,63 @@ class Health(msgspec.Struct):
         status: `alive` or `ready`.
         size: Entries that are signed.
         published: Entries that everybody can read.
+        version: Release of the service.
     """
 
     status: str
     size: int
     published: int
+    version: str = __version__
+
+
+class Readiness(Health, kw_only=True):
+    """How the service is, part by part.
+
+    Attributes:
+        status: `ready`.
+        size: Entries that are signed.
+        published: Entries that everybody can read.
+        version: Release of the service.
+        parts: How each part does; none of them has a problem.
+    """
+
+    parts: dict[str, Part]
 
 
 async def alive(call: Call) -> Answer:
     """Answer as long as the process does; says nothing about the ledger."""
-    return _health(call, "alive")
+    ledger = call.service.ledger
+    return json_answer(Health("alive", ledger.snapshot.checkpoint.size, ledger.published))
 
 
 async def ready(call: Call) -> Answer:
     """Answer 200 while the service takes statements, 503 with the reasons otherwise.
 
-    Raises:
-        UnavailableError: It does not.
+    Either way `parts` tells of each part; its details are for callers who may write.
     """
-    ledger = call.service.ledger
-    vault = await call.blocking(vault_trouble, ledger)
-    late = ledger.index.backlog > BACKLOG_MAX
-    troubles = [
-        "the service is ending" if call.service.closing else None,
-        ledger.trouble,
-        vault and f"the vault cannot be read: {vault}",
-        "the index cannot be written" if late else None,
-    ]
-    if found := [trouble for trouble in troubles if trouble]:
-        raise UnavailableError("; ".join(found))
-    return _health(call, "ready")
+    ledger, parts = call.service.ledger, await look_now(call)
+    shown = parts.states if call.caller.trusted else _states(parts.states)
+    if not parts.troubles:
+        size, published = ledger.snapshot.checkpoint.size, ledger.published
+        return json_answer(Readiness("ready", size, published, parts=shown))
+    words = parts.troubles if call.caller.trusted else parts.in_trouble
+    answer = native_answer(UnavailableError("; ".join(words)))
+    body = {**msgspec.json.decode(answer.body), "parts": msgspec.to_builtins(shown)}
+    return replace(answer, body=encode_json(body))
 
 
 async def metrics(call: Call) -> Answer:
     """Return all counts in the text format of Prometheus."""
     telemetry = call.service.telemetry
-    telemetry.vault_ok = await call.blocking(vault_trouble, call.service.ledger) is None
+    telemetry.parts = await look_now(call)
     return Answer(telemetry.render(), TEXT_FORMAT, headers=(NEVER,))
 
 
-def vault_trouble(ledger: Ledger) -> str | None:
-    """Say what keeps the vault from being read; None if nothing does."""
-    try:
-        ledger.vault.get(_NOBODY)
-    except NotFoundError:
-        return None
-    except (TallystickError, sqlite3.Error) as error:
-        return str(error)
-    return None
+async def look_now(call: Call) -> Parts:
+    """Look at every part; the gateway is asked in the event loop that it belongs to."""
+    service = call.service
+    return await call.blocking(look, service, service.gateway_status())
 
 
-def _health(call: Call, status: str) -> Answer:
-    ledger = call.service.ledger
-    return json_answer(Health(status, ledger.snapshot.checkpoint.size, ledger.published))
+def _states(parts: dict[str, Part]) -> dict[str, Part]:
+    return {name: Part(part.state) for name, part in parts.items()}

@@ -5,13 +5,17 @@ what queues up meanwhile becomes one group commit. So there are a few more threa
 """
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from tallystick import tracing
 from tallystick.errors import TallystickError
 from tallystick.ledger import Ledger, Proof, Registered, Submission
 from tallystick.log import Snapshot
+
+_log = logging.getLogger(__name__)
 
 Read = Submission | TallystickError
 """A submission, or what was wrong with the bytes that should be one."""
@@ -53,16 +57,18 @@ class Intake:
             UnavailableError: Nothing is known to be registered; send the same bytes again.
         """
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, self._register, reads, prove)
+        work = tracing.carried(self._register, reads, prove)
+        return await loop.run_in_executor(self._threads, work)
 
     def close(self) -> None:
         """Finish what was handed in."""
         self._threads.shutdown()
 
-    def _register(self, reads: Sequence[Read], prove: bool) -> Taken:  # noqa: FBT001 - an executor hands on positions
+    def _register(self, reads: Sequence[Read], prove: bool) -> Taken:  # noqa: FBT001 - handed on by position
         registered = iter(self._ledger.register([r for r in reads if isinstance(r, Submission)]))
         answers = [next(registered) if isinstance(r, Submission) else r for r in reads]
         snapshots = [a.snapshot for a in answers if isinstance(a, Registered)]
+        _log.info("%d of %d statements are registered", len(snapshots), len(reads))
         newest = max(snapshots, key=lambda s: s.checkpoint.size, default=None)
         proofs = self._prove(answers, newest) if prove and newest is not None else {}
         return Taken(answers, newest, proofs)

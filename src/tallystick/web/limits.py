@@ -40,7 +40,25 @@ LINGER_BYTES_MAX: Final = 1 << 20
 LINGER_SECONDS_MAX: Final = 1.0
 """The same in time."""
 
+SUBSCRIBERS_MAX: Final = 256
+"""Streams of new statements at the same time; they do not count as requests."""
+QUIET_SECONDS_MAX: Final = 15.0
+"""In which a stream says nothing; then comes a comment, so that nobody takes it for dead."""
+CHECKPOINT_SECONDS: Final = 1.0
+"""Between two checkpoints of a stream."""
+FEED_EVENTS_MAX: Final = 2048
+"""Newest entries that are kept decoded for all subscribers; who is slower reads the log again."""
+FEED_BYTES_MAX: Final = 8 << 20
+"""The same in bytes of entries."""
+STREAM_BYTES: Final = 64 << 10
+"""Of a stream, sent at once."""
+STUCK_SECONDS_MAX: Final = 2.0
+"""At shutdown, until a client that takes nothing of its answer is cut off."""
+
 REGISTER_SECONDS_MAX: Final = 10.0
 """Until `POST /entries` answers 303 instead of waiting for the receipt."""
 RUNNING_MAX: Final = 1024
 """Registrations whose outcome `GET /entries/{id}` remembers after such an answer."""
+
+DISK_FREE_BYTES_MIN: Final = 512 << 20
+"""Free space that is left for what was taken already: journal and spool grow to 64 and 128 MiB."""

@@ -1,6 +1,7 @@
 """Reading the ledger: statements, searches, proofs, bundles. All of it can be verified offline."""
 
 import re
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -53,15 +54,10 @@ def search(call: Call) -> Answer:
     Raises:
         InputError: A field is malformed.
     """
-    query = call.query
+    query, entry = call.query, call.flag("entries")
     page = call.service.ledger.find(
-        Query(
-            issuer=query.get("issuer"),
-            subject=query.get("subject"),
-            type=query.get("type"),
-            model=_hex(call, "model", HASH_BYTES),
-            link=_hex(call, "link", HASH_BYTES),
-            emitter=_hex(call, "emitter", EMITTER_BYTES),
+        replace(
+            read_filters(call),
             since=_time(call, "since"),
             until=_time(call, "until"),
             before=read_cursor(query, END),
@@ -71,9 +67,26 @@ def search(call: Call) -> Answer:
     following = None
     if page.next is not None:
         following = call.url(next_path("/statements", query, page.next))
-    view = PageView([found_view(found) for found in page.found], following)
+    view = PageView([found_view(found, entry=entry) for found in page.found], following)
     link = () if following is None else ((b"link", f'<{following}>; rel="next"'.encode()),)
     return json_answer(view, headers=(NEVER, *link))
+
+
+def read_filters(call: Call) -> Query:
+    """Read which statements are asked for, by what stands in their headers.
+
+    Raises:
+        InputError: A field is malformed.
+    """
+    query = call.query
+    return Query(
+        issuer=query.get("issuer"),
+        subject=query.get("subject"),
+        type=query.get("type"),
+        model=_hex(call, "model", HASH_BYTES),
+        link=_hex(call, "link", HASH_BYTES),
+        emitter=_hex(call, "emitter", EMITTER_BYTES),
+    )
 
 
 def proof(call: Call) -> Answer:

@@ -20,6 +20,10 @@ SIZES: Final = (1, 4, 16, 64, 256, 1024, 4096, 16384)
 """Upper bounds for counts of entries."""
 
 
+Reading = float | dict[tuple[str, ...], float] | None
+"""A number, or one for each combination of label values, or nothing now."""
+
+
 class Metric(Protocol):
     """A family of samples."""
 
@@ -48,16 +52,21 @@ class Counter:
 
 
 class Gauge:
-    """A number that is read when somebody asks."""
+    """Numbers that are read when somebody asks, for each combination of label values."""
 
-    def __init__(self, name: str, text: str, read: Callable[[], float]) -> None:
-        """Name it and say where it is read."""
-        self.name, self._text, self._read = name, text, read
+    def __init__(
+        self, name: str, text: str, read: Callable[[], Reading], labels: Sequence[str] = ()
+    ) -> None:
+        """Name it and say where it is read; where that gives None, there is no sample."""
+        self.name, self._text, self._read, self._labels = name, text, read, tuple(labels)
 
     def lines(self) -> Iterator[str]:
         """Yield its lines."""
+        found = self._read()
+        samples = found if isinstance(found, dict) else {} if found is None else {(): found}
         yield from _described(self.name, self._text, "gauge")
-        yield f"{self.name} {_number(self._read())}"
+        for values, number in sorted(samples.items()):
+            yield f"{self.name}{_labels(self._labels, values)} {_number(number)}"
 
 
 class Counted:

@@ -91,6 +91,13 @@ class LimitedProtocol(HttpToolsProtocol):
         super().resume_writing()
         self._stop(self._send_timer)
 
+    def shutdown(self) -> None:
+        """End when the request that is running has been answered; wait for no one who is stuck."""
+        super().shutdown()
+        if self.flow.write_paused:
+            self._stop(self._send_timer)
+            self._send_timer = self.loop.call_later(limits.STUCK_SECONDS_MAX, self.transport.abort)
+
     def _expect_headers(self) -> None:
         self._stop(self._header_timer)
         self._in_headers = True

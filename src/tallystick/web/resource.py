@@ -5,9 +5,9 @@ import logging
 from collections.abc import Iterable
 from typing import Final, cast
 
-from tallystick.errors import DamagedError, InputError, TallystickError
+from tallystick.errors import DamagedError, InputError, TallystickError, VersionError
 from tallystick.web.access import Caller, identify
-from tallystick.web.answers import TEXT, Answer, Receive, Scope, Send, send_answer
+from tallystick.web.answers import API, API_VERSION, TEXT, Answer, Receive, Scope, Send, send_answer
 from tallystick.web.bodies import Body, DisconnectedError
 from tallystick.web.call import Call
 from tallystick.web.operations import (
@@ -55,7 +55,7 @@ class Resource:
         except DisconnectedError:
             return
         except Exception as error:  # noqa: BLE001 - the edge: everything becomes an answer
-            answer = self._failed(operation, call, error)
+            answer = self._failed(operation, error)
         finally:
             call.body.release()
         if answer is not None:
@@ -79,6 +79,11 @@ class Resource:
                 f"{operation.template} knows {', '.join(self._by_method)}, "
                 f"got {call.scope['method'][:20]}"
             )
+        if (spoken := call.header(API[0])) not in {None, API[1].decode()}:
+            raise VersionError(
+                f"this client speaks version {spoken!r:.20} of the API, this service {API_VERSION}",
+                advice="install the release of the client that belongs to the service",
+            )
         if operation.takes and call.media not in operation.takes:
             raise MediaTypeError(
                 f"content type must be one of {', '.join(operation.takes)}, got {call.media!r:.80}"
@@ -91,9 +96,9 @@ class Resource:
                 advice=f"fields: {', '.join(sorted(operation.fields))}",
             )
 
-    def _failed(self, operation: Operation, call: Call, error: Exception) -> Answer:
+    def _failed(self, operation: Operation, error: Exception) -> Answer:
         if not isinstance(error, TallystickError) or isinstance(error, DamagedError):
-            _log.error("%s %s failed", operation.method, call.scope["path"], exc_info=error)
+            _log.error("%s %s failed", operation.method, operation.template, exc_info=error)
         scrapi = operation.dialect is Dialect.SCRAPI
         answer = scrapi_answer(error) if scrapi else native_answer(error)
         if isinstance(error, MethodError):

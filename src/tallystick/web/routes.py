@@ -13,16 +13,21 @@ from tallystick.web import (
     openapi,
     scitt_keys,
     statements,
+    subscription,
     tiles,
 )
 from tallystick.web.access import Access
-from tallystick.web.answers import CBOR, COSE, JSON, NDJSON, OCTETS, TEXT
+from tallystick.web.answers import CBOR, COSE, EVENTS, JSON, NDJSON, OCTETS, TEXT
 from tallystick.web.metrics import TEXT_FORMAT
 from tallystick.web.operations import BYTES, Dialect, Operation, Parameter, Reply
+from tallystick.web.problems import Problem
 from tallystick.web.schemas import (
     BatchAnswer,
+    CheckpointView,
     ConsistencyView,
+    EndView,
     EntryResult,
+    FoundView,
     KeysView,
     PageView,
     PolicyView,
@@ -48,6 +53,16 @@ def _in_path(name: str, text: str, schema: dict[str, Any]) -> Parameter:
 _ID: Final = _in_path("id", "Statement id.", _HEX32)
 _CURSOR: Final = Parameter("cursor", "Where the last page ended: take it from `next`.")
 _RECEIPTS: Final = Parameter("receipts", "Also give a receipt for each statement.", _FLAG)
+
+_ENTRIES: Final = Parameter("entries", "Also give the entries themselves.", _FLAG)
+_FILTERS: Final = (
+    Parameter("issuer", "DID of who signed."),
+    Parameter("subject", "What it is about."),
+    Parameter("type", "Statement type."),
+    Parameter("model", "SHA-256 of the model that was used.", _HEX32),
+    Parameter("link", "Id of a statement that it points to.", _HEX32),
+    Parameter("emitter", "Process that wrote it.", _HEX16),
+)
 
 _WRITES: Final = (
     Operation(
@@ -121,6 +136,32 @@ _TILES: Final = (
 
 _READS: Final = (
     Operation(
+        name="stream",
+        method="GET",
+        path="/statements/stream",
+        handler=subscription.subscribe,
+        summary="Every statement as it is registered, as server-sent events that can be resumed",
+        parameters=(
+            *_FILTERS,
+            Parameter("since", "Index to begin at; by default, the next one to come.", _SIZE),
+            Parameter("limit", "End after so many statements.", {"type": "integer", "minimum": 1}),
+            _ENTRIES,
+            Parameter(
+                "Last-Event-ID",
+                "Id of the last event that came: the stream goes on after it, whatever `since` is.",
+                _SIZE,
+                place="header",
+            ),
+        ),
+        replies=(
+            Reply(
+                200,
+                "Events `statement`, `checkpoint`, `end` and `problem`, in log order.",
+                {EVENTS: (FoundView, CheckpointView, EndView, Problem)},
+            ),
+        ),
+    ),
+    Operation(
         name="statement",
         method="GET",
         path="/statements/{id}",
@@ -136,12 +177,7 @@ _READS: Final = (
         handler=lookup.search,
         summary="Search statements, newest first; complete only as far as the index is trusted",
         parameters=(
-            Parameter("issuer", "DID of who signed."),
-            Parameter("subject", "What it is about."),
-            Parameter("type", "Statement type."),
-            Parameter("model", "SHA-256 of the model that was used.", _HEX32),
-            Parameter("link", "Id of a statement that it points to.", _HEX32),
-            Parameter("emitter", "Process that wrote it.", _HEX16),
+            *_FILTERS,
             Parameter("since", "Issued then or later, by the issuer's claim.", _TIME),
             Parameter("until", "Issued then or before.", _TIME),
             Parameter(
@@ -149,6 +185,7 @@ _READS: Final = (
                 "Most results.",
                 {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100},
             ),
+            _ENTRIES,
             _CURSOR,
         ),
         replies=(Reply(200, "One page.", {JSON: PageView}),),
@@ -277,7 +314,7 @@ _OPERATIONS: Final = (
         path="/readyz",
         handler=health.ready,
         summary="Does the service take statements now",
-        replies=(Reply(200, "It does.", {JSON: health.Health}),),
+        replies=(Reply(200, "It does.", {JSON: health.Readiness}),),
         tag="service",
     ),
     Operation(

@@ -164,18 +164,42 @@ class HeaderView(msgspec.Struct, omit_defaults=True):
     assurance: str | None = None
 
 
-class FoundView(msgspec.Struct):
-    """A statement in a search result.
+class FoundView(msgspec.Struct, omit_defaults=True):
+    """A statement in a search result, or in a stream.
 
     Attributes:
         index: Its place in the log.
         id: Statement id.
         header: Decoded.
+        entry: As registered, base64url, if it was asked for.
     """
 
     index: int
     id: str
     header: HeaderView
+    entry: str | None = None
+
+
+class CheckpointView(msgspec.Struct):
+    """A checkpoint that covers everything that was sent before it.
+
+    Attributes:
+        size: Entries that it covers; may be more than were sent.
+        checkpoint: Signed note; may not be published yet.
+    """
+
+    size: int
+    checkpoint: str
+
+
+class EndView(msgspec.Struct):
+    """Why a stream ends, although nothing is wrong.
+
+    Attributes:
+        reason: `limit` or `closing`.
+    """
+
+    reason: str
 
 
 class StatementView(msgspec.Struct):

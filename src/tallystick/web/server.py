@@ -2,9 +2,10 @@
 
 import gc
 import logging
+import os
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from signal import SIGINT
 from time import monotonic
 from types import FrameType
@@ -14,12 +15,12 @@ import uvicorn
 
 from tallystick.errors import UnavailableError
 from tallystick.ledger import Home, Ledger, PooledChecks
+from tallystick.web import activation
 from tallystick.web.access import Authorize
 from tallystick.web.answers import App
 from tallystick.web.app import gate
-from tallystick.web.metrics import Metric
 from tallystick.web.protocol import LimitedProtocol
-from tallystick.web.service import Service
+from tallystick.web.service import AskGateway, Service
 from tallystick.web.settings import Settings
 
 BACKLOG: Final = 512
@@ -56,7 +57,7 @@ def serve(
     gateway_app: App | None = None,
     authorize: Authorize | None = None,
     on_listening: Callable[[str], None] | None = None,
-    metrics: Sequence[Metric] = (),
+    gateway_status: AskGateway | None = None,
 ) -> None:
     """Serve a ledger until SIGTERM or SIGINT, then close it.
 
@@ -66,15 +67,21 @@ def serve(
         gateway_app: Mounted under `/v1`.
         authorize: Knows API keys.
         on_listening: Called with the service's address once it accepts connections.
-        metrics: Shown beside the service's own.
+        gateway_status: Asks the gateway how it does.
 
     Raises:
         InputError: The settings would expose the service without protection.
         UnavailableError: The address is taken.
     """
     try:
-        server = Server(ledger, settings, gateway_app, authorize, on_listening)
-        server.service.telemetry.also(*metrics)
+        server = Server(
+            ledger,
+            settings,
+            gateway_app,
+            authorize,
+            on_listening,
+            gateway_status=gateway_status,
+        )
         server.run()
     finally:
         ledger.close()
@@ -90,16 +97,21 @@ class Server(uvicorn.Server):
         gateway_app: App | None = None,
         authorize: Authorize | None = None,
         on_listening: Callable[[str], None] | None = None,
+        *,
+        gateway_status: AskGateway | None = None,
     ) -> None:
-        """Take the address; connections wait until `run`.
+        """Take the address, or the socket that a supervisor hands in; connections wait until `run`.
 
         Raises:
             InputError: The settings would expose the service without protection.
             UnavailableError: The address is taken.
         """
+        handed = activation.inherited_socket(os.environ)
+        if handed is not None:
+            settings = activation.at_address_of(handed, settings)
         settings.check_exposure(keys=authorize is not None)
-        self._socket = _listen(settings)
-        self.service = Service(ledger, settings, authorize)
+        self._socket = _listen(settings) if handed is None else handed
+        self.service = Service(ledger, settings, authorize, gateway_status)
         self._on_listening = on_listening
         self._end_at: float | None = None
         super().__init__(_config(gate(self.service, gateway_app), settings))
@@ -129,8 +141,10 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and say so."""
         await super().startup(sockets)
-        if self.started and self._on_listening is not None:
-            self._on_listening(self.url)
+        if self.started:
+            activation.notify(activation.READY)
+            if self._on_listening is not None:
+                self._on_listening(self.url)
 
     async def on_tick(self, counter: int) -> bool:
         """Tell whether it is time to end."""
@@ -140,6 +154,7 @@ class Server(uvicorn.Server):
     def stop(self) -> None:
         """Say that the service is not ready any more, and end soon."""
         self.service.closing = True
+        activation.notify(activation.STOPPING)
         if self._end_at is None:
             self._end_at = monotonic() + self.service.settings.drain_seconds
 

@@ -1,27 +1,24 @@
 """Settings of the service: `tallystick.toml` < environment `TALLYSTICK_*` < flags.
 
 Every setting has one name in all three places: `port = 8471` in the file, `TALLYSTICK_PORT` in
-the environment. What is unknown or of the wrong type is an error that names its place.
+the environment. `tallystick.web.sources` reads them from there.
 """
 
-import difflib
 import ipaddress
 import os
-import tomllib
-from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final, Literal
 
 import msgspec
 
-from tallystick.errors import EncodingError, InputError
+from tallystick.capture.settings import RouteSettings, UpstreamSettings
+from tallystick.errors import InputError
 from tallystick.web import limits
 
-PREFIX: Final = "TALLYSTICK_"
-OTHER_VARIABLES: Final = frozenset(
-    {"HOME", "PASSPHRASE_FILE", "API_KEY", "DATA", "VECTORS", "ORACLES", "KILLS"}
-)
-"""Variables with our prefix that are no settings: folder, secrets, and the test suite's."""
+SECRET: Final = frozenset({"upstream_key"})
+"""Settings whose value is never shown."""
+UNQUOTED: Final = SECRET | {"upstreams"}
+"""Settings whose value is not shown where it is wrong: it may be a key in the wrong place."""
 
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
@@ -44,9 +41,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         publish_seconds: How long entries wait, at most, until everybody can read them.
         show_content: Whether callers on this machine, or with an API key, get content from the
             vault (`?content=true`). Nobody else ever does.
-        upstream: Base URL of the model API that the gateway under `/v1` stands before; without it
-            there is no gateway.
+        upstream: Base URL of the model API that the gateway under `/v1` stands before; without it,
+            and without `upstreams`, `small_lm` decides.
+        small_lm: Whether, without an upstream, the small model that ships with Tallystick answers
+            behind the gateway, in a process of its own, if NumPy is installed. Else there is no
+            gateway.
         upstream_key: Sent to the upstream for callers who have no key of their own for it.
+        upstreams: Further model APIs, in the file only: `[[upstreams]]` with `name`, `url`,
+            `key_variable` (which environment variable holds the key), `models` (patterns of names
+            that it answers for), `caller_keys` (whether it may see tokens that callers bring) and
+            `idle_s`.
+        routes: Where calls for a model go, and where next if that fails, in the file only:
+            `[[routes]]` with `model`, `to` (`UPSTREAM/MODEL`, tried in order) and `retries`.
         fail_open: Whether the gateway lets calls through that it cannot record. Recorded itself.
         require_key: Whether callers on this machine need an API key, too.
         body_bytes_max: Largest body that is read as a whole.
@@ -54,6 +60,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         line_bytes_max: Longest line of a stream.
         buffered_bytes_max: Bodies of all requests together.
         requests_max: Most requests at the same time.
+        subscribers_max: Most streams of new statements at the same time.
+        quiet_seconds_max: Longest time in which such a stream says nothing.
         body_pause_seconds_max: Longest pause in a body.
         body_seconds_max: Longest time for a body, or for one line of a stream.
         send_seconds_max: Longest time in which a client takes nothing of its answer.
@@ -61,6 +69,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         drain_seconds: How long the service still accepts requests, saying that it is not ready,
             after it was told to end.
         shutdown_seconds_max: How long it then waits for requests that are running.
+        log_format: `text` for people, `json` for one object per line.
+        log_level: The least that is logged.
+        access_log: Whether each request is logged: method, route, status, time. Never who asked.
+        disk_free_bytes_min: With less free space where the ledger lies, the service is not ready.
     """
 
     host: str = "127.0.0.1"
@@ -75,7 +87,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     publish_seconds: Seconds = 0.1
     show_content: bool = False
     upstream: str | None = None
+    small_lm: bool = True
     upstream_key: str | None = None
+    upstreams: tuple[UpstreamSettings, ...] = ()
+    routes: tuple[RouteSettings, ...] = ()
     fail_open: bool = False
     require_key: bool = False
     body_bytes_max: Count = limits.BODY_BYTES_MAX
@@ -83,12 +98,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     line_bytes_max: Count = limits.LINE_BYTES_MAX
     buffered_bytes_max: Count = limits.BUFFERED_BYTES_MAX
     requests_max: Count = limits.REQUESTS_MAX
+    subscribers_max: Count = limits.SUBSCRIBERS_MAX
+    quiet_seconds_max: Seconds = limits.QUIET_SECONDS_MAX
     body_pause_seconds_max: Seconds = limits.BODY_PAUSE_SECONDS_MAX
     body_seconds_max: Seconds = limits.BODY_SECONDS_MAX
     send_seconds_max: Seconds = limits.SEND_SECONDS_MAX
     keep_alive_seconds_max: Count = limits.KEEP_ALIVE_SECONDS_MAX
     drain_seconds: Annotated[float, msgspec.Meta(ge=0)] = 0.0
     shutdown_seconds_max: Count = 30
+    log_format: Literal["text", "json"] = "text"
+    log_level: Literal["debug", "info", "warning", "error"] = "warning"
+    access_log: bool = False
+    disk_free_bytes_min: Annotated[int, msgspec.Meta(ge=0)] = limits.DISK_FREE_BYTES_MIN
+
+    @property
+    def has_gateway(self) -> bool:
+        """There is a model API to stand before."""
+        return self.upstream is not None or bool(self.upstreams)
 
     @property
     def loopback(self) -> bool:
@@ -121,94 +147,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             )
 
 
-_TYPES: Final[Mapping[str, Any]] = {
-    field.name: field.type for field in msgspec.structs.fields(Settings)
-}
-
-
 def is_loopback(host: str) -> bool:
     """Tell whether a name or address is this machine's own."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def load_settings(
-    file: Path | None = None,
-    environ: Mapping[str, str] | None = None,
-    overrides: Mapping[str, Any] | None = None,
-) -> Settings:
-    """Read settings; later sources win.
-
-    Args:
-        file: `tallystick.toml`; it need not exist.
-        environ: Environment, such as `os.environ`.
-        overrides: Values of flags by setting; None stands for a flag that was not given.
-
-    Raises:
-        InputError: An unknown name or a wrong value; says where, what was seen and expected.
-        EncodingError: The file is not TOML.
-    """
-    values: dict[str, Any] = {}
-    for place, name, value, strict in [
-        *_from_file(file),
-        *_from_environment(environ or {}),
-        *_from_flags(overrides or {}),
-    ]:
-        values[name] = _convert(place, name, value, strict=strict)
-    return Settings(**values)
-
-
-_Found = tuple[str, str, Any, bool]
-"""Place, name, value, and whether the value has a type of its own."""
-
-
-def _from_file(file: Path | None) -> Iterator[_Found]:
-    if file is None:
-        return
-    try:
-        content = tomllib.loads(file.read_text())
-    except FileNotFoundError:
-        return
-    except (OSError, ValueError) as error:
-        raise EncodingError(f"{file} is not a readable TOML file: {error}") from error
-    for name, value in content.items():
-        if _TYPES.get(name) == Path | None and isinstance(value, str):
-            # A path in the file is relative to the file, wherever the service is started.
-            yield str(file), name, str(file.parent / Path(value).expanduser()), True
-        else:
-            yield str(file), name, value, True
-
-
-def _from_environment(environ: Mapping[str, str]) -> Iterator[_Found]:
-    for variable, value in environ.items():
-        name = variable.removeprefix(PREFIX)
-        if name != variable and name not in OTHER_VARIABLES:
-            yield f"environment, {variable}", name.lower(), value, False
-
-
-def _from_flags(overrides: Mapping[str, Any]) -> Iterator[_Found]:
-    for name, value in overrides.items():
-        if value is not None:
-            yield f"--{name.replace('_', '-')}", name, value, False
-
-
-def _convert(place: str, name: str, value: Any, *, strict: bool) -> Any:
-    if name not in _TYPES:
-        near = difflib.get_close_matches(name, _TYPES, n=1)
-        raise InputError(
-            f"{place}: there is no setting {name!r}",
-            advice=f"did you mean {near[0]!r}?" if near else f"settings: {', '.join(_TYPES)}",
-        )
-    try:
-        return msgspec.convert(value, _TYPES[name], strict=strict, dec_hook=_decode)
-    except msgspec.ValidationError as error:
-        raise InputError(f"{place}: {name} is {value!r:.80}: {error}") from error
-
-
-def _decode(kind: type, value: Any) -> Any:
-    """Read what msgspec does not know."""
-    if kind is Path and isinstance(value, str | Path) and str(value):
-        return Path(value).expanduser()
-    raise msgspec.ValidationError(f"Expected `{kind.__name__.lower()}`")

@@ -13,7 +13,7 @@ from typing import Final
 from tallystick.errors import LimitError, TallystickError
 from tallystick.ledger import Registered
 from tallystick.log import Snapshot
-from tallystick.web.answers import NDJSON, NEVER, encode_json
+from tallystick.web.answers import API, NDJSON, NEVER, encode_json
 from tallystick.web.bodies import Body, DisconnectedError
 from tallystick.web.call import Call
 from tallystick.web.intake import Read
@@ -100,7 +100,7 @@ class _StreamAnswer:
         """Send lines; waits while the client does not take them."""
         if not self.begun:
             self.begun = True
-            headers = [(b"content-type", NDJSON.encode()), NEVER]
+            headers = [API, (b"content-type", NDJSON.encode()), NEVER]
             await self._send({"type": "http.response.start", "status": 200, "headers": headers})
         body = b"".join([encode_json(row) + b"\n" for row in rows])
         await self._send({"type": "http.response.body", "body": body, "more_body": more})

@@ -1,12 +1,14 @@
 """What the service counts of itself."""
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from tallystick.errors import RefusedError, TallystickError
 from tallystick.ledger import Registered
+from tallystick.web.gauges import gauges
 from tallystick.web.intake import Taken
-from tallystick.web.metrics import SECONDS, SIZES, Counter, Gauge, Histogram, Metric, render
+from tallystick.web.metrics import SECONDS, SIZES, Counted, Counter, Histogram, Metric, render
+from tallystick.web.parts import Parts
 
 if TYPE_CHECKING:
     from tallystick.web.service import Service
@@ -23,6 +25,9 @@ _COUNTERS: Final = (
     ("sent_bytes", "Bytes of bodies sent.", ()),
 )
 """Name, description and labels, in the order of the attributes."""
+_BEYOND_KEYS: Final = (
+    "tallystick_gateway_refused_total", "AI calls beyond a key's scope or budget.", "code",
+)  # fmt: skip
 
 
 class Telemetry:
@@ -30,7 +35,7 @@ class Telemetry:
 
     def __init__(self, service: "Service") -> None:
         """Count from zero."""
-        self.vault_ok = True  # whoever asks for the metrics looks first
+        self.parts: Parts | None = None  # whoever asks for the metrics looks first
         self.registered, self.retried, self.refused, self.unknown, self.received, self.sent = (
             Counter(f"tallystick_{name}_total", text, labels) for name, text, labels in _COUNTERS
         )
@@ -46,12 +51,9 @@ class Telemetry:
         self._metrics: tuple[Metric, ...] = (
             *(self.registered, self.retried, self.refused, self.unknown, self.batches),
             *(self.requests, self.latency, self.received, self.sent),
-            *_gauges(service),
+            *gauges(service),
+            Counted(*_BEYOND_KEYS, lambda: _beyond_keys(service)),
         )
-
-    def also(self, *metrics: Metric) -> None:
-        """Show what others count, too."""
-        self._metrics += metrics
 
     def render(self) -> bytes:
         """Return all metrics as text."""
@@ -76,15 +78,7 @@ class Telemetry:
             self.unknown.add()
 
 
-def _gauges(service: "Service") -> Iterator[Gauge]:
-    """Yield what is read when somebody asks."""
-    table = (
-        ("size", "Entries, signed.", lambda: service.ledger.snapshot.checkpoint.size),
-        ("published_size", "Entries, published.", lambda: service.ledger.published),
-        ("index_backlog", "Entries not in the index yet.", lambda: service.ledger.index.backlog),
-        ("vault_ok", "Whether the vault can be read.", lambda: service.telemetry.vault_ok),
-        ("requests_running", "Requests being answered.", lambda: service.requests),
-        ("buffered_bytes", "Bytes of bodies in memory.", lambda: service.budget.held),
-    )
-    for name, text, read in table:
-        yield Gauge(f"tallystick_{name}", text, read)
+def _beyond_keys(service: "Service") -> Mapping[str, int]:
+    """Return what the gateway refused, by the code that callers got."""
+    status = service.gateway_status()
+    return {} if status is None else status.refused

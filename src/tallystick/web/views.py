@@ -5,10 +5,11 @@ from tallystick.statement import Header, b64
 from tallystick.web.schemas import FoundView, HeaderView, StatementView
 
 
-def found_view(found: Found) -> FoundView:
-    """Show a statement without its proof."""
-    statement = found.statement
-    return FoundView(found.index, statement.id.hex(), header_view(statement.header))
+def found_view(found: Found, *, entry: bool = False) -> FoundView:
+    """Show a statement without its proof, with or without the entry itself."""
+    said = found.statement
+    shown = b64.encode_url(said.entry) if entry else None
+    return FoundView(found.index, said.id.hex(), header_view(said.header), shown)
 
 
 def statement_view(proof: Proof) -> StatementView:

@@ -114,12 +114,12 @@ class Kept:
 
 
 @contextmanager
-def gateway_on(house: House, upstream: str, **options: Any) -> Iterator[Kept]:
+def gateway_on(house: House, upstream: str | None, **options: Any) -> Iterator[Kept]:
     """Run a gateway before an upstream, on the ledger of a house."""
     models, grace_s = options.pop("models", None), options.pop("grace_s", 5)
     with house.ledger() as ledger:
         options = {"register_s": 0.05, **options}
-        settings = GatewaySettings(upstream=f"{upstream}/v1", **options)
+        settings = GatewaySettings(upstream=upstream and f"{upstream}/v1", **options)
         gateway = Gateway(ledger, house.gateway.signer, settings, models=models)
         with serving(gateway_app(gateway), lifespan=True, grace_s=grace_s) as url:
             kept = Kept(house, ledger, gateway, f"{url}/v1")

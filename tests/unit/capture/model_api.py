@@ -1,4 +1,8 @@
-"""A model API: speaks OpenAI's, answers by rule, and remembers every byte that it was sent."""
+"""A model API: speaks OpenAI's, answers by rule, and remembers every byte that it was sent.
+
+For what a real model does not do on demand: break off, lie about lengths, call tools. A real one
+stands behind the gateway in `test_small_lm.py`.
+"""
 
 import asyncio
 import json

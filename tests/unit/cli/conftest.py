@@ -14,6 +14,7 @@ def bare(
     """No ledger yet; the passphrase is known."""
     secret = tmp_path / "passphrase"
     secret.write_text("correct horse\n")
+    secret.chmod(0o600)
     monkeypatch.setenv("TALLYSTICK_PASSPHRASE_FILE", str(secret))
     monkeypatch.chdir(tmp_path)
     return Command(tmp_path / "home", capsys)

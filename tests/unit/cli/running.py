@@ -21,7 +21,10 @@ START_SECONDS = 60
 
 @contextmanager
 def serving(home: Path, *arguments: str) -> Iterator[dict[str, Any]]:
-    """Run a command that serves; yield the line of JSON that says where, and end it."""
+    """Run a command that serves; yield the line of JSON that says where, and end it.
+
+    Afterwards `words` in it is what the command wrote to standard error.
+    """
     command = [sys.executable, "-m", "tallystick", "--home", str(home), *arguments, "--json"]
     environ = {k: v for k, v in os.environ.items() if not k.startswith("TALLYSTICK_")}
     with subprocess.Popen(
@@ -33,11 +36,13 @@ def serving(home: Path, *arguments: str) -> Iterator[dict[str, Any]]:
         try:
             line = process.stdout.readline()
             assert line, process.communicate()[1]
-            yield json.loads(line)
+            where = json.loads(line)
+            yield where
         finally:
             process.send_signal(signal.SIGTERM)
             _, words = process.communicate()
             killer.cancel()
+        where["words"] = words
         assert process.returncode == 0, words
 
 
@@ -70,3 +75,10 @@ class Command:
 
     def json(self, *arguments: object, code: int = 0) -> Any:
         return json.loads(self(*arguments, "--json", code=code))
+
+
+def keep_passphrase(command: Command) -> None:
+    """Put the passphrase into the ledger's folder, for a service that is started beside it."""
+    path = command.home / "passphrase"
+    path.write_bytes(Path(os.environ["TALLYSTICK_PASSPHRASE_FILE"]).read_bytes())
+    path.chmod(0o600)

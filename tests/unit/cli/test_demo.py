@@ -9,8 +9,9 @@ import pytest
 
 from tallystick.cli.app import run
 from tallystick.cli.demo.cases import load_clinics, read_measurements
+from tallystick.endpoint import SMALL_LM, small_lm_card
 from tallystick.verify import Verdict, examine, parse_bundle, parse_policy
-from tests.unit.cli.running import get, serving
+from tests.unit.cli.running import get, post, serving
 
 
 @pytest.fixture(scope="module")
@@ -132,8 +133,17 @@ def test_it_serves_the_ledger_and_other_commands_write_beside_it(
         nurse = ["--home", str(home), "keys", "create", "nurse", "--kind", "person"]
         assert run(nurse) == 0
         after = get(f"{facts['url']}/healthz")["size"]
+        offered = {one["id"] for one in get(f"{facts['url']}/v1/models")["data"]}
+        asked = {"model": SMALL_LM, "messages": [{"role": "user", "content": "hello"}]}
+        answer, headers = post(f"{facts['url']}/v1/chat/completions", asked)
 
     assert after > before
+    assert offered == {"case-classifier", SMALL_LM}
+    capsys.readouterr()
+    told = {"home": str(home)}
+    [shown] = ask(told, capsys, "show", headers["x-tallystick-outcome"])
+    assert shown["content"]["answer"] == answer["choices"][0]["message"]["content"]
+    assert shown["model"] == small_lm_card().weights_sha256
     assert not (home / "data" / "service").exists()
     assert run(["--home", str(home), "fsck"]) == 0
     assert "agrees with the signed checkpoint" in capsys.readouterr().err

@@ -32,6 +32,7 @@ def tally(missing: set[str], *arguments: object) -> subprocess.CompletedProcess[
         ({"starlette"}, ["up", "--generate-passphrase"], "web"),
         ({"uvicorn", "starlette", "httptools"}, ["demo", "--exit"], "web"),
         ({"sklearn", "numpy"}, ["demo", "--exit"], "ai"),
+        ({"h11"}, ["watch", "--url", "http://127.0.0.1:1"], "client"),
     ],
 )
 def test_what_is_not_installed_is_named_and_nothing_is_made(
@@ -46,7 +47,7 @@ def test_what_is_not_installed_is_named_and_nothing_is_made(
 
 
 def test_the_core_needs_none_of_them(tmp_path: Path) -> None:
-    missing = {"starlette", "uvicorn", "httptools", "uvloop", "sklearn", "numpy", "nacl"}
+    missing = {"starlette", "uvicorn", "httptools", "uvloop", "h11", "sklearn", "numpy", "nacl"}
     home = ["--home", tmp_path / "home"]
 
     made = tally(missing, *home, "init", "--generate-passphrase", "--allow", "document=person")

@@ -120,7 +120,11 @@ def _is_whole(body: object) -> bool:
 @contextmanager
 def serving(ledger: Ledger, **options: Any) -> Iterator[Client]:
     """Serve an open ledger; options that are no setting go to the server."""
-    others = {name: options.pop(name) for name in ("authorize", "gateway_app") if name in options}
+    others = {
+        name: options.pop(name)
+        for name in ("authorize", "gateway_app", "gateway_status")
+        if name in options
+    }
     settings = Settings(**{"port": 0, "workers": 0, **options})
     listening = Event()
     server = Server(ledger, settings, **others, on_listening=lambda _: listening.set())

@@ -1,15 +1,20 @@
 """Alive, ready, and what the service counts of itself."""
 
+import shutil
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import cbor2
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tallystick.capture import GatewayStatus
 from tallystick.errors import UnavailableError
 from tallystick.ledger import Submission
-from tests.ledgers import Issuer, many, submissions
+from tallystick.web.parts import SPOOL_ITEMS
+from tests.certificates import certificate
+from tests.ledgers import Clock, Issuer, many, submissions
 from tests.unit.web.served import CBOR, COSE, Client, served
 
 
@@ -91,6 +96,86 @@ def test_a_vault_that_cannot_be_read_and_a_stuck_publisher_are_named(
     assert "vault cannot be read: disk I/O error" in ready.json["detail"]
     assert "publishing fails" in ready.json["detail"]
     assert counted["tallystick_vault_ok"] == 0
+
+
+def test_a_disk_that_is_nearly_full_makes_the_service_not_ready(tmp_path: Path) -> None:
+    clinic = Issuer()
+    free = shutil.disk_usage(tmp_path).free
+    with served(tmp_path, clinic, disk_free_bytes_min=free * 4 // 3) as client:
+        ready, counted = client.get("/readyz"), numbers(client)
+        stranger = client.get("/readyz", forwarded="for=192.0.2.1")
+    with served(tmp_path, clinic, disk_free_bytes_min=free * 3 // 4) as client:
+        soon = client.get("/readyz")
+
+    assert (ready.status, ready.code) == (503, "unavailable")
+    assert ready.json["parts"]["disk"]["state"] == "problem"
+    assert "MiB are free on the ledger's disk" in ready.json["detail"]
+    assert counted["tallystick_ready"] == 0
+    assert counted["tallystick_part_state[('part', 'disk')]"] == 2
+    assert (stranger.json["detail"], stranger.json["parts"]["disk"]) == (
+        "disk", {"state": "problem"},
+    )  # fmt: skip
+    assert (soon.status, soon.json["parts"]["disk"]["state"]) == (200, "warning")
+
+
+def test_a_clock_that_jumped_back_is_told(tmp_path: Path) -> None:
+    clinic, clock = Issuer(), Clock()
+    with served(tmp_path, clinic) as client:
+        client.ledger.register(submissions(clinic.sign()))
+        client.ledger.clock = clock
+        clock.now = client.ledger.state.now - 60
+        before = client.get("/readyz").json["parts"]["clock"]
+        clock.now -= 1
+        after, counted = client.get("/readyz").json["parts"]["clock"], numbers(client)
+
+    assert before == {"state": "ok"}
+    assert after == {"state": "warning", "detail": "the clock is 61 s behind the newest heartbeat"}
+    assert counted["tallystick_clock_behind_seconds"] == 61
+
+
+def test_api_keys_that_cannot_be_read_and_a_certificate_that_ends_are_told(tmp_path: Path) -> None:
+    states = []
+    for days in (90.0, 29.0, -1.0):
+        tls = certificate(tmp_path / "tls", begins_days=-9, ends_days=days)
+        options = {"tls_certificate": tls[0], "tls_key": tls[1]}
+        with served(tmp_path / "ledger", **options) as client:
+            states.append(client.get("/readyz").json["parts"]["keys"]["state"])
+    with served(tmp_path / "ledger") as client:
+        client.ledger.home.api_keys.write_bytes(b"{")
+        broken = client.get("/readyz")
+
+    assert states == ["ok", "warning", "problem"]
+    assert "the file of API keys cannot be read" in broken.json["detail"]
+
+
+def test_a_gateway_that_cannot_record_makes_the_service_not_ready(tmp_path: Path) -> None:
+    well = GatewayStatus(
+        epoch=0, last_seq=3, open_intents=1, served=2, under_way=1, waiting=5, turned_away=4,
+        unrecorded=0, spool_failure=None, ledger_failure=None,
+    )  # fmt: skip
+    status = [well]
+    with served(tmp_path, gateway_status=lambda: status[0]) as client:
+        parts = [client.get("/readyz").json["parts"]["spool"]["state"]]
+        counted = numbers(client)
+        for change in ({"waiting": SPOOL_ITEMS}, {"waiting": SPOOL_ITEMS + 1},
+                       {"spool_failure": "full"}, {"ledger_failure": "policy"}):  # fmt: skip
+            status[0] = replace(well, **change)
+            parts.append(client.get("/readyz").json["parts"]["spool"]["state"])
+
+    assert parts == ["ok", "ok", "warning", "problem", "problem"]
+    assert counted["tallystick_gateway_spool_waiting"] == 5
+    assert counted["tallystick_gateway_spool_ok"] == 1
+
+
+def test_nearly_as_many_requests_as_may_be_are_a_warning(tmp_path: Path) -> None:
+    with served(tmp_path, requests_max=4) as client:
+        client.server.service.requests += 2
+        below = client.get("/readyz").json["parts"]["queue"]["state"]
+        client.server.service.requests += 1
+        above = client.get("/readyz").json["parts"]["queue"]["state"]
+        client.server.service.requests -= 3
+
+    assert (below, above) == ("ok", "warning")
 
 
 def _full() -> int:

@@ -50,6 +50,8 @@ def example(operation: Any, place: Place) -> tuple[str, bytes | None, str | None
     path = path.replace("{kid}", kid).replace("{level}/{number}", "0/000.p/1")
     if operation.name == "consistency":
         path += "?from=1"
+    if operation.name == "stream":
+        path += "?since=0&limit=1"  # it would have no end
     if operation.name == "checkpoint":
         place.client.ledger.publish()
     return path, statement.entry if operation.takes else None, COSE if operation.takes else None

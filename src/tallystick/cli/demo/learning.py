@@ -8,6 +8,9 @@ from tallystick.cli.demo.cases import Clinic
 from tallystick.cli.demo.classifier import PARAMETERS, digest, evaluate, parse_artifact, train
 from tallystick.cli.demo.endpoint import MODEL
 from tallystick.cli.demo.story import AI, Story
+from tallystick.cli.models import describe
+from tallystick.cli.small_model import model_record
+from tallystick.endpoint import small_lm_card
 from tallystick.errors import RefusedError
 from tallystick.evidence import (
     Emitter,
@@ -63,6 +66,14 @@ def train_models(story: Story) -> None:
     with Emitter(story.ledger, story.issuers.signer(AI), name="trainer") as ai:
         _register_model(story, ai, training, held_out)
         _register_poisoned(story, ai, training, held_out)
+
+
+def offer_small_lm(story: Story) -> None:
+    """Register the small language model, which answers beside the classifier."""
+    card = small_lm_card()
+    with Emitter(story.ledger, story.issuers.signer(AI), name=card.name) as ai:
+        ai.register(model_record(card), model=card.digest, subject=card.name)
+    story.stage.note(f"beside it answers {describe(card)}: model {card.name}")
 
 
 def _divide(story: Story, loaded: LoadedRows) -> tuple[LoadedRows, LoadedRows]:

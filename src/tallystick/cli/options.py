@@ -1,0 +1,58 @@
+"""Options that stand for settings of the service; `tally config` takes them as `tally up` does."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, TypeVar
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., object])
+
+_FILE: Final = click.Path(exists=True, path_type=Path)
+_OPTIONS: Final = (
+    click.option("--upstream", metavar="URL", help="Model API behind the gateway, up to its /v1."),
+    click.option(
+        "--small-lm/--no-small-lm",
+        default=None,
+        help="Without --upstream, let a small model that ships with it answer [yes].",
+    ),
+    click.option("--host", help="Address to listen on [127.0.0.1]."),
+    click.option("--port", type=int, help="Port to listen on [8471]; 0 takes a free one."),
+    click.option("--workers", type=int, help="Processes that check signatures [one per core]."),
+    click.option(
+        "--fail-open/--fail-closed",
+        default=None,
+        help="Let AI calls through that cannot be recorded [no]. The switch is recorded.",
+    ),
+    click.option(
+        "--require-key/--no-require-key",
+        default=None,
+        help="Ask callers on this machine, too [no].",
+    ),
+    click.option(
+        "--show-content/--no-show-content",
+        default=None,
+        help="Serve content to trusted callers [no].",
+    ),
+    click.option("--public-url", metavar="URL", help="What clients call this service."),
+    click.option("--log-format", type=click.Choice(["text", "json"]), help="Log lines [text]."),
+    click.option(
+        "--log-level",
+        type=click.Choice(["debug", "info", "warning", "error"]),
+        help="The least that is logged [warning].",
+    ),
+    click.option(
+        "--access-log/--no-access-log",
+        default=None,
+        help="Log each request, never who asked [no].",
+    ),
+    click.option("--tls-certificate", type=_FILE, help="PEM certificate chain."),
+    click.option("--tls-key", type=_FILE, help="PEM private key."),
+)
+
+
+def serving_options(command: Command) -> Command:
+    """Give a command the options of the service, in the order in which they are learned."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command

@@ -1,0 +1,167 @@
+"""Run the endpoint: here until it is told to end, or in a process of its own beside a service.
+
+Beside a service it runs in another process, so that its arithmetic never holds up the service's
+event loop. The service takes the address before the process starts: whoever connects meanwhile
+waits. The process ends when the service closes the pipe or dies, however it dies.
+"""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from threading import Thread
+from types import FrameType
+from typing import Final, Self
+
+import uvicorn
+
+from tallystick.endpoint.app import endpoint_app
+from tallystick.endpoint.work import ServedModel
+from tallystick.errors import UnavailableError
+
+HOST: Final = "127.0.0.1"
+"""The endpoint asks nobody who he is, so only this machine reaches it."""
+BACKLOG: Final = 256
+GRACE_SECONDS: Final = 2
+CLOSE_SECONDS_MAX: Final = 10
+SWITCH_SECONDS: Final = 0.0005
+"""How long the thread that computes may keep the event loop waiting."""
+_ONE_THREAD: Final = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+"""Matrices this small are slower with more threads, which the service needs itself."""
+
+
+def listen(port: int) -> socket.socket:
+    """Take an address on this machine; 0 takes a free port.
+
+    Raises:
+        UnavailableError: It is taken.
+    """
+    try:
+        return socket.create_server((HOST, port), backlog=BACKLOG)
+    except OSError as error:
+        raise UnavailableError(
+            f"cannot listen on {HOST} port {port}: {error.strerror or error}",
+            advice="choose another port",
+        ) from error
+
+
+def url_of(listening: socket.socket) -> str:
+    """Return what clients are given as base URL."""
+    return f"http://{HOST}:{listening.getsockname()[1]}/v1"
+
+
+def serve(
+    models: Sequence[ServedModel],
+    listening: socket.socket,
+    on_listening: Callable[[], None] | None = None,
+) -> None:
+    """Serve models until SIGINT or SIGTERM."""
+    _run(_Server(_config(models), on_listening), listening)
+
+
+class EndpointProcess:
+    """The small model behind an address of its own, until it is closed."""
+
+    def __init__(self) -> None:
+        """Start it; it answers some 300 ms later, and connections wait until then.
+
+        Raises:
+            UnavailableError: There is no free port.
+        """
+        path = os.pathsep.join(folder for folder in sys.path if folder)
+        with listen(0) as listening:
+            self.url = url_of(listening)
+            self._process = subprocess.Popen(  # noqa: S603 - this module
+                [sys.executable, "-c", f"from {__name__} import main; main({listening.fileno()})"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                pass_fds=(listening.fileno(),),
+                env={**os.environ, **_ONE_THREAD, "PYTHONPATH": path},
+            )
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended."""
+        return self._process.poll() is None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End it."""
+        assert self._process.stdin is not None  # noqa: S101 - a pipe
+        with suppress(OSError):
+            self._process.stdin.close()
+        try:
+            self._process.wait(CLOSE_SECONDS_MAX)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def main(descriptor: int) -> None:
+    """Serve the small model on an open socket until standard input ends."""
+    from tallystick.endpoint.small_lm import load_small_lm
+
+    server = _OwnedServer(_config([load_small_lm()]))
+    Thread(target=server.end_with, args=(sys.stdin.buffer.fileno(),), daemon=True).start()
+    _run(server, socket.socket(fileno=descriptor))
+
+
+class _Server(uvicorn.Server):
+    """Says when it accepts connections."""
+
+    def __init__(
+        self, config: uvicorn.Config, on_listening: Callable[[], None] | None = None
+    ) -> None:
+        super().__init__(config)
+        self._on_listening = on_listening
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started and self._on_listening is not None:
+            self._on_listening()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        """End; at once on a second signal. It is not raised again afterwards."""
+        self.force_exit, self.should_exit = self.should_exit, True
+
+
+class _OwnedServer(_Server):
+    """Ends with its owner and by nothing else: the terminal's ^C is the owner's business."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Leave signals alone."""
+
+    def end_with(self, descriptor: int) -> None:
+        """End when a pipe ends."""
+        while os.read(descriptor, 1):
+            pass
+        self.should_exit = True
+
+
+def _config(models: Sequence[ServedModel]) -> uvicorn.Config:
+    return uvicorn.Config(
+        endpoint_app(models),
+        lifespan="off",
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+
+
+def _run(server: uvicorn.Server, listening: socket.socket) -> None:
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH_SECONDS)
+    try:
+        server.run(sockets=[listening])
+    finally:
+        sys.setswitchinterval(before)
+        listening.close()
