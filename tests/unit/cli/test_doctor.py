@@ -191,13 +191,18 @@ def test_what_is_broken_is_named_and_the_rest_is_looked_at(made: Command, name: 
 def test_an_index_that_is_beyond_the_log_or_far_behind_is_rebuilt(
     made: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = look(made)
-    size = before.snapshot.checkpoint.size  # as it is now, without what comes
+    places = Home(made.home).places()
+    files = [places.head, places.public / "checkpoint"]
+    before = [path.read_bytes() for path in files]
+    size = look(made).snapshot.checkpoint.size
     made("keys", "create", "ada", "--kind", "person")
     made("rebuild-index")
     monkeypatch.setattr(stored, "BEHIND_MAX", -1)
 
-    beyond, behind = one(before.check_index()), one(look(made).check_index())
+    behind = one(look(made).check_index())
+    for path, data in zip(files, before, strict=True):  # as an old copy would be
+        path.write_bytes(data)
+    beyond = one(look(made).check_index())
 
     assert (beyond.state, beyond.mend) == (State.PROBLEM, "tally rebuild-index")
     assert f"of {size} entries" in beyond.seen

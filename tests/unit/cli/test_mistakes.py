@@ -158,7 +158,7 @@ def test_a_variable_that_is_nearly_ours_is_noticed(
 def test_a_service_with_a_wrong_upstream_or_certificate_makes_nothing(bare: Command) -> None:
     Path("garbage.pem").write_text("garbage")
     bare("up", "--upstream", "foo", code=2)
-    assert "the upstream is a URL" in bare.words
+    assert "upstream must be http" in bare.words
     bare("up", "--tls-certificate", "garbage.pem", "--tls-key", "garbage.pem", code=2)
     assert "PEM" in bare.words
 

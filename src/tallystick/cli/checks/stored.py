@@ -96,7 +96,7 @@ class Stored:
             covered = index.size
         finally:
             index.close()
-        size = self.snapshot.checkpoint.size
+        size = self._signed_size()
         seen = f"covers {covered} of {size} entries"
         if covered > size:
             yield problem("index", seen, f"at most {size}", "tally rebuild-index")
@@ -104,6 +104,16 @@ class Stored:
             yield warning("index", seen, f"at most {BEHIND_MAX} behind", "tally rebuild-index")
         else:
             yield ok("index", seen)
+
+    def _signed_size(self) -> int:
+        """Return how far the log goes: what is signed is published a moment later."""
+        from tallystick.ledger.standing import signed_last
+
+        published = self.snapshot.checkpoint.size
+        try:
+            return max(published, signed_last(self.home, self.card, self.head).size)
+        except TallystickError:  # `check_head` says so
+            return published
 
     def check_keys(self) -> Iterator[Finding]:
         """Check that the key files open with the passphrase, where that lies in a file."""
