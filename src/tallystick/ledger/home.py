@@ -13,6 +13,7 @@ HOME/
     vault/          encrypted content          unreadable without the key file
     spool/          what a gateway has not registered yet
     api-keys.json   who may call the gateway   no key can be read from it
+    usage.sqlite    what was used              rebuilt from the log and the vault
 """
 
 import os
@@ -85,6 +86,11 @@ class Home:
     def api_keys(self) -> Path:
         """Digests of the keys under which callers reach the gateway."""
         return self.data / "api-keys.json"
+
+    @property
+    def usage(self) -> Path:
+        """What callers of the gateway used, by key, model and day."""
+        return self.data / "usage.sqlite"
 
     @property
     def halfway(self) -> Path:
