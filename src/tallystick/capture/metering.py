@@ -23,7 +23,7 @@ from typing import Final
 
 from tallystick.capture.api_keys import ApiKey
 from tallystick.capture.budgets import Spending, day_of
-from tallystick.capture.problems import Headers, Problem, usage_not_readable
+from tallystick.capture.problems import KEY_CODES, Headers, Problem, usage_not_readable
 from tallystick.capture.request import CallRequest
 from tallystick.capture.scope import out_of_scope
 from tallystick.capture.usage import Counts, Mark, Recorded, Table, counts_of, place_of
@@ -58,7 +58,8 @@ class Meter:
         self._task: asyncio.Task[None] | None = None
         self._stop, self._given_up = asyncio.Event(), Event()
         self.failure: str | None = "what was used before is still being counted"
-        self.refused: Counter[str] = Counter()
+        # From zero on, so that whoever watches sees the first one.
+        self.refused: Counter[str] = Counter(dict.fromkeys(KEY_CODES, 0))
 
     # --- a call
 

@@ -9,13 +9,18 @@ after 408, 409, 429 and 5xx.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from tallystick.errors import TallystickError
 
 Headers = list[tuple[bytes, bytes]]
+
+KEY_CODES: Final = (
+    "key_not_for_this", "model_not_allowed", "budget_exhausted", "usage_not_readable",
+)  # fmt: skip
+"""Codes of calls that a key is not good for."""
 
 
 @dataclass(frozen=True, slots=True)
