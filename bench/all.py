@@ -26,6 +26,7 @@ GATEWAY = (
 )
 FULL: dict[str, list[str]] = {
     "start": ["bench.start"],
+    "service": ["bench.service"],
     "bundle": ["bench.bundle"],
     "rows": ["bench.rows"],
     "journal_layouts": ["bench.journal_layouts"],
@@ -35,6 +36,7 @@ FULL: dict[str, list[str]] = {
     "subscribers": ["bench.subscribers"],
     "gateway": ["bench.gateway.compare", "--gateway", f"ours={GATEWAY}"],
     "small_lm": ["bench.gateway.small_lm"],
+    "endurance": ["bench.endurance"],
     "growth": ["bench.growth", "--sizes", "1e4,1e5,1e6,1e7"],
 }
 QUICK: dict[str, list[str]] = {
@@ -44,11 +46,14 @@ QUICK: dict[str, list[str]] = {
     "subscribers": ["--subscribers", "20", "--rate", "100", "--seconds", "3"],
     "gateway": ["--rounds", "1", "--seconds", "1", "--workers", "1"],
     "small_lm": ["--rounds", "1", "--tokens", "40"],
+    "endurance": ["--minutes", "2"],
     "growth": ["--sizes", "1e4,1e5"],
 }
 """What `--quick` adds; the last of two equal options counts."""
 SECONDS_MAX = 2 * 3600
-_FOLDER = frozenset({"journal_layouts", "log_append", "http_register", "subscribers", "growth"})
+_FOLDER = frozenset(
+    {"journal_layouts", "log_append", "http_register", "subscribers", "endurance", "growth"}
+)
 _SETTLE_SECONDS = 5
 
 
