@@ -54,7 +54,11 @@ async def subscribe(call: Call) -> Answer | None:
     """
     if call.scope["method"] == "HEAD":
         return Answer(b"", EVENTS, headers=_HEADERS)
-    wanted, entry, most = read_filters(call), call.flag("entries"), _limit(call)
+    wanted, entry, most = (
+        await call.blocking(read_filters, call),
+        call.flag("entries"),
+        _limit(call),
+    )
     with call.service.feed.joined() as wake:
         start = _start(call, call.service.ledger.snapshot.checkpoint.size)
         subscriber = _Subscriber(call, wake, start, wanted, entry=entry, most=most)

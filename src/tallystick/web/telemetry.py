@@ -47,6 +47,7 @@ class Telemetry:
         self._metrics: tuple[Metric, ...] = (
             *(self.registered, self.retried, self.refused, self.unknown, self.batches),
             *(self.requests, self.latency, self.received, self.sent),
+            *service.telling.metrics(),
             *gauges(service),
         )
 
