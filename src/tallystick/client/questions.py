@@ -81,11 +81,6 @@ def filter_fields(filters: Filters) -> dict[str, object]:
     return {name: _field(name, value) for name, value in filters.items() if value is not None}
 
 
-def matches(filters: Filters, said: SignedStatement) -> bool:
-    """Tell whether a statement is one that is asked for."""
-    return _mismatch(filters, said) is None
-
-
 def check_match(filters: Filters, said: SignedStatement) -> None:
     """Accept only a statement that was asked for.
 

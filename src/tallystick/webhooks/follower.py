@@ -127,7 +127,7 @@ class Follower:
                 self.trouble = str(error)
                 _log.warning("webhook %s: %s; trying again", self.webhook.name, error)
                 self._ended.wait(DISK_SECONDS)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, the thread must live
                 self.trouble = f"{type(error).__name__}: see the log"
                 _log.exception("webhook %s: trying again", self.webhook.name)
                 self._ended.wait(DISK_SECONDS)

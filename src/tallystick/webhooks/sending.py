@@ -140,9 +140,9 @@ class Sender:
         seconds = min(CONNECT_SECONDS_MAX, left)
         line = socket.create_connection((address, target.port), timeout=seconds)
         self._socket = line
+        if self._aborted:
+            self.abort()
         try:
-            if self._aborted:
-                raise ConnectionAbortedError
             line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if target.tls:
                 # Read once: the system's certificates are many.
