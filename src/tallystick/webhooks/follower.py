@@ -160,7 +160,7 @@ class Follower:
                 break
             taken.append((found.index, text))
             size, position = size + len(text), found.index + 1
-            if len(taken) == STATEMENTS_MAX or size > BODY_BYTES_MAX:
+            if len(taken) == STATEMENTS_MAX:
                 break
         if taken:
             return registered(self.webhook, taken, position, checkpoint, int(time()))
@@ -223,7 +223,8 @@ class Follower:
         self._failures += 1
         now = datetime.now(UTC)
         seconds = int(now.timestamp())
-        since = self.progress.failing_since or seconds
+        # A halt that is over was ended by somebody: the target gets its whole time again.
+        since = (self.progress.failing_since or seconds) if not self.progress.halt else seconds
         why = self._give_up(outcome, seconds - since)
         halt = Halt(why, seconds, self.webhook.resumed) if why else None
         changed = msgspec.structs.replace(

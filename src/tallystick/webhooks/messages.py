@@ -26,7 +26,7 @@ TEST: Final = "webhook.test"
 STATEMENTS_MAX: Final = 100
 """Statements in one message."""
 BODY_BYTES_MAX: Final = 256 << 10
-"""Of statements in one message; a larger statement comes alone."""
+"""Of statements in one message. An entry has 64 KiB at most, so one always fits."""
 
 
 @dataclass(frozen=True, slots=True)
