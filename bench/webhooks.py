@@ -17,7 +17,7 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
-from bench.machine import commit, machine, versions
+from bench.machine import machine
 from tallystick.identity import generate
 from tallystick.ledger import Home, Ledger, RegistrationPolicy, Rule, Submission, create
 from tallystick.ledger.searches import Filters
@@ -58,11 +58,14 @@ def run(rate: int, seconds: float) -> dict[str, Any]:
         Thread(target=target.serve_forever, daemon=True).start()
         signer = generate()
         rule = Rule(frozenset({"inference"}), kinds=frozenset({IssuerKind.ORGANISATION}))
-        create(Home(Path(folder)), ORIGIN, b"bench", policy=RegistrationPolicy((rule,)))
+        policy = RegistrationPolicy((rule,))
+        create(Home(Path(folder)), ORIGIN, b"bench", clock=lambda: int(time.time()), policy=policy)
         with Ledger.open(Home(Path(folder)), b"bench") as ledger:
             kind, public = IssuerKind.ORGANISATION, signer.public
             ledger.register_key(KeyRecord.signed(ORIGIN, public, kind, "Bench", signer.sign))
-            delays = _measure(ledger, signer, f"http://127.0.0.1:{target.server_port}/", rate, seconds)
+            delays = _measure(
+                ledger, signer, f"http://127.0.0.1:{target.server_port}/", rate, seconds
+            )
         target.shutdown()
     delays.sort()
     return {
@@ -126,5 +129,4 @@ if __name__ == "__main__":
     parser.add_argument("--seconds", type=float, default=20)
     options = parser.parse_args()
     found = run(options.rate, options.seconds)
-    about = {"machine": machine(), "versions": versions(), "commit": commit()}
-    print(json.dumps({**found, **about}, indent=1))
+    print(json.dumps({**found, "machine": machine()}, indent=1))

@@ -60,9 +60,7 @@ class Target:
 
 
 @contextmanager
-def target(
-    tls: tuple[Path, Path] | None = None, host: str = "127.0.0.1"
-) -> Iterator[Target]:
+def target(tls: tuple[Path, Path] | None = None, host: str = "127.0.0.1") -> Iterator[Target]:
     """Run a well-behaved one."""
     kept = Target()
 

@@ -214,9 +214,7 @@ def test_paused_by_somebody_and_removed(place: Client, clinic: Issuer) -> None:
     assert one.indices == before + after
 
 
-def test_a_damaged_file_is_told_and_mended_without_a_restart(
-    place: Client, clinic: Issuer
-) -> None:
+def test_a_damaged_file_is_told_and_mended_without_a_restart(place: Client, clinic: Issuer) -> None:
     path = place.ledger.home.webhooks
     with target() as one:
         hook(place.ledger, one.url)
