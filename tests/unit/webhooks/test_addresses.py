@@ -68,7 +68,7 @@ def test_mapped_addresses_are_judged_as_what_they_stand_for(
         mapped = IPv6Address((0xFFFF << 32) | int(address))
         assert is_public(mapped) == is_public(address)
     if is_public(address):
-        assert not (address.is_private or address.is_loopback or address.is_multicast)
+        assert not any((address.is_private, address.is_loopback, address.is_multicast))
 
 
 @given(st.ip_addresses(), st.booleans())
@@ -92,7 +92,8 @@ def test_an_operator_allows_networks_by_https_and_this_machine_by_both() -> None
     assert parse_target("http://127.0.0.1:9/", here).authority == "127.0.0.1:9"
     for url, allowed in [
         ("https://10.21.0.1/", office), ("http://10.20.3.4/", office),
-        ("https://10.20.3.4/", here), ("http://1.1.1.1/", here), ("http://[::ffff:10.0.0.1]/", here),
+        ("https://10.20.3.4/", here), ("http://1.1.1.1/", here),
+        ("http://[::ffff:10.0.0.1]/", here),
     ]:  # fmt: skip
         with pytest.raises(RefusedError):
             parse_target(url, allowed)

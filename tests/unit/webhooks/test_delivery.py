@@ -239,7 +239,7 @@ def test_the_file_of_webhooks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
             hook(ledger, "https://example.org/", "three")
         for change in (known.pause, known.resume, known.remove, known.get):
             with pytest.raises(NotFoundError):
-                change("three")  # type: ignore[operator]
+                change("three")
 
         assert ledger.home.webhooks.stat().st_mode & 0o777 == 0o600
         for damaged in (b"{", b"[]", b'{"format":2}', b"\xff"):
