@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 KILLS  ?= 200
 SECONDS ?= 60
 
-.PHONY: all check demo up test oracles soak fuzz bench docs airgap lock clean
+.PHONY: all check demo up test oracles soak fuzz bench docs airgap wheel lock clean
 
 ## check: format, lint, types, layers, fast tests
 check: $(VENV)/dev
@@ -82,6 +82,12 @@ $(VENV)/dev: $(VENV)/run requirements/dev.txt
 $(VENV)/docs: $(VENV)/run requirements/docs.txt
 	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r requirements/docs.txt
 	@touch $@
+
+## wheel: build dist/*.whl, and run the main job from it as `uvx` does, in an environment of its own
+wheel: $(VENV)/dev
+	rm -rf dist
+	$(BIN)/python -m pip wheel -q --disable-pip-version-check --no-deps --no-build-isolation -w dist .
+	$(BIN)/uv tool run --quiet --isolated --from "$$(ls $(CURDIR)/dist/tallystick-*.whl)[demo]" tallystick demo --exit
 
 ## lock: compile the hash-pinned requirements anew
 lock: $(VENV)/dev

@@ -14,6 +14,7 @@ import pytest
 
 from tallystick.capture import Gateway, GatewaySettings, writing
 from tallystick.capture import gateway as gateway_module
+from tallystick.capture.budgets import Budget
 from tallystick.errors import ConflictError, RefusedError
 from tallystick.ledger import RegistrationPolicy
 from tallystick.statement import Relation
@@ -189,6 +190,21 @@ def test_a_gateway_that_fails_open_passes_calls_on_and_records_how_many(
         # The first one counts too: it went on before its intent was durable.
         assert (unrecorded.after["passed"], unrecorded.after["refused"]) == (3, 1)
         assert unrecorded.after["since_ms"] <= unrecorded.after["until_ms"]
+
+
+def test_calls_without_evidence_use_up_a_budget(
+    house: House, api: ModelApi, disk: FailingDisk
+) -> None:
+    with gateway_on(house, api.url, fail_open=True) as kept:
+        headers = {"authorization": f"Bearer {kept.token(budget=Budget(calls_max=2))}"}
+        disk.operation = "pwrite"
+        seen = [kept.ask(PLAIN, headers).status for _ in range(3)]
+        disk.operation = None
+        recovered(kept)
+
+        assert seen == [200, 200, 503]
+        assert problem(kept.ask(PLAIN, headers)) == (429, "budget_exhausted")
+        assert len(api.seen) == 2
 
 
 def test_each_turn_of_the_fail_open_switch_is_recorded(house: House, api: ModelApi) -> None:

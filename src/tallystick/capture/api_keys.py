@@ -4,6 +4,9 @@
     token, key = keys.create(originator_of(ledger, did), label="night batch")
     keys.resolve(token, now).statement      # goes into links["acted_for"]
 
+What a key is good for stands in `tallystick.capture.scope`, how much it may use in
+`tallystick.capture.budgets`.
+
 A key is `tly_` and 256 random bits. Stored is only its HMAC-SHA-256 under a secret of the ledger's
 key file, so whoever reads the file can use no key and try no guess.
 
@@ -14,7 +17,7 @@ whoever can write the file alone can delete keys, or bring a revoked one back.
 import hmac
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +26,16 @@ from typing import Final
 
 import msgspec
 
-from tallystick.errors import EncodingError, LimitError, NotFoundError, RefusedError, VersionError
+from tallystick.capture.budgets import Budget
+from tallystick.capture.scope import Use, check_patterns
+from tallystick.errors import (
+    EncodingError,
+    InputError,
+    LimitError,
+    NotFoundError,
+    RefusedError,
+    VersionError,
+)
 from tallystick.ledger import Query, Reads
 from tallystick.log import WriterLock
 from tallystick.statement.governance import StatementType
@@ -32,7 +44,9 @@ PREFIX: Final = "tly_"
 KEY_BYTES: Final = 32
 KEYS_MAX: Final = 100_000
 LABEL_LETTERS_MAX: Final = 200
-FORMAT: Final = 1
+FORMAT: Final = 2
+"""Of the file. Format 1 knew neither scope nor budget; it is read, and written as format 2."""
+FORMATS: Final = (1, FORMAT)
 _LOOK_SECONDS: Final = 1
 """How long a change by another process may go unnoticed."""
 
@@ -62,6 +76,9 @@ class ApiKey(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         created_at: When it was made.
         expires_at: From then on it is refused.
         revoked_at: Since then it is refused.
+        models: Patterns of the models it may ask for; none of them allows every model.
+        only: The one thing it is good for; None is everything.
+        budget: The most it may use, if there is a limit.
     """
 
     id: str
@@ -72,6 +89,35 @@ class ApiKey(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     created_at: int
     expires_at: int | None = None
     revoked_at: int | None = None
+    models: tuple[str, ...] = ()
+    only: Use | None = None
+    budget: Budget | None = None
+
+    def check(self) -> None:
+        """Refuse what no key can be.
+
+        Raises:
+            InputError: Patterns or budget cannot be meant.
+            LimitError: The label is too long.
+        """
+        if len(self.label) > LABEL_LETTERS_MAX:
+            raise LimitError(
+                f"a label has at most {LABEL_LETTERS_MAX} letters, got {len(self.label)}"
+            )
+        check_patterns(self.models)
+        if self.budget is not None:
+            self.budget.check()
+
+    def check_use(self, use: Use) -> None:
+        """Refuse a use that this key is not good for.
+
+        Raises:
+            RefusedError: It is for something else only.
+        """
+        if self.only not in {None, use}:
+            raise RefusedError(
+                f"this API key is for `{self.only}` only", reason="api-key.not-for-this"
+            )
 
 
 ChangeKeys = Callable[[list[ApiKey]], list[ApiKey]]
@@ -109,7 +155,15 @@ class ApiKeys:
         self._looked_at = -_LOOK_SECONDS
 
     def create(
-        self, originator: Originator, *, now: int, label: str = "", expires_at: int | None = None
+        self,
+        originator: Originator,
+        *,
+        now: int,
+        label: str = "",
+        expires_at: int | None = None,
+        models: Sequence[str] = (),
+        only: Use | None = None,
+        budget: Budget | None = None,
     ) -> tuple[str, ApiKey]:
         """Make a key for an originator.
 
@@ -118,10 +172,9 @@ class ApiKeys:
 
         Raises:
             LimitError: There are too many keys, or the label is too long.
+            InputError: Patterns or budget cannot be meant.
             ConflictError: Another process is changing keys.
         """
-        if len(label) > LABEL_LETTERS_MAX:
-            raise LimitError(f"a label has at most {LABEL_LETTERS_MAX} letters, got {len(label)}")
         token = PREFIX + secrets.token_urlsafe(KEY_BYTES)
         key = ApiKey(
             id=secrets.token_hex(8),
@@ -131,7 +184,11 @@ class ApiKeys:
             label=label,
             created_at=now,
             expires_at=expires_at,
+            models=tuple(models),
+            only=only,
+            budget=budget,
         )
+        key.check()
         self._change(lambda keys: [*keys, key])
         return token, key
 
@@ -212,14 +269,18 @@ class ApiKeys:
 
 
 def _read(path: Path) -> list[ApiKey]:
+    data = path.read_bytes()
     try:
-        data = path.read_bytes()
         version = msgspec.json.decode(data, type=dict).get("format")
-        if version != FORMAT:
-            raise VersionError(f"{path} has format {version!r}, this release reads {FORMAT}")
-        return msgspec.json.decode(data, type=_File).keys
-    except msgspec.DecodeError as error:
+        keys = msgspec.json.decode(data, type=_File).keys if version in FORMATS else []
+        for key in keys:
+            key.check()
+    except (msgspec.DecodeError, InputError) as error:
         raise EncodingError(f"{path} is damaged: {error}") from error
+    if version not in FORMATS:
+        known = " and ".join(map(str, FORMATS))
+        raise VersionError(f"{path} has format {version!r:.40}, this release reads {known}")
+    return keys
 
 
 def _replace(path: Path, data: bytes) -> None:

@@ -12,6 +12,7 @@ from tallystick.capture.request import CallRequest
 from tallystick.capture.routes import Target
 from tallystick.capture.running import Running
 from tallystick.capture.spool import Spooled
+from tallystick.capture.usage import mark_of
 from tallystick.errors import UnavailableError
 from tallystick.evidence import Intent, Outcome
 from tallystick.statement import Relation
@@ -58,7 +59,8 @@ class CallEvidence:
     """
 
     __slots__ = (
-        "_asked", "_first", "_number", "_running", "_target", "intent", "outcome", "unrecorded",
+        "_asked", "_concluded", "_first", "_number", "_running", "_target", "intent", "outcome",
+        "unrecorded",
     )  # fmt: skip
 
     def __init__(
@@ -74,7 +76,7 @@ class CallEvidence:
         self._number, self._first = number, first
         self.intent: Spooled | None = None
         self.outcome: Spooled | None = None
-        self.unrecorded = False
+        self.unrecorded = self._concluded = False
 
     async def intend(self) -> str | None:
         """Make the intent durable; return why it is not."""
@@ -102,6 +104,7 @@ class CallEvidence:
             sent_model=None if target is None else target.model,
             attempt=self._number if self._number > 1 else None,
             started_ms=time.time_ns() // 1_000_000,
+            api_key=asked.caller.key.id if asked.caller.key else None,
         )
         return running.recorder.say(
             record,
@@ -117,20 +120,32 @@ class CallEvidence:
         return {**links, Relation.DERIVED_FROM: (first.intent.statement.id,)}
 
     def conclude(self, **fields: Any) -> None:
-        """Say the outcome, once; there is none without an intent.
+        """Say the outcome and count it, once; without an intent it is only counted.
 
         Args:
             fields: Members of `tallystick.evidence.Outcome`.
         """
-        if self.intent is None or self.outcome is not None:
+        if self._concluded or (self.intent is None and not self.unrecorded):
             return
-        record, intent = Outcome(**fields), self.intent.statement
-        self.outcome = self._running.recorder.say(
-            record,
-            subject=intent.header.subject,
-            links={Relation.GENERATED_BY: (intent.id,)},
-            model=self._running.models.resolve(record.model),
-        )
+        record, self._concluded = Outcome(**fields), True
+        if self.intent is not None:
+            intent = self.intent.statement
+            self.outcome = self._running.recorder.say(
+                record,
+                subject=intent.header.subject,
+                links={Relation.GENERATED_BY: (intent.id,)},
+                model=self._running.models.resolve(record.model),
+            )
+        self._count(record)
+
+    def _count(self, record: Outcome) -> None:
+        """Count what became of the call, by the outcome's own time where it is recorded."""
+        key, meter = self._asked.caller.key, self._running.meter
+        if self.outcome is None:
+            meter.count(key, record, None)
+        else:
+            statement = self.outcome.statement
+            meter.count(key, record, mark_of(statement), statement.header.issued_at)
 
     async def lost(self) -> str | None:
         """Wait until the outcome is durable; return why it is not, where that matters."""
@@ -143,7 +158,10 @@ class CallEvidence:
         return None
 
     def ids(self) -> Headers:
-        """Return the headers that name the evidence."""
+        """Return the headers that name the evidence, and what is left of the caller's budget."""
+        return [*self._ids(), *self._running.meter.headers(self._asked.caller.key)]
+
+    def _ids(self) -> Headers:
         if self.intent is None:
             return [(INTENT_HEADER, UNRECORDED)] if self.unrecorded else []
         ids = [(INTENT_HEADER, self.intent.statement.id.hex().encode())]

@@ -18,7 +18,7 @@ from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from tallystick.capture.api_keys import PREFIX, ApiKeys
+from tallystick.capture.api_keys import PREFIX, ApiKey, ApiKeys
 from tallystick.capture.problems import Problem, ProblemError, key_demanded
 from tallystick.capture.settings import GatewaySettings
 from tallystick.errors import RefusedError, TallystickError
@@ -35,11 +35,13 @@ class Caller:
         assurance: How strongly the originator is known.
         links: Names the originator's registered key, if there is one.
         brought: Credentials for an upstream that the caller sent; never recorded.
+        key: The API key under which the call came, if there is one.
     """
 
     assurance: str
     links: Mapping[str, tuple[bytes, ...]]
     brought: str | None
+    key: ApiKey | None = None
 
 
 class Callers:
@@ -81,7 +83,7 @@ class Callers:
         except TallystickError as error:
             raise ProblemError(Problem(503, "keys_not_readable", str(error), 1)) from error
         links = {str(Relation.ACTED_FOR): (bytes.fromhex(key.statement),)}
-        return Caller(Assurance.API_KEY, links, None)
+        return Caller(Assurance.API_KEY, links, None, key)
 
 
 def _chosen(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, str]:

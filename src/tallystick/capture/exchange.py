@@ -67,6 +67,7 @@ class Exchange:
         request, targets, problem = await self._read_request()
         if request is None:
             return
+        problem = problem or self._running.meter.refusal(caller.key, request)
         asked = Asked(
             self._operation, self._path, self._scope, self._receive, self._send, caller, request
         )

@@ -18,11 +18,13 @@ import os
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from tallystick.capture.api_keys import ApiKeys
 from tallystick.capture.callers import Callers
+from tallystick.capture.metering import Meter
 from tallystick.capture.models import ModelNames
 from tallystick.capture.recorder import FAIL_OPEN, Recorder
 from tallystick.capture.registration import Registration
@@ -30,6 +32,7 @@ from tallystick.capture.routes import Routes
 from tallystick.capture.running import Running
 from tallystick.capture.settings import GatewaySettings
 from tallystick.capture.spool import Spool, Spooled
+from tallystick.capture.usage import Source, recorded
 from tallystick.capture.writing import SpoolWriter
 from tallystick.errors import DamagedError, UnavailableError
 from tallystick.evidence import Change, Numbering, emitter_id
@@ -67,6 +70,8 @@ class GatewayStatus:
         unrecorded: Calls without evidence that are not recorded as such yet.
         spool_failure: Why the spool cannot be written; None while it can.
         ledger_failure: Why the ledger takes nothing; None while it does.
+        usage_failure: Why budgets cannot be kept; None while they can.
+        refused: Calls beyond a key's scope or budget, by the code that the caller got.
     """
 
     epoch: int
@@ -79,6 +84,8 @@ class GatewayStatus:
     unrecorded: int
     spool_failure: str | None
     ledger_failure: str | None
+    usage_failure: str | None = None
+    refused: Mapping[str, int] = field(default_factory=dict)
 
 
 class Gateway:
@@ -158,6 +165,7 @@ class Gateway:
         finally:
             await running.registration.close(STOP_SECONDS)
             running.routes.close()
+            await running.meter.stop()
             self._give_back()
 
     def status(self) -> GatewayStatus | None:
@@ -177,6 +185,8 @@ class Gateway:
             unrecorded=recorder.unrecorded.passed + recorder.unrecorded.refused,
             spool_failure=recorder.writer.failure,
             ledger_failure=registration.failure,
+            usage_failure=running.meter.failure,
+            refused=dict(running.meter.refused),
         )
 
     async def _start(self) -> None:
@@ -196,6 +206,8 @@ class Gateway:
             await registration.close(0)
             raise
         registration.start()
+        source = Source(self._ledger, self._signer.public.did(), self._emitter(), self._epoch)
+        await running.meter.start(partial(recorded, source))
         self._running = running
         self._keeping = asyncio.create_task(self._keep(running))
 
@@ -236,6 +248,7 @@ class Gateway:
             Routes(self.settings),
             Recorder(numbering, self._seal, spool, writer, ledger.clock),
             registration,
+            Meter(ledger.home.usage, ledger.clock),
         )
 
     def _seal(self, statement_id: bytes, plain: bytes) -> SealedContent:

@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from tallystick.capture.connection import Response
-from tallystick.capture.problems import Headers, Problem, ProblemError
+from tallystick.capture.problems import Headers, Problem, ProblemError, key_not_for_this
 from tallystick.capture.relay import Message, Send
 from tallystick.capture.running import Running
 from tallystick.capture.upstream import (
@@ -51,7 +51,10 @@ class ModelList:
         Raises:
             ProblemError: The caller may not ask, no upstream answers, or there is no such model.
         """
-        self._brought = self._running.callers.identify(self._scope).brought
+        caller = self._running.callers.identify(self._scope)
+        if caller.key is not None and caller.key.only not in {None, "gateway"}:
+            raise ProblemError(key_not_for_this(str(caller.key.only)))
+        self._brought = caller.brought
         routes, name = self._running.routes, self._path.removeprefix(PATH).removeprefix("/")
         if routes.plain:
             await self._pass(routes.upstreams[0])

@@ -6,14 +6,21 @@ Codes are stable. Clients of OpenAI map the status to their exception, and try a
 after 408, 409, 429 and 5xx.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, Final
 
 import msgspec
 
 from tallystick.errors import TallystickError
 
 Headers = list[tuple[bytes, bytes]]
+
+KEY_CODES: Final = (
+    "key_not_for_this", "model_not_allowed", "budget_exhausted", "usage_not_readable",
+)  # fmt: skip
+"""Codes of calls that a key is not good for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +32,14 @@ class Problem:
         code: Stable name.
         message: What was seen and what was expected.
         retry_after_s: When trying again makes sense, if that is known.
+        final: Trying again by itself makes no sense for a client, whatever the status.
     """
 
     status: int
     code: str
     message: str
     retry_after_s: int | None = None
+    final: bool = False
 
     def body(self) -> bytes:
         """Return the JSON."""
@@ -47,6 +56,8 @@ class Problem:
         headers = [(b"content-type", b"application/json")]
         if self.retry_after_s is not None:
             headers.append((b"retry-after", str(self.retry_after_s).encode()))
+        if self.final:  # OpenAI's clients read it
+            headers.append((b"x-should-retry", b"false"))
         if self.status == 401:
             headers.append((b"www-authenticate", b"Bearer"))
         if self.status in {408, 413}:  # the rest of the request will not be read
@@ -68,6 +79,32 @@ class ProblemError(TallystickError):
 def key_demanded(why: str) -> Problem:
     """Say that only callers with a key of ours are served."""
     return Problem(401, "invalid_api_key", f"{why}; send `Authorization: Bearer tly_…`")
+
+
+def key_not_for_this(use: str) -> Problem:
+    """Say that a key is good for something else."""
+    return Problem(403, "key_not_for_this", f"this key is for `{use}` only, not for the gateway")
+
+
+def model_not_allowed(why: str, allowed: Sequence[str]) -> Problem:
+    """Say for which models a key is."""
+    return Problem(403, "model_not_allowed", f"{why}; it is for {', '.join(allowed)}"[:1000])
+
+
+def budget_exhausted(unit: str, used: int, most: int, resets_at: int | None, now: int) -> Problem:
+    """Say that a key has nothing left, and when it has again."""
+    message = f"this key's budget is used up: {used} of {most} {unit}"
+    if resets_at is None:
+        return Problem(429, "budget_exhausted", f"{message}; it does not reset", final=True)
+    when = datetime.fromtimestamp(resets_at, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return Problem(
+        429, "budget_exhausted", f"{message}; it resets at {when}", resets_at - now, final=True
+    )
+
+
+def usage_not_readable(why: str) -> Problem:
+    """Say that nobody knows what is left of a budget."""
+    return Problem(503, "usage_not_readable", f"this key's budget cannot be checked: {why}", 1)
 
 
 def not_json(why: str) -> Problem:

@@ -9,6 +9,8 @@ from tallystick.capture.problems import ProblemError, request_too_large, request
 
 BODY_SECONDS: Final = 60.0
 """Longest time for a request body to come."""
+WATCH_SECONDS: Final = 0.05
+"""How long a call goes on before anybody looks whether its caller is still there."""
 DRAINED_TIMES: Final = 4
 """A body that is too large is read up to so many times the limit before it is refused."""
 
@@ -100,23 +102,33 @@ _LINE_BYTES: Final = max(map(len, _LINES)) - 1
 
 
 class Watch:
-    """Notices that a caller goes away, and cancels the task that serves it."""
+    """Notices that a caller goes away, and cancels the task that serves it.
 
-    __slots__ = ("_receive", "_serving", "_watching", "gone")
+    It begins to look after a moment: most answers are there by then, and a task for each of them
+    would cost more than it saves.
+    """
+
+    __slots__ = ("_receive", "_serving", "_timer", "_watching", "gone")
 
     def __init__(self, receive: Receive) -> None:
         """Begin to watch; the request's body must have been read."""
         self.gone = False
         self._receive, self._serving = receive, asyncio.current_task()
-        self._watching = asyncio.ensure_future(self._wait())
-        self._watching.add_done_callback(self._cancel)
+        self._watching: asyncio.Future[None] | None = None
+        self._timer = asyncio.get_running_loop().call_later(WATCH_SECONDS, self._begin)
 
     def end(self) -> None:
         """Watch no longer: from here on the caller's going away changes nothing."""
-        self._watching.remove_done_callback(self._cancel)
-        self._watching.cancel()
+        self._timer.cancel()
+        if self._watching is not None:
+            self._watching.remove_done_callback(self._cancel)
+            self._watching.cancel()
         if self.gone and self._serving is not None:
             self._serving.uncancel()
+
+    def _begin(self) -> None:
+        self._watching = asyncio.ensure_future(self._wait())
+        self._watching.add_done_callback(self._cancel)
 
     async def _wait(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":

@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass, field
 
 from tallystick.capture.callers import Callers
+from tallystick.capture.metering import Meter
 from tallystick.capture.models import ModelNames
 from tallystick.capture.problems import ProblemError, stopping, too_many_calls
 from tallystick.capture.recorder import Recorder
@@ -23,6 +24,7 @@ class Running:
         routes: The ways to the models.
         recorder: Says what happens.
         registration: Hands that to the ledger.
+        meter: Counts what is used, and knows what is left.
         calls: Calls under way.
         served: Calls that had an intent, since the start.
         stopping: No call may begin any more.
@@ -35,6 +37,7 @@ class Running:
     routes: Routes
     recorder: Recorder
     registration: Registration
+    meter: Meter
     calls: int = 0
     served: int = 0
     stopping: bool = False

@@ -24,6 +24,8 @@ REGISTER_SECONDS: Final = 0.5
 is of one call or of hundreds; calls feel each switch."""
 REGISTER_SECONDS_MAX: Final = 60.0
 
+GATEWAY_NAME: Final = "gateway"
+"""Which of an issuer's gateways it is, where nobody gave it another name."""
 UPSTREAMS_MAX: Final = 64
 ROUTES_MAX: Final = 1000
 RETRIES_MAX: Final = 5
@@ -107,7 +109,7 @@ class GatewaySettings:
     upstreams: tuple[UpstreamSettings, ...] = ()
     routes: tuple[RouteSettings, ...] = ()
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
-    name: str = "gateway"
+    name: str = GATEWAY_NAME
     fail_open: bool = False
     require_key: bool = False
     connect_s: float = CONNECT_SECONDS

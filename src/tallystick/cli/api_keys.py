@@ -2,17 +2,20 @@
 
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import click
 
+from tallystick.cli.allowances import budget_data, budget_words, known_spending, scope_words
 from tallystick.cli.printing import readable
 from tallystick.cli.session import Session, check_did, pass_session
 from tallystick.errors import InputError
 
 if TYPE_CHECKING:
     from tallystick.capture import ApiKey, ApiKeys
+    from tallystick.capture.budgets import Period, Spending
 
+_COUNT: Final = click.IntRange(min=1, max=2**53)
 _DAY: Final = 86_400
 LABEL_MAX: Final = 200
 
@@ -26,11 +29,33 @@ def api() -> None:
 @click.argument("originator", metavar="NAME|DID")
 @click.option("--label", default="", help="For people; stays in the file of keys.")
 @click.option("--days", type=click.IntRange(min=1), help="How long it is valid [for ever].")
+@click.option(
+    "--model", "models", multiple=True, metavar="PATTERN",
+    help="A model it may ask for, such as 'gpt-*'; may be given again [every model].",
+)  # fmt: skip
+@click.option(
+    "--only", type=click.Choice(["gateway", "register"]),
+    help="The one thing it is good for: calling models, or writing over HTTP [both].",
+)  # fmt: skip
+@click.option("--tokens-max", type=_COUNT, help="Most tokens, in and out together, per period.")
+@click.option("--calls-max", type=_COUNT, help="Most calls per period.")
+@click.option(
+    "--per", type=click.Choice(["day", "month", "ever"]),
+    help="Period of the budget, of UTC [ever].",
+)  # fmt: skip
 @pass_session
-def create_api_key(session: Session, originator: str, label: str, days: int | None) -> None:
+def create_api_key(
+    session: Session,
+    /,
+    originator: str,
+    label: str,
+    days: int | None,
+    **limits: Any,
+) -> None:
     """Make an API key for ORIGINATOR: a DID, or the name of a key made here.
 
-    The key is shown once. Calls made with it are recorded as made for that originator.
+    The key is shown once. Calls made with it are recorded as made for that originator. Calls that
+    are under way at the same time may overshoot a budget by what they use together.
     """
     from tallystick.capture import originator_of
 
@@ -42,11 +67,11 @@ def create_api_key(session: Session, originator: str, label: str, days: int | No
         if originator.startswith("did:")
         else session.signer(originator).public.did()
     )
-    now = int(time.time())
+    now, limits = int(time.time()), _limits(**limits)
     with session.reader(with_keys=True) as ledger:
         known = originator_of(ledger, did)
         token, key = _keys(session, ledger.api_secret).create(
-            known, now=now, label=label, expires_at=now + days * _DAY if days else None
+            known, now=now, label=label, expires_at=now + days * _DAY if days else None, **limits
         )
     session.say(f"API key {key.id} stands for {did}; it is not shown again")
     session.give({"token": token, "id": key.id, "issuer": did}, token)
@@ -55,10 +80,11 @@ def create_api_key(session: Session, originator: str, label: str, days: int | No
 @api.command("list")
 @pass_session
 def list_api_keys(session: Session) -> None:
-    """List all API keys, also those that expired or were revoked."""
+    """List all API keys, also those that expired or were revoked, and what is used of budgets."""
     now = int(time.time())
     known = _keys(session, b"").known()
-    session.give_all((_as_data(key, now), _line(key, now)) for key in known)
+    spending = known_spending(session, _day(now))
+    session.give_all((_as_data(key, now, spending), _line(key, now, spending)) for key in known)
 
 
 @api.command("revoke")
@@ -69,6 +95,26 @@ def revoke_api_key(session: Session, key_id: str) -> None:
     key = _keys(session, b"").revoke(key_id, now=int(time.time()))
     session.say(f"revoked {key.id}")
     session.give({"id": key.id, "revoked_at": key.revoked_at}, key.id)
+
+
+def _limits(
+    models: tuple[str, ...],
+    only: str | None,
+    tokens_max: int | None,
+    calls_max: int | None,
+    per: str | None,
+) -> dict[str, Any]:
+    """Return scope and budget as `ApiKeys.create` takes them."""
+    from tallystick.capture.budgets import Budget
+
+    if tokens_max is None and calls_max is None:
+        if per is not None:
+            raise InputError(
+                f"--per {per} limits nothing", advice="add --tokens-max or --calls-max"
+            )
+        return {"models": models, "only": only}
+    budget = Budget(per=cast("Period", per or "ever"), tokens_max=tokens_max, calls_max=calls_max)
+    return {"models": models, "only": only, "budget": budget}
 
 
 def _keys(session: Session, secret: bytes) -> "ApiKeys":
@@ -86,7 +132,7 @@ def _state(key: "ApiKey", now: int) -> str:
     return "expired" if expired else "valid"
 
 
-def _as_data(key: "ApiKey", now: int) -> dict[str, Any]:
+def _as_data(key: "ApiKey", now: int, spending: "Spending | None") -> dict[str, Any]:
     return {
         "id": key.id,
         "state": _state(key, now),
@@ -95,16 +141,18 @@ def _as_data(key: "ApiKey", now: int) -> dict[str, Any]:
         "created_at": key.created_at,
         "expires_at": key.expires_at,
         "revoked_at": key.revoked_at,
+        "models": list(key.models),
+        "only": key.only,
+        "budget": budget_data(key, spending, _day(now)),
     }
 
 
-def _line(key: "ApiKey", now: int) -> str:
+def _line(key: "ApiKey", now: int, spending: "Spending | None") -> str:
     made = _day(key.created_at)
     ends = f"until {_day(key.expires_at)}" if key.expires_at is not None else "for ever"
-    return (
-        f"{key.id}  {_state(key, now):<8} made {made}, {ends}  {readable(key.issuer)}  "
-        f"{readable(key.label)}"
-    ).rstrip()
+    parts = [f"{key.id}  {_state(key, now):<8} made {made}, {ends}", readable(key.issuer)]
+    parts += [readable(key.label), scope_words(key), budget_words(key, spending, _day(now))]
+    return "  ".join(part for part in parts if part)
 
 
 def _day(seconds: int) -> str:

@@ -70,6 +70,7 @@ def _ledger(session: Session, settings: "Settings") -> "Iterator[Finding]":
         ("vault", stored.check_vault),
         ("spool", stored.check_spool),
         ("api keys", stored.check_api_keys),
+        ("usage", stored.check_usage),
         ("clock", lambda: running.clock(stored)),
         ("tls", lambda: certificates(settings.tls_certificate, settings.tls_key, now)),
         ("service", lambda: running.service(stored, settings)),

@@ -24,6 +24,15 @@ def read_rows(file: Path, *, text: bool = False) -> Iterator[dict[str, Any]]:
     Raises:
         InputError: A line that is no row; the message names it.
     """
+    return (row for _, row in numbered_rows(file, text=text))
+
+
+def numbered_rows(file: Path, *, text: bool = False) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Read rows as `read_rows` does, each with the number of the line on which it ends.
+
+    Raises:
+        InputError: A line that is no row; the message names it.
+    """
     delimiter = _DELIMITERS.get(file.suffix.lower())
     lines = _lines(file)
     if delimiter is None:
@@ -41,18 +50,27 @@ def _lines(file: Path) -> Iterator[str]:
                 raise InputError(f"{file}, line {number} is not UTF-8: {error.reason}") from error
 
 
-def _of_json(file: Path, lines: Iterator[str]) -> Iterator[dict[str, Any]]:
+def _of_json(file: Path, lines: Iterator[str]) -> Iterator[tuple[int, dict[str, Any]]]:
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         try:
-            row = json.loads(line, parse_constant=_refuse, parse_float=_finite,
-                             object_pairs_hook=_once)  # fmt: skip
+            row = parse_json(line)
         except (ValueError, RecursionError) as error:
             raise InputError(f"{file}, line {number} is not JSON: {error}") from error
         if not isinstance(row, dict):
             raise InputError(f"{file}, line {number} must be an object")
-        yield row
+        yield number, row
+
+
+def parse_json(text: str) -> Any:
+    """Parse JSON in which no member stands twice and every number is one.
+
+    Raises:
+        ValueError: It is none.
+        RecursionError: It is nested too deeply.
+    """
+    return json.loads(text, parse_constant=_refuse, parse_float=_finite, object_pairs_hook=_once)
 
 
 def _refuse(constant: str) -> float:
@@ -74,7 +92,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _of_table(
     file: Path, lines: Iterator[str], delimiter: str, *, text: bool
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[tuple[int, dict[str, Any]]]:
     table = csv.reader(lines, strict=True, delimiter=delimiter)
     try:
         header = next(table, [])
@@ -87,7 +105,8 @@ def _of_table(
                     f"{file}, line {table.line_num} has {len(cells)} values, "
                     f"the header names {len(header)}"
                 )
-            yield dict(zip(header, cells if text else map(_value, cells), strict=True))
+            values = cells if text else map(_value, cells)
+            yield table.line_num, dict(zip(header, values, strict=True))
     except csv.Error as error:
         raise InputError(f"{file}, line {table.line_num}: {error}") from error
 

@@ -136,7 +136,7 @@ def _serve(session: Session, settings: "Settings") -> None:
             ledger,
             settings,
             gateway_app=gateway_app(gateway) if gateway else None,
-            authorize=lambda token: keys.resolve(token, ledger.clock()),
+            authorize=lambda token: keys.resolve(token, ledger.clock()).check_use("register"),
             on_listening=listening,
             gateway_status=gateway.status if gateway else None,
         )

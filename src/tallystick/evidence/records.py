@@ -57,6 +57,8 @@ class Intent(Record, kw_only=True, frozen=True):
         attempt: Counts the attempts at one call from 2 on; a later one links to the intent of the
             first as `derived_from`.
         started_ms: The gateway's clock, milliseconds since 1970.
+        api_key: Id of the API key under which the call came; absent where there was none. The id
+            names the key in the gateway's list of keys, and is no secret.
     """
 
     statement_type = StatementType.INFERENCE
@@ -70,6 +72,7 @@ class Intent(Record, kw_only=True, frozen=True):
     sent_model: str | None = None
     attempt: int | None = None
     started_ms: int
+    api_key: str | None = None
 
 
 class Outcome(Record, kw_only=True, frozen=True):

@@ -13,6 +13,7 @@ HOME/
     vault/          encrypted content          unreadable without the key file
     spool/          what a gateway has not registered yet
     api-keys.json   who may call the gateway   no key can be read from it
+    usage.sqlite    what was used              rebuilt from the log and the vault
     searches.json   saved searches
     webhooks.json   who is told of what        secrets in it are encrypted
     webhooks/       how far each has come      whoever writes it can have things sent again
@@ -103,6 +104,11 @@ class Home:
     def webhook_progress(self) -> Path:
         """Folder of how far each webhook has come."""
         return self.data / "webhooks"
+
+    @property
+    def usage(self) -> Path:
+        """What callers of the gateway used, by key, model and day."""
+        return self.data / "usage.sqlite"
 
     @property
     def halfway(self) -> Path:

@@ -23,6 +23,9 @@ from tallystick.web.settings import is_loopback
 _FORWARDED: Final = frozenset({b"forwarded", b"x-forwarded-for", b"x-real-ip"})
 _BEARER: Final = "bearer "
 
+NOT_FOR_THIS: Final = "api-key.not-for-this"
+"""Reason for which a valid key is refused: another one would do, the same one never will."""
+
 
 class Authorize(Protocol):
     """Knows API keys; handed in by whoever puts the service together."""
@@ -31,7 +34,8 @@ class Authorize(Protocol):
         """Accept a key; what is returned is not looked at. Called for each request: be quick.
 
         Raises:
-            RefusedError: The key is not known, expired or revoked.
+            RefusedError: The key is not known, expired or revoked, or (`NOT_FOR_THIS`) it is
+                good for something else only.
         """
         ...
 
@@ -91,6 +95,7 @@ def identify(
 
     Raises:
         KeyRequiredError: A key was given, and it is not valid.
+        RefusedError: It is valid, and not good for this.
     """
     local = not require_key and _is_local(scope, headers)
     key = headers.get(b"authorization", b"").decode("latin-1")
@@ -99,6 +104,8 @@ def identify(
     try:
         authorize(key[len(_BEARER) :].strip())
     except RefusedError as error:
+        if error.reason == NOT_FOR_THIS:
+            raise
         raise KeyRequiredError(str(error), reason=error.reason, advice=error.advice) from error
     return Caller(local=local, authorised=True)
 

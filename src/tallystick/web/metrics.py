@@ -9,7 +9,7 @@ Source:
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, Protocol
 
 TEXT_FORMAT: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -67,6 +67,22 @@ class Gauge:
         yield from _described(self.name, self._text, "gauge")
         for values, number in sorted(samples.items()):
             yield f"{self.name}{_labels(self._labels, values)} {_number(number)}"
+
+
+class Counted:
+    """Numbers that only grow and that somebody else counts, one for each value of a label."""
+
+    def __init__(
+        self, name: str, text: str, label: str, read: Callable[[], Mapping[str, int]]
+    ) -> None:
+        """Name it and say where the numbers are read; by convention the name ends in `_total`."""
+        self.name, self._text, self._label, self._read = name, text, label, read
+
+    def lines(self) -> Iterator[str]:
+        """Yield its lines."""
+        yield from _described(self.name, self._text, "counter")
+        for value, amount in sorted(self._read().items()):
+            yield f"{self.name}{_labels((self._label,), (value,))} {_number(amount)}"
 
 
 class Histogram:

@@ -96,6 +96,7 @@ def look(service: "Service", gateway: "GatewayStatus | None") -> Parts:
     }
     if gateway is not None:
         states["spool"] = _spool(gateway)
+        states["usage"] = _usage(gateway)
     return Parts(states, free, behind, keys)
 
 
@@ -186,3 +187,10 @@ def _spool(gateway: "GatewayStatus") -> Part:
     if gateway.waiting > SPOOL_ITEMS:
         return Part("warning", f"{gateway.waiting} statements wait in the spool")
     return Part("ok")
+
+
+def _usage(gateway: "GatewayStatus") -> Part:
+    """Only keys with a budget wait for it."""
+    if gateway.usage_failure is None:
+        return Part("ok")
+    return Part("warning", f"keys with a budget are refused: {gateway.usage_failure}")

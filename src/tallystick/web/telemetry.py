@@ -1,12 +1,13 @@
 """What the service counts of itself."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from tallystick.errors import RefusedError, TallystickError
 from tallystick.ledger import Registered
 from tallystick.web.gauges import gauges
 from tallystick.web.intake import Taken
-from tallystick.web.metrics import SECONDS, SIZES, Counter, Histogram, Metric, render
+from tallystick.web.metrics import SECONDS, SIZES, Counted, Counter, Histogram, Metric, render
 from tallystick.web.parts import Parts
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ _COUNTERS: Final = (
     ("sent_bytes", "Bytes of bodies sent.", ()),
 )
 """Name, description and labels, in the order of the attributes."""
+_BEYOND_KEYS: Final = (
+    "tallystick_gateway_refused_total", "AI calls beyond a key's scope or budget.", "code",
+)  # fmt: skip
 
 
 class Telemetry:
@@ -49,6 +53,7 @@ class Telemetry:
             *(self.requests, self.latency, self.received, self.sent),
             *service.telling.metrics(),
             *gauges(service),
+            Counted(*_BEYOND_KEYS, lambda: _beyond_keys(service)),
         )
 
     def render(self) -> bytes:
@@ -72,3 +77,9 @@ class Telemetry:
         self.refused.add(1, reason)
         if reason in UNKNOWN:
             self.unknown.add()
+
+
+def _beyond_keys(service: "Service") -> Mapping[str, int]:
+    """Return what the gateway refused, by the code that callers got."""
+    status = service.gateway_status()
+    return {} if status is None else status.refused

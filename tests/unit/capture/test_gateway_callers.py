@@ -178,7 +178,7 @@ class TestApiKeys:
             (b"{", EncodingError),
             (b"[]", EncodingError),
             (b'{"format":1,"keys":[{}]}', EncodingError),
-            (b'{"format":2,"keys":[]}', VersionError),
+            (b'{"format":3,"keys":[]}', VersionError),
         ],
     )
     def test_a_damaged_file_is_named_and_never_taken_for_empty(

@@ -167,6 +167,22 @@ def test_a_gateway_that_cannot_record_makes_the_service_not_ready(tmp_path: Path
     assert counted["tallystick_gateway_spool_ok"] == 1
 
 
+def test_usage_that_cannot_be_counted_is_a_warning(tmp_path: Path) -> None:
+    well = GatewayStatus(
+        epoch=0, last_seq=3, open_intents=0, served=2, under_way=0, waiting=0, turned_away=0,
+        unrecorded=0, spool_failure=None, ledger_failure=None,
+    )  # fmt: skip
+    status = [well]
+    with served(tmp_path, gateway_status=lambda: status[0]) as client:
+        before = client.get("/readyz").json["parts"]["usage"]["state"]
+        status[0] = replace(well, usage_failure="the file is damaged")
+        after = client.get("/readyz")
+
+    assert (before, after.json["parts"]["usage"]["state"]) == ("ok", "warning")
+    assert after.status == 200
+    assert "the file is damaged" in after.json["parts"]["usage"]["detail"]
+
+
 def test_nearly_as_many_requests_as_may_be_are_a_warning(tmp_path: Path) -> None:
     with served(tmp_path, requests_max=4) as client:
         client.server.service.requests += 2

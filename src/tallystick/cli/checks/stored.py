@@ -167,6 +167,16 @@ class Stored:
                     for k in known)  # fmt: skip
         yield ok("api keys", f"{len(known) - ended} valid, {ended} expired or revoked")
 
+    def check_usage(self) -> Iterator[Finding]:
+        """Check the file that budgets of API keys are counted in."""
+        from tallystick.capture.usage_file import read_usage
+
+        if not self.home.usage.exists():
+            yield ok("usage", "nothing was counted yet")
+            return
+        days = {one.place.day for one in read_usage(self.home.usage)}
+        yield ok("usage", f"calls of {len(days)} days are counted")
+
     def check_backup(self) -> Iterator[Finding]:
         """Check when the last backup was made, as this ledger remembers it."""
         from tallystick.ledger.backups import read_backup_note
