@@ -7,6 +7,7 @@ thread, so that one whose target hangs delays nobody else's.
 
 import logging
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -92,7 +93,7 @@ class Follower:
         self.trouble = ""
         self._ended = Event()
         self._woken = Event()
-        self._failures = 0
+        self._failures, self._forgiven = 0, False
         self._seen_at = 0.0
         self._query: Query | None = None
         self._durable = self.progress.position
@@ -108,7 +109,7 @@ class Follower:
         resumed = webhook.resumed != self.webhook.resumed
         self.webhook = webhook
         if resumed:
-            self._failures = 0
+            self._failures, self._forgiven = 0, True
             self._woken.set()
 
     def end(self) -> None:
@@ -131,6 +132,11 @@ class Follower:
                 self.trouble = f"{type(error).__name__}: see the log"
                 _log.exception("webhook %s: trying again", self.webhook.name)
                 self._ended.wait(DISK_SECONDS)
+        with suppress(OSError):  # what was passed over is read once more, that is all
+            self._leave()
+
+    def _leave(self) -> None:
+        """Keep how far it came over what nobody asked for."""
         if self._durable != self.progress.position:
             write_progress(self._around.folder, self.webhook.id, self.progress)
 
@@ -223,8 +229,10 @@ class Follower:
         self._failures += 1
         now = datetime.now(UTC)
         seconds = int(now.timestamp())
-        # A halt that is over was ended by somebody: the target gets its whole time again.
-        since = (self.progress.failing_since or seconds) if not self.progress.halt else seconds
+        # Whoever was resumed, now or while no service ran, gets its whole time again.
+        again = self._forgiven or self.progress.halt is not None
+        since = seconds if again else self.progress.failing_since or seconds
+        self._forgiven = False
         why = self._give_up(outcome, seconds - since)
         halt = Halt(why, seconds, self.webhook.resumed) if why else None
         changed = msgspec.structs.replace(

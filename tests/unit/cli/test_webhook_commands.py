@@ -110,6 +110,33 @@ def test_a_target_is_tried_and_then_told_by_the_service(
         verifier.verify(got.body, got.headers)
 
 
+def test_networks_that_are_none_are_said_before_the_service_starts(bare: Command) -> None:
+    bare.home.mkdir()
+    (bare.home / "tallystick.toml").write_text('webhook_networks = "10.0.0.1/8"\n')
+    bare("up", code=2)
+    assert "webhook_networks" in bare.words
+    assert "webhook_networks" in bare("config", "check", code=1)
+    assert not (bare.home / "keys").exists()
+    (bare.home / "tallystick.toml").write_text('webhook_networks = "10.0.0.0/8"\n')
+    checks = bare.json("config", "check", "--port", 0)["checks"]
+    assert any(one["name"] == "webhook networks" and one["seen"] == "10.0.0.0/8" for one in checks)
+
+
+def test_the_doctor_names_a_webhook_that_fails(made: Command) -> None:
+    keep_passphrase(made)
+    with target() as one:
+        one.always = 500, {}
+        (made.home / "tallystick.toml").write_text("webhook_loopback = true\nport = 0\n")
+        made("webhooks", "add", "a", "--url", one.url, "--since", 0)
+        with serving(made.home, "up", "--no-small-lm", "--workers", "0"):
+            until(lambda: made.json("webhooks", "list")["state"] == "failing")
+    checks = made.json("doctor")["checks"]
+    [seen] = [one for one in checks if one["name"] == "webhooks"]
+
+    assert seen["state"] == "warning"
+    assert "a: the target answered 500" in seen["seen"]
+
+
 def _everything(folder: Path) -> str:
     files = [path for path in folder.rglob("*.json") if path.is_file()]
     return "".join(path.read_text() for path in files)

@@ -1,5 +1,6 @@
 """`in_name_of` over HTTP: searches, streams and the client answer as the ledger itself does."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import tallystick
@@ -31,4 +32,4 @@ def test_searches_streams_and_the_client_find_what_is_in_ones_name(tmp_path: Pat
 def _ids(stream: bytes) -> list[bytes]:
     """Return the id lines of statements, which stand before their event line."""
     lines = stream.splitlines()
-    return [a for a, b in zip(lines, lines[1:], strict=False) if b == b"event: statement"]
+    return [a for a, b in pairwise(lines) if b == b"event: statement"]
