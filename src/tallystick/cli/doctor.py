@@ -50,7 +50,7 @@ def examine(session: Session) -> "Iterator[Finding]":
 
 def _ledger(session: Session, settings: "Settings") -> "Iterator[Finding]":
     """Yield what is found of the ledger; where there is none, only that."""
-    from tallystick.cli.checks import machine, running
+    from tallystick.cli.checks import machine, running, told
     from tallystick.cli.checks.certificates import certificates
     from tallystick.cli.checks.configuration import folders, key_rights
     from tallystick.cli.checks.finding import findings
@@ -71,6 +71,7 @@ def _ledger(session: Session, settings: "Settings") -> "Iterator[Finding]":
         ("spool", stored.check_spool),
         ("api keys", stored.check_api_keys),
         ("usage", stored.check_usage),
+        ("webhooks", lambda: told.webhooks(home)),
         ("clock", lambda: running.clock(stored)),
         ("tls", lambda: certificates(settings.tls_certificate, settings.tls_key, now)),
         ("service", lambda: running.service(stored, settings)),

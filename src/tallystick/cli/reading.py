@@ -1,34 +1,26 @@
 """`tally find` and `tally show`: look into a ledger or a bundle."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from tallystick.cli.filters import filter_options, read_filters, saved_option
 from tallystick.cli.printing import readable, short
-from tallystick.cli.session import (
-    Session,
-    check_did,
-    check_type,
-    find_id,
-    parse_digest,
-    pass_session,
-)
+from tallystick.cli.session import Session, find_id, pass_session
 from tallystick.errors import InputError, NotFoundError, RefusedError
 
 if TYPE_CHECKING:
-    from tallystick.ledger import Found, LedgerReader, Query
+    from tallystick.ledger import Found
     from tallystick.statement import SignedStatement
 
 
 @click.command()
-@click.option("--issuer", metavar="DID")
-@click.option("--subject")
-@click.option("--type", "type_")
-@click.option("--model", metavar="SHA256")
-@click.option("--link", metavar="ID|INDEX", help="Statements that point to this one.")
+@saved_option
+@filter_options
 @click.option("--since", metavar="TIME", help="Issued at or after, such as 2026-11-22T09:00.")
 @click.option("--until", metavar="TIME")
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True)
@@ -40,8 +32,15 @@ def find(session: Session, /, limit: int, before: int | None, **wanted: str | No
     """Search statements, newest first."""
     from tallystick.ledger.reading import END
 
+    filters = read_filters(session, wanted)
     with session.reader() as ledger:
-        query = _query(ledger, wanted, limit, END if before is None else before)
+        query = replace(
+            filters.query(ledger),
+            since=_time(wanted["since"]),
+            until=_time(wanted["until"]),
+            limit=limit,
+            before=END if before is None else before,
+        )
         page = ledger.find(query)
         session.give_all((brief(found), line(found)) for found in page.found)
     session.say(
@@ -66,25 +65,6 @@ def show(session: Session, what: str) -> None:
     content, why = _content(session, found)
     known = {"content": content} if content is not None else {"content_missing": why}
     session.give(data | (known if content is not None or why else {}), _card(data, content, why))
-
-
-def _query(
-    ledger: "LedgerReader", wanted: dict[str, str | None], limit: int, before: int
-) -> "Query":
-    from tallystick.ledger import Query
-
-    model, link = wanted["model"], wanted["link"]
-    return Query(
-        issuer=check_did(wanted["issuer"]),
-        subject=wanted["subject"],
-        type=check_type(wanted["type_"]),
-        model=parse_digest(model) if model else None,
-        link=find_id(ledger, link) if link else None,
-        since=_time(wanted["since"]),
-        until=_time(wanted["until"]),
-        limit=limit,
-        before=before,
-    )
 
 
 def _time(text: str | None) -> int | None:

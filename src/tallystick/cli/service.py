@@ -83,6 +83,9 @@ def _check(settings: "Settings") -> None:
     """Refuse what could not be served, before anything is made or registered."""
     import ssl
 
+    from tallystick.webhooks.addresses import parse_networks
+
+    parse_networks(settings.webhook_networks)
     if settings.has_gateway or settings.routes:
         check_upstreams(settings)
     if settings.tls_certificate is not None and settings.tls_key is not None:

@@ -4,40 +4,29 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
+from tallystick.cli.filters import filter_options, read_filters, saved_option
 from tallystick.cli.reading import brief, line
-from tallystick.cli.session import (
-    Session,
-    check_did,
-    check_type,
-    find_id,
-    parse_digest,
-    parse_id,
-    pass_session,
-)
-from tallystick.errors import InputError, NotFoundError, UnavailableError
+from tallystick.cli.session import Session, pass_session
+from tallystick.errors import NotFoundError, UnavailableError
 
 if TYPE_CHECKING:
-    from tallystick.client import Filters
+    from tallystick.client import Filters as Asked
     from tallystick.ledger import Found
+    from tallystick.ledger.searches import Filters
 
 POLL_SECONDS: Final = 0.5
 """How often it is looked whether a ledger that no service has open has grown."""
 AWAY_SECONDS_MAX: Final = 24 * 3600.0
 """How long a service elsewhere may be away before the command ends."""
-_EMITTER_LETTERS: Final = 32
 
 
 @click.command()
-@click.option("--issuer", metavar="DID")
-@click.option("--subject")
-@click.option("--type", "type_")
-@click.option("--model", metavar="SHA256")
-@click.option("--link", metavar="ID|INDEX", help="Statements that point to this one.")
-@click.option("--emitter", metavar="HEX", help="Statements of this process.")
+@saved_option
+@filter_options
 @click.option(
     "--since",
     metavar="INDEX",
@@ -57,7 +46,7 @@ def watch(
     """
     if url is None:
         session.need_ledger()
-    follower = _Follower(session, _filters(session, wanted), since, limit)
+    follower = _Follower(session, read_filters(session, wanted), since, limit)
     try:
         found = follower.elsewhere(url) if url else follower.beside()
         session.give_all((brief(one), line(one)) for one in found)
@@ -80,6 +69,7 @@ class _Follower:
         self, session: Session, filters: "Filters", since: int | None, limit: int | None
     ) -> None:
         self._session, self._filters, self._left = session, filters, limit
+        self._asked: Asked = filters.given()  # type: ignore[assignment]
         self.position = since
 
     def elsewhere(self, url: str) -> "Iterator[Found]":
@@ -88,7 +78,7 @@ class _Follower:
 
         # Reading is open to everybody: no key is sent to where somebody points.
         with connect(url, patience=Patience(retry_seconds_max=AWAY_SECONDS_MAX)) as client:
-            found = client.watch(self.position, limit=self._left, **self._filters)
+            found = client.watch(self.position, limit=self._left, **self._asked)
             yield from map(self._passed, found)
 
     def beside(self) -> "Iterator[Found]":
@@ -101,7 +91,7 @@ class _Follower:
             if url is not None:
                 try:
                     with connect_beside(home, url) as client:
-                        found = client.watch(self.position, limit=self._left, **self._filters)
+                        found = client.watch(self.position, limit=self._left, **self._asked)
                         yield from map(self._passed, found)
                 except UnavailableError:  # it ended, or was killed: the files are still there
                     pass
@@ -110,8 +100,6 @@ class _Follower:
 
     def _read(self) -> "Iterator[Found]":
         """Read what is published and was not read yet."""
-        from tallystick.client.questions import matches
-
         with self._session.reader() as ledger:
             size = ledger.snapshot.checkpoint.size
             if self.position is None:
@@ -121,47 +109,16 @@ class _Follower:
                     f"the log has {size} entries, and {self.position} was asked for",
                     advice="is it the same log? It may be an older copy, brought back",
                 )
+            query = self._filters.query(ledger)
             for index in range(self.position, size):
                 if self._left == 0:
                     return
                 found = ledger.at(index)
                 self.position = index + 1
-                if matches(self._filters, found.statement):
+                if query.matches(found.statement):
                     yield self._passed(found)
 
     def _passed(self, found: "Found") -> "Found":
         self.position = found.index + 1
         self._left = None if self._left is None else self._left - 1
         return found
-
-
-def _filters(session: Session, wanted: dict[str, str | None]) -> "Filters":
-    emitter, model, link = wanted["emitter"], wanted["model"], wanted["link"]
-    filters: dict[str, Any] = {
-        "issuer": check_did(wanted["issuer"]),
-        "subject": wanted["subject"],
-        "type": check_type(wanted["type_"]),
-        "model": parse_digest(model) if model else None,
-        "link": _link(session, link) if link else None,
-        "emitter": _emitter(emitter) if emitter else None,
-    }
-    found: Filters = {name: value for name, value in filters.items() if value is not None}  # type: ignore[assignment]
-    return found
-
-
-def _link(session: Session, text: str) -> bytes:
-    """Read an id; an index is looked up in this ledger."""
-    if not text.isdigit() or len(text) >= 2 * _EMITTER_LETTERS:
-        return parse_id(text)
-    with session.reader() as ledger:
-        return find_id(ledger, text)
-
-
-def _emitter(text: str) -> bytes:
-    try:
-        data = bytes.fromhex(text)
-    except ValueError:
-        data = b""
-    if 2 * len(data) != _EMITTER_LETTERS:
-        raise InputError(f"an emitter is {_EMITTER_LETTERS} hex digits, got {text[:80]!r}")
-    return data

@@ -123,7 +123,8 @@ class AsyncClient:
             since: Issued then or later, by the issuer's claim.
             until: Issued then or before.
             limit: Most results; all by default.
-            filters: issuer, subject, type, model, link, emitter; all that is given must hold.
+            filters: issuer, subject, type, model, link, emitter, in_name_of; all that is given
+                must hold.
         """
         return self._each(self._talk.find(filters, since=since, until=until, limit=limit))
 
@@ -135,7 +136,8 @@ class AsyncClient:
         Args:
             since: Index to begin at; by default, the next one to come.
             limit: End after so many.
-            filters: issuer, subject, type, model, link, emitter; all that is given must hold.
+            filters: issuer, subject, type, model, link, emitter, in_name_of; all that is given
+                must hold.
 
         Raises:
             NotFoundError: The log does not reach that far: is it the same log?

@@ -10,7 +10,7 @@ from tallystick.client.answers import API, API_VERSION
 from tallystick.client.http1 import Request
 from tallystick.errors import InputError, ProofError
 from tallystick.merkle import HASH_BYTES
-from tallystick.statement import SignedStatement
+from tallystick.statement import Relation, SignedStatement
 from tallystick.statement.header import EMITTER_BYTES
 
 _KEY: Final = re.compile(r"[!-~]{1,1000}")
@@ -26,6 +26,8 @@ class Filters(TypedDict, total=False):
         model: SHA-256 of the model that was used, as bytes or hex.
         link: Id of a statement that it points to, as bytes or hex.
         emitter: Process that wrote it, as bytes or hex.
+        in_name_of: DID that signed, was acted for, or is what it is about. Which keys are the
+            DID's, the service says.
     """
 
     issuer: str
@@ -34,10 +36,11 @@ class Filters(TypedDict, total=False):
     model: bytes | str
     link: bytes | str
     emitter: bytes | str
+    in_name_of: str
 
 
 _SIZES: Final = {"model": HASH_BYTES, "link": HASH_BYTES, "emitter": EMITTER_BYTES}
-_NAMES: Final = ("issuer", "subject", "type", *_SIZES)
+_NAMES: Final = ("issuer", "subject", "type", *_SIZES, "in_name_of")
 
 
 def headers(host: str, api_key: str | None) -> tuple[tuple[str, str], ...]:
@@ -78,11 +81,6 @@ def filter_fields(filters: Filters) -> dict[str, object]:
     return {name: _field(name, value) for name, value in filters.items() if value is not None}
 
 
-def matches(filters: Filters, said: SignedStatement) -> bool:
-    """Tell whether a statement is one that is asked for."""
-    return _mismatch(filters, said) is None
-
-
 def check_match(filters: Filters, said: SignedStatement) -> None:
     """Accept only a statement that was asked for.
 
@@ -106,8 +104,11 @@ def _mismatch(filters: Filters, said: SignedStatement) -> str | None:
         "model": {header.model.hex() if header.model else None},
         "link": {one.hex() for ids in header.links.values() for one in ids},
         "emitter": {emitter.hex() if emitter else None},
+        "in_name_of": {header.issuer, header.subject},
     }
     asked = filter_fields(filters)
+    if header.links.get(Relation.ACTED_FOR):
+        asked.pop("in_name_of", None)  # whose key it was done for cannot be seen here
     return next((name for name, value in asked.items() if value not in seen[name]), None)
 
 

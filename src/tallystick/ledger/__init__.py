@@ -8,6 +8,7 @@ from tallystick.ledger.creation import Card, create, read_card
 from tallystick.ledger.home import Home, default_home
 from tallystick.ledger.index import Index, Property
 from tallystick.ledger.ledger import Ledger
+from tallystick.ledger.names import InNameOf
 from tallystick.ledger.operator import operator_says
 from tallystick.ledger.policy import RegistrationPolicy, Rule, parse_policy_payload, read_policy
 from tallystick.ledger.reader import LedgerReader
@@ -25,6 +26,7 @@ __all__ = [
     "Counted",
     "Found",
     "Home",
+    "InNameOf",
     "Index",
     "InlineChecks",
     "Ledger",

@@ -14,6 +14,9 @@ HOME/
     spool/          what a gateway has not registered yet
     api-keys.json   who may call the gateway   no key can be read from it
     usage.sqlite    what was used              rebuilt from the log and the vault
+    searches.json   saved searches
+    webhooks.json   who is told of what        secrets in it are encrypted
+    webhooks/       how far each has come      whoever writes it can have things sent again
 """
 
 import os
@@ -86,6 +89,21 @@ class Home:
     def api_keys(self) -> Path:
         """Digests of the keys under which callers reach the gateway."""
         return self.data / "api-keys.json"
+
+    @property
+    def searches(self) -> Path:
+        """Saved searches."""
+        return self.data / "searches.json"
+
+    @property
+    def webhooks(self) -> Path:
+        """Which webhooks there are."""
+        return self.data / "webhooks.json"
+
+    @property
+    def webhook_progress(self) -> Path:
+        """Folder of how far each webhook has come."""
+        return self.data / "webhooks"
 
     @property
     def usage(self) -> Path:

@@ -1,20 +1,23 @@
 """Reading a ledger: find, prove, watch. The same for the writing process and for all others."""
 
+import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import groupby, islice
 from typing import Final
 
-from tallystick.errors import EncodingError, InputError, NotFoundError
+from tallystick.errors import EncodingError, InputError, LimitError, NotFoundError
 from tallystick.identity import SoftwareSigner
 from tallystick.ledger.batches import Batches
 from tallystick.ledger.creation import Card
 from tallystick.ledger.entries import read_statement, verify_entry
 from tallystick.ledger.index import Index, Property
+from tallystick.ledger.names import KEYS_MAX, InNameOf
 from tallystick.ledger.rules import batch_of
 from tallystick.log import Snapshot
 from tallystick.merkle import HASH_BYTES
 from tallystick.statement import Found, Proof, SignedStatement, receipt_header, sign_receipt
+from tallystick.statement.governance import StatementType
 from tallystick.vault import Vault
 
 PAGE_MAX: Final = 1000
@@ -36,6 +39,7 @@ class Query:
         emitter: 16-byte id of the process that wrote it.
         since: Issued at or after, seconds since 1970. An issuer's claim, not a proof.
         until: Issued at or before.
+        in_name_of: Whoever signed, was acted for, or is what it is about.
         before: Index below which to look; hand in the last page's `next` for the next page.
         limit: Most results, at most `PAGE_MAX`.
     """
@@ -48,6 +52,7 @@ class Query:
     emitter: bytes | None = None
     since: int | None = None
     until: int | None = None
+    in_name_of: InNameOf | None = None
     before: int = END
     limit: int = 100
 
@@ -79,6 +84,7 @@ class Query:
             )
             and (self.since is None or (iat is not None and iat >= self.since))
             and (self.until is None or (iat is not None and iat <= self.until))
+            and (self.in_name_of is None or self.in_name_of.matches(statement))
         )
 
 
@@ -177,6 +183,18 @@ class Reads:
         more = next(matching, None) if len(found) == query.limit else None
         return Page(found, found[-1].index if more else None)
 
+    def in_name_of(self, issuer: str) -> InNameOf:
+        """Return how to tell what is registered in an issuer's name, as of now.
+
+        Raises:
+            LimitError: It has more keys than are searched for.
+        """
+        query = Query(type=StatementType.KEY, subject=issuer, limit=KEYS_MAX + 1)
+        found = self.find(query).found
+        if len(found) > KEYS_MAX:
+            raise LimitError(f"{issuer:.200} has more than {KEYS_MAX} keys")
+        return InNameOf(issuer, (one.statement.id for one in found))
+
     def prove(self, statement_id: bytes) -> Proof:
         """Prove that a statement is registered, as of now.
 
@@ -217,7 +235,13 @@ class Reads:
     def _matching(self, query: Query) -> Iterator[Found]:
         before = min(query.before, self.snapshot.checkpoint.size)
         wanted, timed = query.properties(), (query.since, query.until) != (None, None)
-        if timed and not wanted:
+        if query.in_name_of is not None:
+            # In each of several ways; every way gives its places once, the newest first.
+            ways = [
+                self.index.find([way, *wanted], before) for way in query.in_name_of.properties()
+            ]
+            places: Iterator[int] = (at for at, _ in groupby(heapq.merge(*ways, reverse=True)))
+        elif timed and not wanted:
             places = self.index.in_time(query.since, query.until, before)
         else:
             places = self.index.find(wanted, before)

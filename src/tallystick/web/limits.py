@@ -60,5 +60,8 @@ REGISTER_SECONDS_MAX: Final = 10.0
 RUNNING_MAX: Final = 1024
 """Registrations whose outcome `GET /entries/{id}` remembers after such an answer."""
 
+WEBHOOK_FAILING_SECONDS_MAX: Final = 5.0 * 86_400
+"""In which the target of a webhook takes nothing; then it is paused, and somebody must look."""
+
 DISK_FREE_BYTES_MIN: Final = 512 << 20
 """Free space that is left for what was taken already: journal and spool grow to 64 and 128 MiB."""

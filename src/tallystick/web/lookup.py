@@ -77,8 +77,10 @@ def read_filters(call: Call) -> Query:
 
     Raises:
         InputError: A field is malformed.
+        LimitError: `in_name_of` has more keys than are searched for.
     """
     query = call.query
+    named = query.get("in_name_of")
     return Query(
         issuer=query.get("issuer"),
         subject=query.get("subject"),
@@ -86,6 +88,7 @@ def read_filters(call: Call) -> Query:
         model=_hex(call, "model", HASH_BYTES),
         link=_hex(call, "link", HASH_BYTES),
         emitter=_hex(call, "emitter", EMITTER_BYTES),
+        in_name_of=None if named is None else call.service.ledger.in_name_of(named),
     )
 
 

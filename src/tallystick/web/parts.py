@@ -92,6 +92,7 @@ def look(service: "Service", gateway: "GatewayStatus | None") -> Parts:
         "disk": _disk(service, free),
         "clock": _clock(behind),
         "keys": keys_part,
+        "webhooks": _webhooks(service),
     }
     if gateway is not None:
         states["spool"] = _spool(gateway)
@@ -169,6 +170,12 @@ def _certificate(ends: int | None) -> Iterator[Part]:
         yield Part("problem", "the TLS certificate has expired")
     elif left < CERTIFICATE_SECONDS:
         yield Part("warning", f"the TLS certificate expires in {left // 86_400} days")
+
+
+def _webhooks(service: "Service") -> Part:
+    """Tell of webhooks that do not deliver: somebody should look, but statements are taken."""
+    words = service.telling.troubles()
+    return Part("warning", "; ".join(words)) if words else Part("ok")
 
 
 def _spool(gateway: "GatewayStatus") -> Part:

@@ -62,6 +62,7 @@ _FILTERS: Final = (
     Parameter("model", "SHA-256 of the model that was used.", _HEX32),
     Parameter("link", "Id of a statement that it points to.", _HEX32),
     Parameter("emitter", "Process that wrote it.", _HEX16),
+    Parameter("in_name_of", "DID that signed, was acted for, or is what it is about."),
 )
 
 _WRITES: Final = (

@@ -142,6 +142,7 @@ class Server(uvicorn.Server):
         """Start, and say so."""
         await super().startup(sockets)
         if self.started:
+            self.service.telling.start()
             activation.notify(activation.READY)
             if self._on_listening is not None:
                 self._on_listening(self.url)

@@ -15,6 +15,7 @@ from tallystick.web.intake import Intake
 from tallystick.web.running import Running
 from tallystick.web.settings import Settings
 from tallystick.web.telemetry import Telemetry
+from tallystick.web.telling import Telling
 
 if TYPE_CHECKING:
     from tallystick.capture import GatewayStatus
@@ -34,6 +35,7 @@ class Service:
         authorize: Knows API keys; None if there are none.
         intake: Takes statements to the ledger.
         feed: Follows the log for subscribers.
+        telling: Delivers to webhooks, once it is started.
         running: Registrations that were answered with 303.
         readers: Threads for handlers that block.
         budget: Memory for bodies.
@@ -59,6 +61,7 @@ class Service:
         self.ledger, self.settings, self.authorize = ledger, settings, authorize
         self.intake = Intake(ledger, settings.workers)
         self.feed = Feed(ledger, settings.subscribers_max, lambda: self.closing)
+        self.telling = Telling(ledger, settings)
         self.running = Running()
         self.readers = ThreadPoolExecutor(READERS, thread_name_prefix="tallystick-reader")
         self.budget = Budget(settings.buffered_bytes_max)
@@ -69,6 +72,7 @@ class Service:
     def close(self) -> None:
         """Let threads finish and give them back; the ledger stays open."""
         self.closing = True
+        self.telling.close()
         self.feed.close()
         self.intake.close()
         self.readers.shutdown()

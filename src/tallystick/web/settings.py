@@ -72,6 +72,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         log_format: `text` for people, `json` for one object per line.
         log_level: The least that is logged.
         access_log: Whether each request is logged: method, route, status, time. Never who asked.
+        webhook_loopback: Whether webhooks may go to this machine, and then by http, too.
+        webhook_networks: Networks beside the public Internet that webhooks may go to by https, such
+            as `10.20.0.0/16, fd00:1::/64`. None by default.
+        webhook_failing_seconds_max: A webhook whose target took nothing for so long is paused.
         disk_free_bytes_min: With less free space where the ledger lies, the service is not ready.
     """
 
@@ -109,6 +113,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["debug", "info", "warning", "error"] = "warning"
     access_log: bool = False
+    webhook_loopback: bool = False
+    webhook_networks: str = ""
+    webhook_failing_seconds_max: Seconds = limits.WEBHOOK_FAILING_SECONDS_MAX
     disk_free_bytes_min: Annotated[int, msgspec.Meta(ge=0)] = limits.DISK_FREE_BYTES_MIN
 
     @property

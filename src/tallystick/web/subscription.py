@@ -54,7 +54,8 @@ async def subscribe(call: Call) -> Answer | None:
     """
     if call.scope["method"] == "HEAD":
         return Answer(b"", EVENTS, headers=_HEADERS)
-    wanted, entry, most = read_filters(call), call.flag("entries"), _limit(call)
+    entry, most = call.flag("entries"), _limit(call)
+    wanted = await call.blocking(read_filters, call)  # keys of a name are looked up
     with call.service.feed.joined() as wake:
         start = _start(call, call.service.ledger.snapshot.checkpoint.size)
         subscriber = _Subscriber(call, wake, start, wanted, entry=entry, most=most)

@@ -51,6 +51,7 @@ class Telemetry:
         self._metrics: tuple[Metric, ...] = (
             *(self.registered, self.retried, self.refused, self.unknown, self.batches),
             *(self.requests, self.latency, self.received, self.sent),
+            *service.telling.metrics(),
             *gauges(service),
             Counted(*_BEYOND_KEYS, lambda: _beyond_keys(service)),
         )

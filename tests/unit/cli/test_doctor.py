@@ -23,6 +23,7 @@ NAMES = {
     "python", "libraries", "libsodium", "settings", "ledger", "disk", "fsync", "home", "data",
     "head", "owner", "service.key", "issuers.key", "passphrase", "keys", "log", "head store",
     "journal", "index", "vault", "spool", "api keys", "usage", "clock", "service", "backup",
+    "webhooks",
 }  # fmt: skip
 
 
@@ -170,6 +171,7 @@ BREAK = {
     "journal": ("data/journal/0", b"cut off"),
     "spool": ("data/spool/registered.json", b"{"),
     "api keys": ("data/api-keys.json", b"{"),
+    "webhooks": ("data/webhooks.json", b"{"),
     "usage": ("data/usage.sqlite", b"no database, but long enough to be looked at" * 99),
     "ledger": ("data/ledger.json", b"{"),
     "settings": ("tallystick.toml", b"port ="),

@@ -3,12 +3,16 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from tallystick.capture import Gateway, GatewaySettings, gateway_app
+from tallystick.ledger.searches import Filters
+from tallystick.webhooks.store import Webhooks
 from tests.ledgers import Issuer
 from tests.unit.capture.gateways import House
 from tests.unit.capture.model_api import model_api
 from tests.unit.web.served import COSE, Client, serving
+from tests.unit.webhooks.targets import target, until
 
 
 @contextmanager
@@ -18,7 +22,12 @@ def served_with_gateway(folder: Path, tls: tuple[Path, Path]) -> Iterator[Client
     with model_api() as api, house.ledger(clinic) as ledger:
         upstream = GatewaySettings(upstream=f"{api.url}/v1", register_s=0.05)
         gateway = Gateway(ledger, house.gateway.signer, upstream)
-        options = {"tls_certificate": tls[0], "tls_key": tls[1], "disk_free_bytes_min": 1}
+        options: dict[str, Any] = {
+            "webhook_loopback": True,
+            "tls_certificate": tls[0],
+            "tls_key": tls[1],
+            "disk_free_bytes_min": 1,
+        }
         with serving(
             ledger, gateway_app=gateway_app(gateway), gateway_status=gateway.status, **options
         ) as client:
@@ -26,4 +35,17 @@ def served_with_gateway(folder: Path, tls: tuple[Path, Path]) -> Iterator[Client
             client.post("/statements", Issuer().sign().entry, COSE)
             body = b'{"model":"m","messages":[{"role":"user","content":"hi"}]}'
             assert client.post("/v1/chat/completions", body, "application/json").status == 200
-            yield client
+            with told(client):
+                yield client
+
+
+@contextmanager
+def told(client: Client) -> Iterator[None]:
+    """Have a webhook that was told of everything."""
+    ledger = client.ledger
+    with target() as one:
+        Webhooks(ledger.home.webhooks).add(
+            "all", one.url, Filters(), ledger.api_secret, start=0, now=ledger.clock()
+        )
+        until(lambda: b'webhook_statements_total{webhook="all"}' in client.get("/metrics").body)
+        yield
