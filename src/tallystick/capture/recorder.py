@@ -26,6 +26,9 @@ UNRECORDED: Final = "gateway.unrecorded"
 FAIL_OPEN: Final = "gateway.fail_open"
 """Name of the change that says whether calls are passed on without evidence."""
 
+QUIET_SECONDS: Final = 15 * HEARTBEAT_SECONDS
+"""Between two heartbeats of a gateway that is not called."""
+
 Clock = Callable[[], int]
 """Seconds since 1970."""
 Seal = Callable[[bytes, bytes], SealedContent]
@@ -61,7 +64,7 @@ class Recorder:
         self.open_intents = spool.mark.open_intents
         self.unrecorded = Unrecorded()
         self._beaten_at = 0
-        self._said_since = False
+        self._said_since = self._quiet = False
 
     @property
     def last_seq(self) -> int:
@@ -89,7 +92,9 @@ class Recorder:
 
     def heartbeat(self, state: str) -> Spooled:
         """Say how far this epoch counted, and how many intents have no outcome."""
-        statement = self._numbering.heartbeat(state, self.open_intents)
+        self._quiet = state == "beat" and not self._said_since
+        interval_s = QUIET_SECONDS if self._quiet else HEARTBEAT_SECONDS
+        statement = self._numbering.heartbeat(state, self.open_intents, interval_s)
         self._numbering.take(statement)
         item = self._spool.take(statement, None)
         self._beaten_at, self._said_since = self._clock(), False
@@ -97,8 +102,9 @@ class Recorder:
         return item
 
     def beat(self) -> None:
-        """Say a heartbeat if a minute has passed since the last one, and anything was said."""
-        if self._said_since and self._clock() - self._beaten_at >= HEARTBEAT_SECONDS:
+        """Say a heartbeat if one is due: each minute, and less often while nothing is said."""
+        due_s = QUIET_SECONDS if self._quiet and not self._said_since else HEARTBEAT_SECONDS
+        if self._clock() - self._beaten_at >= due_s:
             self.heartbeat("beat")
 
     def miss(self, reason: str, *, passed: bool) -> None:

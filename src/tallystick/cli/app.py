@@ -151,6 +151,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return _told(error, as_json=as_json)
     except click.ClickException as error:
         return _usage(error, as_json=as_json)
+    except (BrokenPipeError, SystemExit):
+        # Whoever reads has enough, as `head` has; click ends with 1 then, and never else.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (click.Abort, KeyboardInterrupt):
         click.echo("stopped", err=True)
         return INTERRUPTED

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tallystick.cli.session import Session, pass_session
-from tallystick.errors import ConflictError, InputError
+from tallystick.errors import InputError
 
 if TYPE_CHECKING:
     from tallystick.ledger import Home, RegistrationPolicy
@@ -76,15 +76,14 @@ def make_ledger(
     try:
         return create(home, origin, passphrase, clock=lambda: int(time.time()), policy=policy)
     except BaseException:
-        if generate:
+        if generate and not (home.data / "ledger.json").exists():
             (home.root / "passphrase").unlink(missing_ok=True)
         raise
 
 
 def _refuse_existing(home: "Home") -> None:
-    if (home.data / "ledger.json").exists() or home.service_keys.exists():
-        raise ConflictError(
-            f"there is a ledger in {home.root} already", advice="choose another folder"
-        )
+    from tallystick.ledger.creation import refuse_existing
+
+    refuse_existing(home)
     if home.root.exists() and not home.root.is_dir():
         raise InputError(f"{home.root} is no folder")

@@ -45,20 +45,26 @@ keys.add_command(api)
 def create_key(
     session: Session, name: str, kind: str, public_name: str | None, algorithm: str
 ) -> None:
-    """Make the key of an issuer called NAME here, and register it."""
+    """Make the key of an issuer called NAME here, and register it.
+
+    A key of that name that is here and was never registered is registered now.
+    """
     from tallystick.identity import generate
     from tallystick.ledger import read_card
     from tallystick.statement import KeyKind
 
     origin = read_card(session.home).origin
     _check_name(name)
-    issuers, signer = session.issuers(), generate(KeyKind(algorithm))
-    record = key_record(signer, kind, public_name, origin)
-    if name in issuers.names():
-        raise InputError(f"there is a key {name!r} already", advice="choose another name")
-    issuers.add_signer(name, signer)
-    issuers.save()
-    _register(session, record)
+    key_record(generate(), kind, public_name, origin)  # what is wrong shows before a key is made
+    with session.changing_issuers() as issuers:
+        if name not in issuers.names():
+            issuers.add_signer(name, generate(KeyKind(algorithm)))
+        elif _is_registered(session, issuers.signer(name)):
+            raise InputError(f"there is a key {name!r} already", advice="choose another name")
+        else:
+            session.say(f"the key {name!r} was made before, and not registered")
+        signer = issuers.signer(name)
+    _register(session, key_record(signer, kind, public_name, origin))
 
 
 @keys.command("request")
@@ -74,11 +80,11 @@ def request(session: Session, name: str, kind: str, public_name: str | None, ori
 
     _check_name(name)
     check_origin(origin)
-    issuers = session.issuers()
-    if name not in issuers.names():
-        issuers.add_signer(name, generate())
-        issuers.save()
-    record = key_record(issuers.signer(name), kind, public_name, origin)
+    with session.changing_issuers() as issuers:
+        if name not in issuers.names():
+            issuers.add_signer(name, generate())
+        signer = issuers.signer(name)
+    record = key_record(signer, kind, public_name, origin)
     session.give(_as_data(record), json.dumps(_as_data(record)))
 
 
@@ -116,6 +122,15 @@ def list_keys(session: Session) -> None:
         )
         for index, record in sorted(known, key=lambda found: found[0])
     )
+
+
+def _is_registered(session: Session, signer: "SoftwareSigner") -> bool:
+    from tallystick.ledger import Query
+    from tallystick.statement.governance import StatementType
+
+    query = Query(type=StatementType.KEY, subject=signer.public.did(), limit=1)
+    with session.reader() as ledger:
+        return bool(ledger.find(query).found)
 
 
 def key_record(

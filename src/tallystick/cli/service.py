@@ -215,11 +215,10 @@ def gateway_signer(session: Session, ledger: "Ledger") -> "SoftwareSigner":
     from tallystick.ledger import Query
     from tallystick.statement.governance import StatementType
 
-    issuers = session.issuers()
-    if GATEWAY not in issuers.names():
-        issuers.add_signer(GATEWAY, generate())
-        issuers.save()
-    signer = issuers.signer(GATEWAY)
+    with session.changing_issuers() as issuers:
+        if GATEWAY not in issuers.names():
+            issuers.add_signer(GATEWAY, generate())
+        signer = issuers.signer(GATEWAY)
     did = signer.public.did()
     if not ledger.find(Query(type=StatementType.KEY, subject=did, limit=1)).found:
         ledger.register_key(key_record(signer, "machine", "Gateway", ledger.card.origin))

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
@@ -25,6 +25,8 @@ ID_LETTERS: Final = 64
 WAIT_SECONDS: Final = 5.0
 """How long a command waits for another one that is writing."""
 WAIT_STEP_SECONDS: Final = 0.1
+
+_Taken = TypeVar("_Taken")
 
 
 class Session:
@@ -155,6 +157,31 @@ class Session:
         with self._opening():
             return KeyFile(self.home.issuer_keys, self.passphrase())
 
+    @contextmanager
+    def changing_issuers(self) -> Iterator["KeyFile"]:
+        """Open that key file to add to it; one command at a time. It is saved in the end.
+
+        Raises:
+            RefusedError: The passphrase is not the one that opens the ledger's own keys: a file
+                that only another one opens must not be begun.
+            ConflictError: Another command has been changing it for too long.
+        """
+        from tallystick.identity import KeyFile
+        from tallystick.log import WriterLock
+
+        passphrase = self.passphrase()
+        if self.home.service_keys.exists() and not self.home.issuer_keys.exists():
+            with self._opening():
+                KeyFile(self.home.service_keys, passphrase)
+        path = self.home.issuer_keys.with_name("issuers.lock")
+        lock = _patiently(lambda: WriterLock(path))
+        try:
+            keys = self.issuers()
+            yield keys
+            keys.save()
+        finally:
+            lock.release()
+
     def signer(self, name: str) -> "SoftwareSigner":
         """Return the key of an issuer that was made here.
 
@@ -214,6 +241,22 @@ class Session:
         if not text.strip():
             raise InputError("the passphrase is empty")
         return text.encode()
+
+
+def _patiently(take: Callable[[], _Taken]) -> _Taken:
+    """Try again for a while: commands are short.
+
+    Raises:
+        ConflictError: Another process has it all the time.
+    """
+    deadline = time.monotonic() + WAIT_SECONDS
+    while True:
+        try:
+            return take()
+        except ConflictError:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(WAIT_STEP_SECONDS)
 
 
 def _phrase_in(file: Path) -> bytes:

@@ -121,11 +121,10 @@ def _signer(session: Session, ledger: "Ledger") -> "SoftwareSigner":
     from tallystick.ledger import Query, RegistrationPolicy, Rule
     from tallystick.statement.governance import StatementType
 
-    issuers = session.issuers()
-    if ISSUER not in issuers.names():
-        issuers.add_signer(ISSUER, generate())
-        issuers.save()
-    signer = issuers.signer(ISSUER)
+    with session.changing_issuers() as issuers:
+        if ISSUER not in issuers.names():
+            issuers.add_signer(ISSUER, generate())
+        signer = issuers.signer(ISSUER)
     did = signer.public.did()
     if not ledger.find(Query(type=StatementType.KEY, subject=did, limit=1)).found:
         ledger.register_key(key_record(signer, "ai", ISSUER, ledger.card.origin))

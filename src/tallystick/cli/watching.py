@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 POLL_SECONDS: Final = 0.5
 """How often it is looked whether a ledger that no service has open has grown."""
+FIRST_SECONDS_MAX: Final = 3.0
+"""How long a service elsewhere may take to answer for the first time."""
 AWAY_SECONDS_MAX: Final = 24 * 3600.0
 """How long a service elsewhere may be away before the command ends."""
 
@@ -76,6 +78,8 @@ class _Follower:
         """Follow a service somewhere."""
         from tallystick.client import Patience, connect
 
+        with connect(url, patience=Patience(retry_seconds_max=FIRST_SECONDS_MAX)) as client:
+            client.checkpoint()  # an address that is wrong shows at once
         # Reading is open to everybody: no key is sent to where somebody points.
         with connect(url, patience=Patience(retry_seconds_max=AWAY_SECONDS_MAX)) as client:
             found = client.watch(self.position, limit=self._left, **self._asked)

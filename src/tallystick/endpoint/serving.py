@@ -5,13 +5,14 @@ event loop. The service takes the address before the process starts: whoever con
 waits. The process ends when the service closes the pipe or dies, however it dies.
 """
 
+import logging
 import os
 import socket
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from threading import Thread
+from threading import Event, Thread
 from types import FrameType
 from typing import Final, Self
 
@@ -28,8 +29,13 @@ GRACE_SECONDS: Final = 2
 CLOSE_SECONDS_MAX: Final = 10
 SWITCH_SECONDS: Final = 0.0005
 """How long the thread that computes may keep the event loop waiting."""
+RESTART_SECONDS: Final = 1.0
+"""Between two looks whether the process is still there."""
 _ONE_THREAD: Final = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 """Matrices this small are slower with more threads, which the service needs itself."""
+
+
+_log = logging.getLogger(__name__)
 
 
 def listen(port: int) -> socket.socket:
@@ -62,7 +68,12 @@ def serve(
 
 
 class EndpointProcess:
-    """The small model behind an address of its own, until it is closed."""
+    """The small model behind an address of its own, until it is closed; started again if it dies.
+
+    Attributes:
+        url: Its address, the same for all its processes.
+        restarts: How often it was started again.
+    """
 
     def __init__(self) -> None:
         """Start it; it answers some 300 ms later, and connections wait until then.
@@ -70,16 +81,12 @@ class EndpointProcess:
         Raises:
             UnavailableError: There is no free port.
         """
-        path = os.pathsep.join(folder for folder in sys.path if folder)
-        with listen(0) as listening:
-            self.url = url_of(listening)
-            self._process = subprocess.Popen(  # noqa: S603 - this module
-                [sys.executable, "-c", f"from {__name__} import main; main({listening.fileno()})"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                pass_fds=(listening.fileno(),),
-                env={**os.environ, **_ONE_THREAD, "PYTHONPATH": path},
-            )
+        self._listening = listen(0)  # kept, so that the address stays when a process dies
+        self.url, self.restarts = url_of(self._listening), 0
+        self._closing = Event()
+        self._process = self._start()
+        self._watching = Thread(target=self._watch, name="tallystick-endpoint", daemon=True)
+        self._watching.start()
 
     @property
     def running(self) -> bool:
@@ -94,6 +101,9 @@ class EndpointProcess:
 
     def close(self) -> None:
         """End it."""
+        self._closing.set()
+        self._watching.join()
+        self._listening.close()
         assert self._process.stdin is not None  # noqa: S101 - a pipe
         with suppress(OSError):
             self._process.stdin.close()
@@ -102,6 +112,30 @@ class EndpointProcess:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        path = os.pathsep.join(folder for folder in sys.path if folder)
+        descriptor = self._listening.fileno()
+        return subprocess.Popen(  # noqa: S603 - this module
+            [sys.executable, "-c", f"from {__name__} import main; main({descriptor})"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            pass_fds=(descriptor,),
+            env={**os.environ, **_ONE_THREAD, "PYTHONPATH": path},
+            process_group=0,  # the terminal's ^C is the owner's business
+        )
+
+    def _watch(self) -> None:
+        """Start it again where it died, not more often than now and then."""
+        while not self._closing.wait(RESTART_SECONDS):
+            code = self._process.poll()
+            if code is not None:
+                _log.warning("the small model's process ended with %d, starting it again", code)
+                assert self._process.stdin is not None  # noqa: S101 - a pipe
+                with suppress(OSError):
+                    self._process.stdin.close()
+                self._process = self._start()
+                self.restarts += 1
 
 
 def main(descriptor: int) -> None:

@@ -84,8 +84,16 @@ class Numbering:
         """
         self._last = statement
 
-    def heartbeat(self, state: str, open_intents: int = 0) -> SignedStatement:
-        """Sign a heartbeat: how far this epoch counted, and when it will speak again."""
+    def heartbeat(
+        self, state: str, open_intents: int = 0, interval_s: int = HEARTBEAT_SECONDS
+    ) -> SignedStatement:
+        """Sign a heartbeat: how far this epoch counted, and when it will speak again.
+
+        Args:
+            state: `start`, `beat` or `end`.
+            open_intents: Intents that have no outcome yet.
+            interval_s: Until the next one; it counts as overdue after twice that.
+        """
         now = self._clock()
         last = self._last.header.sequence if self._last else None
         beat = Heartbeat(
@@ -93,7 +101,7 @@ class Numbering:
             state=state,
             last_seq=last.seq if last else None,
             open_intents=open_intents,
-            next_due=None if state == "end" else now + 2 * HEARTBEAT_SECONDS,
+            next_due=None if state == "end" else now + 2 * interval_s,
         )
         return self.sign(
             StatementType.HEARTBEAT,

@@ -1,7 +1,8 @@
 """Begin a new ledger: its keys, its genesis entry, and what others need to verify it."""
 
 import os
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Final
@@ -95,10 +96,50 @@ def create(
         EncodingError: The origin is malformed.
     """
     check_origin(origin)
-    if (home.data / "ledger.json").exists() or home.service_keys.exists():
+    refuse_existing(home)
+    made = [p for p in (home.data, home.places().head.parent, home.trust) if not p.exists()]
+    try:
+        return _create(home, origin, passphrase, clock, policy, entropy)
+    except BaseException:
+        if not (home.data / "ledger.json").exists():  # else it was made, and stays
+            _remove([*made, home.service_keys])
+        raise
+
+
+def refuse_existing(home: Home) -> None:
+    """Refuse a folder that a ledger is in, or half of one.
+
+    Raises:
+        ConflictError: There is one.
+    """
+    if (home.data / "ledger.json").exists():
         raise ConflictError(
             f"there is a ledger in {home.root} already", advice="choose another folder"
         )
+    if home.service_keys.exists():
+        raise ConflictError(
+            f"{home.service_keys} is there, and no ledger: it was being made when it was killed, "
+            f"or {home.data} was moved",
+            advice="put the folder back, or remove both and make the ledger anew",
+        )
+
+
+def _remove(paths: Iterable[Path]) -> None:
+    for path in paths:
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _create(
+    home: Home,
+    origin: str,
+    passphrase: bytes,
+    clock: Clock,
+    policy: RegistrationPolicy | None,
+    entropy: Callable[[int], bytes],
+) -> Card:
     home.make()
     home.service_keys.parent.mkdir(mode=0o700, exist_ok=True)
     with suppress(PermissionError):  # a folder that somebody else lent

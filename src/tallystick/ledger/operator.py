@@ -102,7 +102,7 @@ class Operator:
             time=now,
             state=state,
             last_seq=self._last.seq if self._last else None,
-            next_due=None if state == "end" else now + 2 * HEARTBEAT_SECONDS,
+            next_due=None,  # it speaks when something is registered: silence is no fault
             unknown=self._unknown,
             unknown_root=tree_root(self._digests) if self._digests else bytes(32),
         )

@@ -104,6 +104,7 @@ class Worker:
             [sys.executable, "-c", f"from {__name__} import main; main()"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            process_group=0,  # the terminal's ^C is the owner's business
             env={**os.environ, "PYTHONPATH": path},
         )
 

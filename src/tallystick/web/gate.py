@@ -80,8 +80,10 @@ class Gate:
             "ms": round(seconds * 1000, 3),
             "received_bytes": counted.received_bytes, "sent_bytes": counted.sent_bytes,
         }  # fmt: skip
-        words = "%s %s %d in %.1f ms"
-        _access.info(words, method, route, counted.status, seconds * 1000, extra={"fields": fields})
+        words = "%s %s %d in %.1f ms, %d bytes in, %d out"
+        seen = (method, route, counted.status, seconds * 1000)
+        sizes = (counted.received_bytes, counted.sent_bytes)
+        _access.info(words, *seen, *sizes, extra={"fields": fields})
 
 
 def _traceparent(scope: Scope) -> bytes | None:

@@ -1,12 +1,16 @@
 """The unmodified official client gets its answers, and every call becomes evidence."""
 
 import asyncio
+import itertools
 import json
+import time
 from hashlib import sha256
 from typing import Any
 
 from openai import AsyncOpenAI
 
+from tallystick.capture.gateway import KEEP_SECONDS
+from tallystick.capture.recorder import QUIET_SECONDS
 from tallystick.evidence import Outcome
 from tallystick.statement import Relation, verify_disclosure
 from tests.unit.capture.gateways import (
@@ -241,6 +245,23 @@ def test_a_heartbeat_comes_once_a_minute_while_calls_do(kept: Kept) -> None:
     assert [(beat.state, beat.last_seq, beat.open_intents) for beat in beats] == [
         ("start", None, 0), ("beat", 2, 0),
     ]  # fmt: skip
+
+
+def test_a_gateway_that_is_not_called_speaks_less_often_and_is_not_overdue(kept: Kept) -> None:
+    clock, counts = kept.house.clock, []
+    for seconds in (61, 61, QUIET_SECONDS - 61, 62):
+        clock.now += seconds
+        time.sleep(2.5 * KEEP_SECONDS)  # it looks at the clock now and then
+        counts.append(len(heartbeats(kept.ledger, kept.house)))
+
+    beats = heartbeats(kept.ledger, kept.house)
+    assert counts == [2, 2, 3, 3]
+    assert [beat.next_due and beat.next_due - beat.time for beat in beats] == [
+        120, 2 * QUIET_SECONDS, 2 * QUIET_SECONDS,
+    ]  # fmt: skip
+    assert all(
+        one.next_due and one.next_due >= other.time for one, other in itertools.pairwise(beats)
+    )
 
 
 def test_outcomes_hold_no_more_than_was_said(kept: Kept) -> None:

@@ -258,7 +258,7 @@ def test_statements_that_wait_while_nothing_runs_are_told(tmp_path: Path) -> Non
     told = one(stored.Stored(home, None, phrase).check_spool())
 
     assert told.state is State.WARNING
-    assert "3 statements wait, 3 calls without outcome" in told.seen
+    assert "3 statements beyond its mark, 3 calls without outcome" in told.seen
     assert waiting(home.spool).items == 3
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tallystick.cli.app import run
-from tallystick.endpoint import SMALL_LM, small_lm_card, small_lm_file
+from tallystick.endpoint import SMALL_LM, EndpointProcess, small_lm_card, small_lm_file
 from tallystick.errors import DamagedError
 from tests.unit.capture.waiting import eventually
 from tests.unit.cli.running import Command, get, post, serving
@@ -116,6 +116,16 @@ from tallystick.endpoint import EndpointProcess
 print(EndpointProcess().url, flush=True)
 time.sleep(60)
 """
+
+
+def test_a_model_whose_process_dies_is_started_again_at_its_address() -> None:
+    with EndpointProcess() as process:
+        assert get(f"{process.url}/models")["data"]
+        process._process.kill()
+
+        eventually(lambda: process.restarts or None, "another process")
+        assert get(f"{process.url}/models")["data"]
+        assert process.running
 
 
 def test_the_models_process_ends_with_whoever_started_it() -> None:

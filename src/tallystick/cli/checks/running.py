@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -35,7 +36,7 @@ def service(stored: Stored, settings: "Settings") -> Iterator[Finding]:
     elif holder is None:
         yield warning(
             "service", f"{url} was left behind by a service that was killed",
-            mend=f"rm {address_file(stored.home)}, or start the service",
+            mend=f"rm {quote(str(address_file(stored.home)))}, or start the service",
         )  # fmt: skip
     elif url is None:
         yield ok("service", f"process {holder} has the ledger open, and serves nothing")

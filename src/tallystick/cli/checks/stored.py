@@ -150,7 +150,8 @@ class Stored:
         from tallystick.capture.waiting import waiting
 
         found = waiting(self.home.spool)
-        words = f"{found.items} statements wait, {found.open_intents} calls without outcome"
+        words = f"{found.items} statements beyond its mark"  # which moves now and then
+        words += f", {found.open_intents} calls without outcome"
         words += ", calls pass without evidence" if found.fail_open else ""
         if found.items and self.holder is None:
             yield warning("spool", words, "none while nothing runs", "tally up --upstream URL")

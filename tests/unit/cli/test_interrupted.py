@@ -1,0 +1,134 @@
+"""What happens half-way, twice at once, or under a wrong passphrase leaves nothing unusable."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tallystick.errors import ConflictError, RefusedError
+from tallystick.identity import KeyFile
+from tallystick.ledger import Home, create
+from tests.unit.cli.running import Command, serving
+
+TALLY = [sys.executable, "-m", "tallystick"]
+
+
+def told(command: Command, *arguments: object) -> list[Any]:
+    return [json.loads(line) for line in command(*arguments, "--json").splitlines()]
+
+
+def test_keys_that_are_made_at_the_same_time_are_all_kept(made: Command) -> None:
+    names = [f"k{number}" for number in range(4)]
+    running = [
+        subprocess.Popen(
+            [*TALLY, "--home", str(made.home), "keys", "create", name, "--kind", "person"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+        for name in names
+    ]
+    for one in running:
+        _, words = one.communicate(timeout=60)
+        assert one.returncode == 0, words
+
+    assert {one["here"] for one in told(made, "keys", "list")} >= set(names)
+
+
+def test_a_wrong_passphrase_begins_no_file_that_only_it_opens(
+    bare: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    bare("init")
+    right = os.environ["TALLYSTICK_PASSPHRASE_FILE"]
+    (tmp_path / "wrong").write_text("wrong")
+    monkeypatch.setenv("TALLYSTICK_PASSPHRASE_FILE", str(tmp_path / "wrong"))
+    for command in (("create", "ada"), ("request", "ada", "--origin", "localhost/x")):
+        bare("keys", *command, "--kind", "person", code=RefusedError.exit_code)
+    assert not Home(bare.home).issuer_keys.exists()
+
+    monkeypatch.setenv("TALLYSTICK_PASSPHRASE_FILE", right)
+    bare("keys", "create", "ada", "--kind", "person")
+
+
+def test_a_key_that_was_made_and_not_registered_is_registered_the_next_time(
+    made: Command,
+) -> None:
+    made("keys", "request", "ada", "--kind", "person", "--origin", "elsewhere/log")
+
+    made("keys", "create", "ada", "--kind", "person")
+
+    assert "was made before" in made.words
+    assert [one["here"] for one in told(made, "keys", "list")].count("ada") == 1
+    made("keys", "create", "ada", "--kind", "person", code=2)
+    assert "there is a key 'ada' already" in made.words
+
+
+@pytest.mark.parametrize("at", ["keys/service.key", "data/log", "head"])
+def test_what_was_interrupted_while_it_was_made_can_be_made_again(
+    at: str, bare: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = [*TALLY, "--home", str(bare.home), "init", "--generate-passphrase"]
+    monkeypatch.delenv("TALLYSTICK_PASSPHRASE_FILE")
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as init:
+        until = time.monotonic() + 30
+        while not (bare.home / at).exists() and time.monotonic() < until:
+            time.sleep(0.0005)
+        init.send_signal(signal.SIGINT)
+        code = init.wait(30)
+
+    if code != 0:  # else it was quicker than the signal
+        assert not (bare.home / "keys" / "service.key").exists()
+        assert not (bare.home / "passphrase").exists()
+        subprocess.run(command, check=True, capture_output=True, timeout=60)
+    assert (bare.home / "passphrase").exists()
+    assert told(bare, "fsck")
+
+
+def test_half_a_ledger_is_called_that(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    create(home, "localhost/x", b"x", clock=lambda: 1)
+    (home.data / "ledger.json").unlink()
+
+    with pytest.raises(ConflictError, match="no ledger"):
+        create(home, "localhost/x", b"x", clock=lambda: 1)
+    assert KeyFile(home.service_keys, b"x").names()
+
+
+def test_an_address_where_nobody_is_is_told_at_once(bare: Command) -> None:
+    began = time.monotonic()
+
+    bare("watch", "--url", "http://127.0.0.1:9", "--limit", "1", code=4)
+
+    assert time.monotonic() - began < 30
+
+
+def test_a_reader_who_has_enough_is_no_failure(made: Command) -> None:
+    for number in range(3):
+        made("keys", "create", f"k{number}", "--kind", "person")
+    find = f"{sys.executable} -m tallystick --home '{made.home}' find"
+    for _ in range(3):
+        done = subprocess.run(
+            ["bash", "-c", f"{find} | head -1; exit ${{PIPESTATUS[0]}}"],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert "rror" not in done.stderr
+
+
+def test_the_terminals_interrupt_reaches_the_service_alone(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    with serving(home, "up", "--port", "0", "--workers", "1", "--generate-passphrase"):
+        pid = int(Home(home).lock.read_text())
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        groups = [os.getpgid(int(child)) for child in children]
+
+        assert len(groups) >= 2  # a worker, and the small model
+        assert os.getpgid(pid) not in groups
