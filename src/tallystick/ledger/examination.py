@@ -10,7 +10,13 @@ from pathlib import Path
 
 import msgspec
 
-from tallystick.errors import ConflictError, DamagedError, NotFoundError, TallystickError
+from tallystick.errors import (
+    ConflictError,
+    DamagedError,
+    NotFoundError,
+    RefusedError,
+    TallystickError,
+)
 from tallystick.identity import KeyFile
 from tallystick.ledger.assembly import check_index
 from tallystick.ledger.creation import VAULT, read_card
@@ -36,12 +42,14 @@ class Examination:
         notes: In words: what is not there, and what could not be checked.
         opened: Records of the vault that opened and match what their statements commit to.
         closed: Statements whose content is not in the vault.
+        head_checked: Head store and journal were checked.
     """
 
     damage: list[Damage] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     opened: int = 0
     closed: int = 0
+    head_checked: bool = False
 
 
 class Examiner:
@@ -111,6 +119,7 @@ class Examiner:
             return
         try:
             check_signed(self.home, self.snapshot, signed_last(self.home, self.card, self._head))
+            self.found.head_checked = True
         finally:
             lock.release()
 
@@ -140,6 +149,8 @@ class Examiner:
     def _attempt(self, what: str, step: Callable[[], None]) -> None:
         try:
             step()
+        except RefusedError:
+            raise  # a wrong passphrase is no damage
         except TallystickError as error:
             self._damaged(what, str(error))
         except PermissionError as error:

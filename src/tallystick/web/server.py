@@ -172,8 +172,9 @@ def _listen(settings: Settings) -> socket.socket:
         return socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
     except OSError as error:
         raise UnavailableError(
-            f"cannot listen on {settings.host} port {settings.port}: {error.strerror or error}",
-            advice="is the service running already? Choose another port with `port`",
+            f"cannot listen on {settings.host} port {settings.port}: "
+            f"{os.strerror(error.errno) if error.errno else error}",
+            advice="is the service running already? Choose another port with `--port`",
         ) from error
 
 

@@ -14,6 +14,7 @@ import pytest
 from tallystick.errors import ConflictError, RefusedError
 from tallystick.identity import KeyFile
 from tallystick.ledger import Home, create
+from tallystick.log import WriterLock
 from tests.unit.cli.running import Command, serving
 
 TALLY = [sys.executable, "-m", "tallystick"]
@@ -132,3 +133,27 @@ def test_the_terminals_interrupt_reaches_the_service_alone(tmp_path: Path) -> No
 
         assert len(groups) >= 2  # a worker, and the small model
         assert os.getpgid(pid) not in groups
+
+
+def test_fsck_calls_a_wrong_passphrase_that_and_no_damage(
+    made: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "wrong").write_text("wrong")
+    monkeypatch.setenv("TALLYSTICK_PASSPHRASE_FILE", str(tmp_path / "wrong"))
+
+    made("fsck", "--deep", code=RefusedError.exit_code)
+
+    assert "passphrase" in made.words
+    assert "damaged" not in made.words
+
+
+def test_fsck_does_not_say_that_it_checked_what_another_process_holds(made: Command) -> None:
+    made("fsck", "--deep")
+    assert "head store and index agree" in made.words
+    lock = WriterLock(Home(made.home).lock)
+
+    made("fsck", "--deep")
+    lock.release()
+
+    assert "were not checked" in made.words
+    assert "signatures and index agree" in made.words
