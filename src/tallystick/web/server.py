@@ -72,6 +72,7 @@ def serve(
     Raises:
         InputError: The settings would expose the service without protection.
         UnavailableError: The address is taken.
+        KeyboardInterrupt: A second SIGINT cut off what was under way; the ledger is closed.
     """
     try:
         server = Server(
@@ -83,6 +84,8 @@ def serve(
             gateway_status=gateway_status,
         )
         server.run()
+        if server.force_exit:
+            raise KeyboardInterrupt
     finally:
         ledger.close()
 
@@ -163,6 +166,8 @@ class Server(uvicorn.Server):
         """End on a signal; at once on a second ^C. The signal is not raised again afterwards."""
         if self._end_at is not None and sig == SIGINT:
             self._end_at, self.force_exit = 0, True
+            # What is cut off now raises wherever it stands, and is no news to whoever asked for it.
+            logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
         self.stop()
 
 

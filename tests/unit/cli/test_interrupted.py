@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,28 @@ def test_a_reader_who_has_enough_is_no_failure(made: Command) -> None:
         )
         assert done.returncode == 0, done.stderr
         assert "rror" not in done.stderr
+
+
+def test_a_second_interrupt_ends_at_once_without_a_word_of_python(
+    made: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = [*TALLY, "--home", str(made.home), "up", "--port", "0", "--no-small-lm"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as service:
+        assert service.stdout is not None
+        url = service.stdout.readline().strip()
+        with urllib.request.urlopen(f"{url}/statements/stream?since=0") as stream:  # noqa: S310
+            assert stream.readline()
+            for _ in range(2):
+                service.send_signal(signal.SIGINT)
+                time.sleep(0.2)
+            _, words = service.communicate(timeout=60)
+
+    assert "Traceback" not in words
+    assert "ERROR" not in words
+    assert service.returncode in {0, 130}, words  # 0 where it ended before the second one
+    made("fsck", "--deep")
 
 
 def test_the_terminals_interrupt_reaches_the_service_alone(tmp_path: Path) -> None:
