@@ -2,7 +2,7 @@
 
 from typing import Self
 
-from tallystick.errors import RefusedError
+from tallystick.errors import DamagedError, InputError, RefusedError
 from tallystick.identity import KeyFile, SoftwareSigner
 from tallystick.ledger.assembly import catch_up, check_genesis
 from tallystick.ledger.batches import Batches
@@ -38,7 +38,7 @@ class LedgerReader(Reads):
         log = PublicLog(
             home.places().public, parse_vkey(self.card.checkpoint_key), halfway=self._halfway
         )
-        self._snapshot = log.snapshot()
+        self._snapshot = _published(log, home)
         check_genesis(self._snapshot, self.card)
         self._index = Index(home.index, bytes.fromhex(self.card.genesis), writable=False)
         catch_up(self._index, self._snapshot)
@@ -101,3 +101,14 @@ class LedgerReader(Reads):
                 "the key file is not open: receipts and content need it", reason="passphrase"
             )
         return self._keys
+
+
+def _published(log: PublicLog, home: Home) -> Snapshot:
+    """Return what is published; where there is a ledger, something is."""
+    try:
+        return log.snapshot()
+    except InputError as error:
+        raise DamagedError(
+            f"the published checkpoint of {home.root} cannot be read: {error}",
+            advice="run `tally fsck`; put the file `checkpoint` back from a backup",
+        ) from error

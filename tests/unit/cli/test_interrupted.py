@@ -180,3 +180,17 @@ def test_fsck_does_not_say_that_it_checked_what_another_process_holds(made: Comm
 
     assert "were not checked" in made.words
     assert "signatures and index agree" in made.words
+
+
+@pytest.mark.parametrize("data", [None, b"garbage", b""])
+def test_a_checkpoint_that_is_gone_or_garbage_is_damage_for_every_reader(
+    data: bytes | None, made: Command
+) -> None:
+    checkpoint = Home(made.home).places().public / "checkpoint"
+    checkpoint.unlink()
+    if data is not None:
+        checkpoint.write_bytes(data)
+
+    for command in (["find"], ["show", "1"], ["keys", "list"]):
+        made(*command, code=1)
+        assert "tally fsck" in made.words
