@@ -133,7 +133,7 @@ def test_a_call_through_the_gateway_is_logged_with_its_trace_and_without_content
     assert f"registered inference {given['x-tallystick-outcome']}" in messages
     access = [line for line in logged if line["logger"] == logs.ACCESS]
     assert [(line["method"], line["route"], line["status"]) for line in access] == [
-        ("POST", "other", 200),
+        ("POST", "/v1/chat/completions", 200),
         ("GET", "/statements/{id}", 404),
         ("GET", "/healthz", 200),
     ]
