@@ -22,6 +22,8 @@ from typing import Final, ParamSpec, TypeVar
 P = ParamSpec("P")
 T = TypeVar("T")
 
+ROUTE: Final = "tallystick.route"
+"""Member of an ASGI scope that names the route for logs and metrics: paths may speak of people."""
 TRACEPARENT_BYTES_MAX: Final = 512
 """Longest field that is looked at; version 00 has 55 bytes, later ones may have more."""
 SAMPLED: Final = "01"

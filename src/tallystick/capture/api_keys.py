@@ -15,7 +15,6 @@ whoever can write the file alone can delete keys, or bring a revoked one back.
 """
 
 import hmac
-import os
 import secrets
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -34,9 +33,9 @@ from tallystick.errors import (
     LimitError,
     NotFoundError,
     RefusedError,
-    VersionError,
 )
 from tallystick.ledger import Query, Reads
+from tallystick.ledger.versioned import parse_versioned, replace_private
 from tallystick.log import WriterLock
 from tallystick.statement.governance import StatementType
 
@@ -251,7 +250,7 @@ class ApiKeys:
                 keys = change(list(self._keys.values()))
                 if len(keys) > KEYS_MAX:
                     raise LimitError(f"there are {KEYS_MAX} API keys, the most there may be")
-                _replace(self._path, msgspec.json.encode(_File(keys)))
+                replace_private(self._path, msgspec.json.encode(_File(keys)))
                 self._load()
         finally:
             lock.release()
@@ -269,32 +268,10 @@ class ApiKeys:
 
 
 def _read(path: Path) -> list[ApiKey]:
-    data = path.read_bytes()
+    keys = parse_versioned(path, path.read_bytes(), _File, FORMATS).keys
     try:
-        version = msgspec.json.decode(data, type=dict).get("format")
-        keys = msgspec.json.decode(data, type=_File).keys if version in FORMATS else []
         for key in keys:
             key.check()
-    except (msgspec.DecodeError, InputError) as error:
+    except InputError as error:
         raise EncodingError(f"{path} is damaged: {error}") from error
-    if version not in FORMATS:
-        known = " and ".join(map(str, FORMATS))
-        raise VersionError(f"{path} has format {version!r:.40}, this release reads {known}")
     return keys
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Put the new file in the old one's place durably, readable by its owner only."""
-    beside = path.with_name(path.name + ".new")
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        os.fchmod(descriptor, 0o600)
-        file.write(data)
-        file.flush()
-        os.fsync(descriptor)
-    beside.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

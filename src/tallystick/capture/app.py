@@ -28,8 +28,6 @@ Application = Callable[[Message, Receive, Send], Awaitable[None]]
 CALLS: Final = {"/chat/completions": "chat", "/embeddings": "embeddings"}
 """Paths that call a model, with OpenTelemetry's name for the operation."""
 _MODELS: Final = "/models"
-ROUTE: Final = "tallystick.route"
-"""Member of the scope in which a service that this is mounted in finds the route's name."""
 
 
 def gateway_app(gateway: Gateway) -> Application:
@@ -79,7 +77,7 @@ async def _route(running: Running | None, scope: Message, receive: Receive, send
     path, method = _path(scope), scope["method"]
     operation = CALLS.get(path)
     if operation is not None or path == _MODELS or _names_a_model(path):
-        scope[ROUTE] = f"/v1{path}" if operation or path == _MODELS else "/v1/models/{name}"
+        scope[tracing.ROUTE] = f"/v1{path}" if operation or path == _MODELS else "/v1/models/{name}"
     if running is None:
         raise ProblemError(stopping())
     if operation is not None:

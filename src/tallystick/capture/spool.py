@@ -25,8 +25,9 @@ from typing import Final
 import msgspec
 
 from tallystick import tracing
-from tallystick.errors import DamagedError, EncodingError, UnavailableError, VersionError
+from tallystick.errors import DamagedError, UnavailableError, VersionError
 from tallystick.ledger import Submission
+from tallystick.ledger.versioned import parse_versioned
 from tallystick.log import Disk
 from tallystick.log.journal import Journal
 from tallystick.statement import Relation, SignedStatement, dcbor, parse_statement
@@ -246,15 +247,7 @@ def opened_by(body: bytes, number: int) -> int:
 
 
 def _read_mark(data: bytes | None, path: Path) -> Mark:
-    if data is None:
-        return Mark()
-    try:
-        version = msgspec.json.decode(data, type=dict).get("format")
-        if version != FORMAT:
-            raise VersionError(f"{path} has format {version!r}, this release reads {FORMAT}")
-        return msgspec.json.decode(data, type=Mark)
-    except msgspec.DecodeError as error:
-        raise EncodingError(f"{path} is damaged: {error}") from error
+    return Mark() if data is None else parse_versioned(path, data, Mark, (FORMAT,))
 
 
 def _parse(body: bytes, number: int) -> Spooled:

@@ -1,7 +1,5 @@
 """`tally watch`: statements as they are registered, from a service or beside whoever writes."""
 
-import os
-import sys
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
@@ -55,9 +53,6 @@ def watch(
     except KeyboardInterrupt:
         where = "" if follower.position is None else f"; go on with --since {follower.position}"
         session.say(f"stopped{where}")
-    except BrokenPipeError:
-        # Whoever reads has enough: nothing more is written, at exit neither.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class _Follower:

@@ -9,12 +9,13 @@ from typing import Annotated, Final
 
 import msgspec
 
-from tallystick.errors import ConflictError, DamagedError, NotFoundError, VersionError
+from tallystick.errors import ConflictError, DamagedError, EncodingError, NotFoundError
 from tallystick.identity import KeyFile, generate
 from tallystick.ledger.home import Home
 from tallystick.ledger.index import Index
 from tallystick.ledger.operator import Clock, inline_header
 from tallystick.ledger.policy import RegistrationPolicy
+from tallystick.ledger.versioned import parse_versioned
 from tallystick.log import EmbeddedLog, LogKey, PosixDisk
 from tallystick.statement import (
     Sequence,
@@ -61,13 +62,10 @@ def read_card(home: Home) -> Card:
             f"no ledger in {home.root}", advice="make one with `tally init`"
         ) from error
     try:
-        version = msgspec.json.decode(data, type=dict).get("format")
-        if version != FORMAT:
-            raise VersionError(f"{path} has format {version!r}, this release reads {FORMAT}")
-        return msgspec.json.decode(data, type=Card)
-    except (ValueError, RecursionError) as error:
+        return parse_versioned(path, data, Card, (FORMAT,))
+    except EncodingError as error:
         raise DamagedError(
-            f"{path} is damaged: {error}",
+            str(error),
             advice="put the file back from a backup: it says which log this is",
         ) from error
 

@@ -20,9 +20,9 @@ from tallystick.errors import (
     InputError,
     LimitError,
     NotFoundError,
-    VersionError,
 )
 from tallystick.ledger.reading import Query, Reads
+from tallystick.ledger.versioned import parse_versioned
 from tallystick.log import PosixDisk, WriterLock
 
 SEARCHES_MAX: Final = 1000
@@ -98,7 +98,11 @@ class Searches:
             VersionError: It is of a later release.
         """
         data = PosixDisk().read(self._path)
-        return {} if data is None else _parse(self._path, data)
+        if data is None:
+            return {}
+        return parse_versioned(
+            self._path, data, _File, (FORMAT,), bytes_max=FILE_BYTES_MAX
+        ).searches
 
     def get(self, name: str) -> Filters:
         """Return one.
@@ -176,15 +180,3 @@ def _bytes(name: str, text: str | None) -> bytes | None:
         return None if text is None else bytes.fromhex(text)
     except ValueError as error:
         raise EncodingError(f"{name} must be hex digits, got {text!r:.80}") from error
-
-
-def _parse(path: Path, data: bytes) -> dict[str, Filters]:
-    if len(data) > FILE_BYTES_MAX:
-        raise EncodingError(f"{path} has {len(data)} bytes, at most {FILE_BYTES_MAX}")
-    try:
-        version = msgspec.json.decode(data, type=dict).get("format")
-        if version != FORMAT:
-            raise VersionError(f"{path} has format {version!r}, this release reads {FORMAT}")
-        return msgspec.json.decode(data, type=_File).searches
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise EncodingError(f"{path} is damaged: {error}") from error

@@ -136,7 +136,7 @@ def commit_encoded(values: Mapping[str, Any], entropy: Entropy) -> Committed:
         digest = sha256(b"".join((_FIELD_HEAD, salt, name_cbor, value))).digest()
         digests += (name_cbor, _BSTR_32, digest)
         plain += (name_cbor, _PAIR_HEAD, salt, value)
-    digests[0] += (head := _map_head(len(values)))
+    digests[0] += (head := dcbor.head(5, len(values)))
     plain[0] += head
     return Committed(sha256(b"".join(digests)).digest(), b"".join(plain))
 
@@ -189,9 +189,3 @@ def _in_order(names: tuple[str, ...]) -> tuple[tuple[str, bytes], ...]:
     """Return names with their encodings, in the order in which a deterministic map has them."""
     encoded = [(name, dcbor.encode(name)) for name in names]
     return tuple(sorted(encoded, key=lambda pair: (len(pair[1]), pair[1])))
-
-
-def _map_head(count: int) -> bytes:
-    if count < 24:
-        return bytes((0xA0 | count,))
-    return b"\xb8" + count.to_bytes(1) if count < 2**8 else b"\xb9" + count.to_bytes(2)

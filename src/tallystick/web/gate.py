@@ -10,7 +10,7 @@ from tallystick.web import limits
 from tallystick.web.answers import App, Message, Receive, Scope, Send
 from tallystick.web.lifespan import Lifespan
 from tallystick.web.problems import BusyError, native_answer
-from tallystick.web.resource import ROUTE, finish, make_call, refuse_large_headers
+from tallystick.web.resource import finish, make_call, refuse_large_headers
 from tallystick.web.service import Service
 
 OTHER: Final = "other"
@@ -63,7 +63,7 @@ class Gate:
             await self._inner(scope, counted.receive, counted.send)
 
     def _count(self, scope: Scope, counted: "_Counted", seconds: float) -> None:
-        telemetry, route = self._service.telemetry, scope.get(ROUTE, OTHER)
+        telemetry, route = self._service.telemetry, scope.get(tracing.ROUTE, OTHER)
         method = scope["method"] if scope["method"] in METHODS else OTHER
         telemetry.requests.add(1, method, route, str(counted.status))
         telemetry.latency.observe(seconds, route)

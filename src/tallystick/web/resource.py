@@ -5,6 +5,7 @@ import logging
 from collections.abc import Iterable
 from typing import Final, cast
 
+from tallystick import tracing
 from tallystick.errors import DamagedError, InputError, TallystickError, VersionError
 from tallystick.web.access import Caller, identify
 from tallystick.web.answers import API, API_VERSION, TEXT, Answer, Receive, Scope, Send, send_answer
@@ -26,8 +27,6 @@ from tallystick.web.problems import (
 )
 from tallystick.web.service import Service
 
-ROUTE: Final = "tallystick.route"
-"""Member of the scope that names the resource, for the metrics."""
 _STRANGER: Final = Caller(local=False, authorised=False)
 
 _log = logging.getLogger(__name__)
@@ -48,7 +47,7 @@ class Resource:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
         operation = self._by_method.get(scope["method"], self._default)
-        scope[ROUTE] = operation.template
+        scope[tracing.ROUTE] = operation.template
         call = make_call(self._service, scope, receive, send)
         try:
             answer = await self._run(operation, call)

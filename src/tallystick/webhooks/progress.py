@@ -9,7 +9,8 @@ from typing import Final, Literal
 
 import msgspec
 
-from tallystick.errors import EncodingError, VersionError
+from tallystick.errors import EncodingError
+from tallystick.ledger.versioned import parse_versioned
 from tallystick.log import PosixDisk
 
 FORMAT: Final = 1
@@ -69,16 +70,10 @@ def read_progress(folder: Path, webhook_id: str) -> Progress | None:
     if data is None:
         return None
     try:
-        if len(data) > FILE_BYTES_MAX:
-            raise EncodingError(f"{path} has {len(data)} bytes, at most {FILE_BYTES_MAX}")
-        version = msgspec.json.decode(data, type=dict).get("format")
-        if version != FORMAT:
-            raise VersionError(f"{path} has format {version!r}, this release reads {FORMAT}")
-        return msgspec.json.decode(data, type=Progress)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise EncodingError(
-            f"{path} is damaged: {error}", advice="remove the webhook, and add it with --since"
-        ) from error
+        return parse_versioned(path, data, Progress, (FORMAT,), bytes_max=FILE_BYTES_MAX)
+    except EncodingError as error:
+        error.advice = "remove the webhook, and add it with --since"
+        raise
 
 
 def write_progress(folder: Path, webhook_id: str, progress: Progress) -> None:

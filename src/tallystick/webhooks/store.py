@@ -7,7 +7,6 @@ Trust: whoever can write the file can send what is public in the ledger to a URL
 the secrets they need the ledger's key file.
 """
 
-import os
 import secrets
 from collections.abc import Callable
 from pathlib import Path
@@ -15,8 +14,9 @@ from typing import Final
 
 import msgspec
 
-from tallystick.errors import ConflictError, EncodingError, LimitError, NotFoundError, VersionError
+from tallystick.errors import ConflictError, LimitError, NotFoundError
 from tallystick.ledger.searches import Filters, check_name
+from tallystick.ledger.versioned import parse_versioned, replace_private
 from tallystick.log import PosixDisk, WriterLock
 from tallystick.webhooks.signing import generate_secret, open_sealed, seal
 
@@ -113,7 +113,11 @@ class Webhooks:
             VersionError: It is of a later release.
         """
         data = PosixDisk().read(self._path)
-        return [] if data is None else _parse(self._path, data)
+        if data is None:
+            return []
+        return parse_versioned(
+            self._path, data, _File, (FORMAT,), bytes_max=FILE_BYTES_MAX
+        ).webhooks
 
     def get(self, name: str) -> Webhook:
         """Return one.
@@ -241,26 +245,10 @@ class Webhooks:
         try:
             webhooks = {one.name: one for one in self.all()}
             change(webhooks)
-            # Made with its rights, so that it is nobody else's for no moment.
-            beside = self._path.with_name(self._path.name + ".new")
-            os.close(os.open(beside, os.O_WRONLY | os.O_CREAT, 0o600))
-            beside.chmod(0o600)
-            PosixDisk().replace(self._path, msgspec.json.encode(_File(list(webhooks.values()))))
+            replace_private(self._path, msgspec.json.encode(_File(list(webhooks.values()))))
         finally:
             lock.release()
 
 
 def _no_webhook(name: str) -> NotFoundError:
     return NotFoundError(f"there is no webhook {name[:80]!r}", advice="tally webhooks list")
-
-
-def _parse(path: Path, data: bytes) -> list[Webhook]:
-    if len(data) > FILE_BYTES_MAX:
-        raise EncodingError(f"{path} has {len(data)} bytes, at most {FILE_BYTES_MAX}")
-    try:
-        version = msgspec.json.decode(data, type=dict).get("format")
-        if version != FORMAT:
-            raise VersionError(f"{path} has format {version!r}, this release reads {FORMAT}")
-        return msgspec.json.decode(data, type=_File).webhooks
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise EncodingError(f"{path} is damaged: {error}") from error
