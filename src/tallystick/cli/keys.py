@@ -1,6 +1,7 @@
 """`tally keys`: issuers' keys, made here or elsewhere, registered in the ledger."""
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,6 +14,7 @@ from tallystick.errors import EncodingError, InputError
 
 if TYPE_CHECKING:
     from tallystick.identity import SoftwareSigner
+    from tallystick.ledger import Ledger, Reads
     from tallystick.statement.governance import KeyRecord
 
 KEY_NAME_MAX: Final = 64
@@ -59,9 +61,11 @@ def create_key(
     with session.changing_issuers() as issuers:
         if name not in issuers.names():
             issuers.add_signer(name, generate(KeyKind(algorithm)))
-        elif _is_registered(session, issuers.signer(name)):
-            raise InputError(f"there is a key {name!r} already", advice="choose another name")
         else:
+            with session.reader() as ledger:
+                if _is_registered(ledger, issuers.signer(name)):
+                    words = f"there is a key {name!r} already"
+                    raise InputError(words, advice="choose another name")
             session.say(f"the key {name!r} was made before, and not registered")
         signer = issuers.signer(name)
     _register(session, key_record(signer, kind, public_name, origin))
@@ -124,13 +128,42 @@ def list_keys(session: Session) -> None:
     )
 
 
-def _is_registered(session: Session, signer: "SoftwareSigner") -> bool:
+def own_issuer(
+    session: Session,
+    ledger: "Ledger",
+    name: str,
+    kind: str,
+    public_name: str,
+    types: Collection[str],
+) -> tuple["SoftwareSigner", bool]:
+    """Return the key of a part of the service itself, such as the gateway.
+
+    The first time it is made, registered, and allowed to register `types`.
+
+    Returns:
+        The key, and whether this was the first time.
+    """
+    from tallystick.identity import generate
+    from tallystick.ledger import RegistrationPolicy, Rule
+
+    with session.changing_issuers() as issuers:
+        if name not in issuers.names():
+            issuers.add_signer(name, generate())
+        signer = issuers.signer(name)
+    if _is_registered(ledger, signer):
+        return signer, False
+    ledger.register_key(key_record(signer, kind, public_name, ledger.card.origin))
+    rule = Rule(frozenset(types), issuers=frozenset({signer.public.did()}))
+    ledger.set_policy(RegistrationPolicy((*ledger.state.policy.rules, rule)))
+    return signer, True
+
+
+def _is_registered(ledger: "Reads", signer: "SoftwareSigner") -> bool:
     from tallystick.ledger import Query
     from tallystick.statement.governance import StatementType
 
     query = Query(type=StatementType.KEY, subject=signer.public.did(), limit=1)
-    with session.reader() as ledger:
-        return bool(ledger.find(query).found)
+    return bool(ledger.find(query).found)
 
 
 def key_record(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from tallystick.cli.keys import own_issuer
 from tallystick.cli.options import serving_options
 from tallystick.cli.session import Session, need, pass_session
 from tallystick.errors import InputError, TallystickError
@@ -210,29 +211,13 @@ def gateway_settings(settings: "Settings") -> "GatewaySettings":
 
 def gateway_signer(session: Session, ledger: "Ledger") -> "SoftwareSigner":
     """Return the gateway's key; the first time make it, register it, and allow it what it says."""
-    from tallystick.cli.keys import key_record
-    from tallystick.identity import generate
-    from tallystick.ledger import Query
-    from tallystick.statement.governance import StatementType
+    from tallystick.capture import GATEWAY_TYPES
 
-    with session.changing_issuers() as issuers:
-        if GATEWAY not in issuers.names():
-            issuers.add_signer(GATEWAY, generate())
-        signer = issuers.signer(GATEWAY)
-    did = signer.public.did()
-    if not ledger.find(Query(type=StatementType.KEY, subject=did, limit=1)).found:
-        ledger.register_key(key_record(signer, "machine", "Gateway", ledger.card.origin))
-        _allow_gateway(ledger, did)
+    signer, fresh = own_issuer(session, ledger, GATEWAY, "machine", "Gateway", GATEWAY_TYPES)
+    if fresh:
+        did = signer.public.did()
         session.say(f"the gateway signs as {did}, which may now register what it records")
     return signer
-
-
-def _allow_gateway(ledger: "Ledger", did: str) -> None:
-    from tallystick.capture import GATEWAY_TYPES
-    from tallystick.ledger import RegistrationPolicy, Rule
-
-    rule = Rule(frozenset(GATEWAY_TYPES), issuers=frozenset({did}))
-    ledger.set_policy(RegistrationPolicy((*ledger.state.policy.rules, rule)))
 
 
 def _say(session: Session, ledger: "Ledger", settings: "Settings", url: str) -> None:

@@ -4,6 +4,7 @@ from contextlib import ExitStack
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
+from tallystick.cli.keys import own_issuer
 from tallystick.cli.models import describe
 from tallystick.cli.session import Session
 
@@ -116,19 +117,7 @@ def model_record(card: "Card") -> "Model":
 
 def _signer(session: Session, ledger: "Ledger") -> "SoftwareSigner":
     """Return the model's key; the first time make it, register it, and allow it what it says."""
-    from tallystick.cli.keys import key_record
-    from tallystick.identity import generate
-    from tallystick.ledger import Query, RegistrationPolicy, Rule
     from tallystick.statement.governance import StatementType
 
-    with session.changing_issuers() as issuers:
-        if ISSUER not in issuers.names():
-            issuers.add_signer(ISSUER, generate())
-        signer = issuers.signer(ISSUER)
-    did = signer.public.did()
-    if not ledger.find(Query(type=StatementType.KEY, subject=did, limit=1)).found:
-        ledger.register_key(key_record(signer, "ai", ISSUER, ledger.card.origin))
-        types = frozenset({StatementType.MODEL, StatementType.EVALUATION, StatementType.HEARTBEAT})
-        rule = Rule(types, issuers=frozenset({did}))
-        ledger.set_policy(RegistrationPolicy((*ledger.state.policy.rules, rule)))
-    return signer
+    types = frozenset({StatementType.MODEL, StatementType.EVALUATION, StatementType.HEARTBEAT})
+    return own_issuer(session, ledger, ISSUER, "ai", ISSUER, types)[0]
