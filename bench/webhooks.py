@@ -24,6 +24,7 @@ from tallystick.ledger.searches import Filters
 from tallystick.statement import Header, sign_statement
 from tallystick.statement.governance import IssuerKind, KeyRecord
 from tallystick.web.server import Server
+from tallystick.web.service import Served
 from tallystick.web.settings import Settings
 from tallystick.webhooks.store import Webhooks
 
@@ -81,7 +82,7 @@ def run(rate: int, seconds: float) -> dict[str, Any]:
 def _measure(ledger: Ledger, signer: Any, url: str, rate: int, seconds: float) -> list[float]:
     listening = Event()
     settings = Settings(port=0, workers=0, webhook_loopback=True)
-    server = Server(ledger, settings, on_listening=lambda _: listening.set())
+    server = Server(Served(ledger, settings), on_listening=lambda _: listening.set())
     thread = Thread(target=server.run)
     thread.start()
     listening.wait(WAIT_SECONDS)

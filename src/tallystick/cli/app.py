@@ -35,6 +35,7 @@ COMMANDS: Final = {
     "watch": "watching",
     "search": "searching",
     "webhooks": "webhooks",
+    "ledgers": "ledgers",
     "show": "reading",
     "export": "proving",
     "keys": "keys",
@@ -93,6 +94,7 @@ SUMMARIES: Final = {
     "watch": "Show statements as they are registered.",
     "search": "Save searches under a name.",
     "webhooks": "Have statements that match sent to a URL, signed.",
+    "ledgers": "Make and list further ledgers that the same service opens.",
     "show": "Show a statement, or what is in a bundle.",
     "export": "Write the evidence bundle of a statement.",
     "keys": "Make, register and list keys.",
@@ -117,14 +119,22 @@ SUMMARIES: Final = {
     help="Folder of the ledger [$TALLYSTICK_HOME, else the user's data folder, such as "
     "~/.local/share/tallystick].",
 )
+@click.option(
+    "--ledger",
+    "further",
+    metavar="NAME",
+    help="A further ledger beside the first, see `tally ledgers`.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Write data as JSON.")
 @click.option("--quiet", "-q", is_flag=True, help="Write no words, only data and errors.")
 @click.pass_context
-def tally(ctx: click.Context, home: str | None, *, as_json: bool, quiet: bool) -> None:
+def tally(
+    ctx: click.Context, home: str | None, further: str | None, *, as_json: bool, quiet: bool
+) -> None:
     """The evidence ledger for AI."""
     from tallystick.cli.session import Session
 
-    ctx.obj = Session(home, as_json=as_json, quiet=quiet)
+    ctx.obj = Session(home, further, as_json=as_json, quiet=quiet)
     for warning in misspelt(os.environ):
         click.echo(warning, err=True)
 

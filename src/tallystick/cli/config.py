@@ -39,9 +39,7 @@ def show(session: Session, /, **flags: Any) -> None:
     Takes the options of `tally up`, and shows what holds with them. Of secrets it shows whether
     they are set. What is built in cannot be set.
     """
-    from tallystick.web.sources import trace
-
-    sources = trace(session.home.settings, os.environ, flags)
+    sources = session.sources(flags)
     rows = [*_places(session), *_settings(sources), *_gateway()]
     if session.as_json:
         data = {name: {"value": value, "from": place} for name, value, place in rows}
@@ -64,10 +62,9 @@ def check(session: Session, /, file: Path | None, **flags: Any) -> None:
     Ends with 1 if the service would not start, or not be safe.
     """
     from tallystick.cli.checks.configuration import configuration
-    from tallystick.web.sources import trace
 
     read = file or session.home.settings
-    sources = trace(read, os.environ, flags)
+    sources = session.sources(flags, read)
     found = configuration(session.home, read, sources, session.passphrase_file())
     give_findings(session, found)
 

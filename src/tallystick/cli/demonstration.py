@@ -1,6 +1,5 @@
 """`tally demo`: the whole story on 569 real cases, then the ledger served for a look around."""
 
-import os
 import shlex
 import signal
 import tempfile
@@ -97,15 +96,14 @@ def _start(
     from tallystick.cli.demo.serving import Background, serve_model
     from tallystick.cli.remote import announced
     from tallystick.endpoint import ServedModel, endpoint_app, load_small_lm
-    from tallystick.web import load_settings
 
     models: list[ServedModel] = [ServedClassifier(story.facts.artifact), load_small_lm()]
     model, upstream = serve_model(endpoint_app(models))
     opened.enter_context(model)
     flags = {"upstream": upstream, "port": port, "show_content": True}
-    settings = load_settings(session.home.settings, os.environ, flags)
+    settings = session.sources(flags).settings()
     server = _server(story, settings, free_port=port is None)
-    opened.enter_context(announced(session.home))(server.url)
+    opened.enter_context(announced(session.home, settings.tls_certificate))(server.url)
     return server, opened.enter_context(Background(server, server.stop))
 
 
@@ -114,14 +112,17 @@ def _server(story: "Story", settings: "Settings", *, free_port: bool) -> "Server
 
     from tallystick.capture import gateway_app
     from tallystick.cli.demo.story import AI
-    from tallystick.cli.service import make_gateway
+    from tallystick.cli.gateways import make_gateway
     from tallystick.web.server import Server
+    from tallystick.web.service import Served
 
     gateway = make_gateway(story.ledger, story.issuers.signer(AI), settings)
     clock, keys = story.ledger.clock, gateway.keys
     try:
         return Server(
-            story.ledger, settings, gateway_app(gateway), lambda key: keys.resolve(key, clock())
+            Served(
+                story.ledger, settings, gateway_app(gateway), lambda key: keys.resolve(key, clock())
+            )
         )
     except UnavailableError:
         if not free_port:

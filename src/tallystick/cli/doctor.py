@@ -1,6 +1,5 @@
 """`tally doctor`: look at everything that the service depends on, on one screen."""
 
-import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -35,10 +34,9 @@ def examine(session: Session) -> "Iterator[Finding]":
     from tallystick.cli.checks.configuration import read_faults
     from tallystick.cli.checks.finding import findings
     from tallystick.web.settings import Settings
-    from tallystick.web.sources import trace
 
     home = session.home
-    sources = trace(home.settings, os.environ)
+    sources = session.sources()
     settings = Settings() if sources.faults else sources.settings()
     yield from findings([
         ("python", machine.python),

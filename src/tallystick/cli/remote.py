@@ -32,24 +32,32 @@ def address_file(home: "Home") -> Path:
 
 def find_service(home: "Home") -> str | None:
     """Return the address of the service that has the ledger open; None if none says so."""
+    return next(iter(_announced_lines(home)), None)
+
+
+def _announced_lines(home: "Home") -> list[str]:
     try:
-        return address_file(home).read_text().strip() or None
+        return address_file(home).read_text().splitlines()
     except FileNotFoundError:
-        return None
+        return []
 
 
 @contextmanager
-def announced(home: "Home") -> Iterator[Callable[[str], None]]:
-    """Yield what leaves a service's address for commands beside it; take it away in the end."""
+def announced(home: "Home", certificate: Path | None) -> Iterator[Callable[[str], None]]:
+    """Yield what leaves a service's address for commands beside it; take it away in the end.
+
+    The certificate, if there is one, stands in the line behind: commands believe it.
+    """
     path = address_file(home)
+    lines = [] if certificate is None else [str(certificate.absolute())]
     try:
-        yield lambda url: _write(path, url)
+        yield lambda url: _write(path, [url, *lines])
     finally:
         path.unlink(missing_ok=True)
 
 
-def _write(path: Path, url: str) -> None:
-    path.write_text(f"{url}\n")
+def _write(path: Path, lines: list[str]) -> None:
+    path.write_text("".join(f"{line}\n" for line in lines))
 
 
 class RemoteLedger:
@@ -115,13 +123,11 @@ def connect_beside(home: "Home", url: str) -> "Client":
 
 
 def _certificate(home: "Home") -> "ssl.SSLContext":
-    """Return a context for the certificate that this ledger's settings name, as it is."""
+    """Return a context for the certificate that the service says to have, as it is."""
     import ssl
 
-    from tallystick.web.sources import load_settings
-
-    named = load_settings(home.settings, os.environ).tls_certificate
-    known = str(named) if named is not None and named.exists() else None
+    named = _announced_lines(home)[1:2]
+    known = next((name for name in named if Path(name).exists()), None)
     return ssl.create_default_context(cafile=known)
 
 

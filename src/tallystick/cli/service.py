@@ -3,28 +3,22 @@
 import logging
 import os
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from tallystick.cli.keys import own_issuer
+from tallystick.cli.opening import Shared, check_settings, open_or_tell
 from tallystick.cli.options import serving_options
 from tallystick.cli.session import Session, need, pass_session
 from tallystick.errors import InputError, TallystickError
 
 if TYPE_CHECKING:
-    from tallystick.capture import Gateway, GatewaySettings
-    from tallystick.identity import SoftwareSigner
-    from tallystick.ledger import Ledger
     from tallystick.web import Settings
+    from tallystick.web.service import Served
 
 _log = logging.getLogger(__name__)
-
-GATEWAY: Final = "gateway"
-"""Name of the gateway's key, where no other is asked for."""
 
 
 @click.command()
@@ -39,20 +33,26 @@ GATEWAY: Final = "gateway"
 def up(session: Session, /, origin: str, *, generate_passphrase: bool, **flags: Any) -> None:
     """Serve a ledger, and a gateway for AI calls before --upstream. Makes the ledger if need be.
 
+    Further ledgers, see `tally ledgers`, are served under /ledgers/NAME.
+
     Without an upstream a small, weak model that ships with Tallystick answers, if NumPy is there.
     Settings come from tallystick.toml in the ledger's folder, then TALLYSTICK_* variables, then
     options. The upstream's own key is never an option: set TALLYSTICK_UPSTREAM_KEY.
     """
     from tallystick.cli import logs
-    from tallystick.web import load_settings
 
     need("tallystick.web.server", "tallystick.capture.app")
-    settings = load_settings(session.home.settings, os.environ, flags)
+    if session.further is not None:
+        raise InputError(
+            f"the ledger {session.further} is served together with the first one",
+            advice="run `tally up` without --ledger",
+        )
+    settings = session.sources(flags).settings()
     logs.configure(settings)
     with _in_lines(session, settings):
-        _check(settings)
+        check_settings(settings)
         _make_if_missing(session, origin, generate=generate_passphrase)
-        _serve(session, settings)
+        _serve(session, settings, flags)
 
 
 @contextmanager
@@ -80,155 +80,51 @@ def _make_if_missing(session: Session, origin: str, *, generate: bool) -> None:
     session.say(f"made the ledger {origin} in {home.root}")
 
 
-def _check(settings: "Settings") -> None:
-    """Refuse what could not be served, before anything is made or registered."""
-    import ssl
-
-    from tallystick.webhooks.addresses import parse_networks
-
-    parse_networks(settings.webhook_networks)
-    if settings.has_gateway or settings.routes:
-        check_upstreams(settings)
-    if settings.tls_certificate is not None and settings.tls_key is not None:
-        try:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(settings.tls_certificate, settings.tls_key)
-        except ssl.SSLError as error:
-            raise InputError(
-                f"{settings.tls_certificate} and {settings.tls_key} are no certificate and its "
-                f"key in PEM: {error.reason or error}"
-            ) from error
-
-
-def check_upstreams(settings: "Settings") -> None:
-    """Refuse upstreams and routes that cannot work.
-
-    Raises:
-        InputError: The message names the setting.
-    """
-    from dataclasses import replace
-
-    from tallystick.cli.small_model import small_model_asked
-
-    chosen = gateway_settings(settings)
-    if small_model_asked(settings):  # its address is known once it runs
-        chosen = replace(chosen, upstream="http://127.0.0.1/v1")
-    chosen.check()
-
-
-def _serve(session: Session, settings: "Settings") -> None:
-    from tallystick.capture import ApiKeys, gateway_app
+def _serve(session: Session, settings: "Settings", flags: Mapping[str, Any]) -> None:
     from tallystick.cli.remote import announced
-    from tallystick.web.server import open_ledger, serve
+    from tallystick.web.server import serve
+    from tallystick.web.settings import LEDGERS
 
-    _warn(session, settings)
-    passphrase = session.passphrase()
     with ExitStack() as opened:
-        ledger = open_ledger(session.home, passphrase, settings)
-        opened.callback(ledger.close)
-        settings, gateway = _gateway(session, ledger, settings, opened)
-        keys = ApiKeys(session.home.api_keys, ledger.api_secret)
+        shared = Shared(opened, settings.workers)
+        first = shared.open(session, settings)
+        sessions = {name: session.of(name) for name in session.home.further_names()}
+        further = {name: open_or_tell(shared, one, flags) for name, one in sessions.items()}
+        announce = {
+            name: opened.enter_context(announced(sessions[name].home, settings.tls_certificate))
+            for name, one in further.items()
+            if one is not None
+        }
+        announce_first = opened.enter_context(announced(session.home, settings.tls_certificate))
 
         def listening(url: str) -> None:
-            announce(url)
-            _say(session, ledger, settings, url)
+            for name, tell in announce.items():
+                tell(f"{url}{LEDGERS}{name}")
+            announce_first(url)
+            _say(session, first, [*announce], url)
 
         # A terminal that closes ends the service as Ctrl-C does.
         signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
-        announce = opened.enter_context(announced(session.home))
-        serve(
-            ledger,
-            settings,
-            gateway_app=gateway_app(gateway) if gateway else None,
-            authorize=lambda token: keys.resolve(token, ledger.clock()).check_use("register"),
-            on_listening=listening,
-            gateway_status=gateway.status if gateway else None,
-        )
+        serve(first, further, on_listening=listening)
 
 
-def _warn(session: Session, settings: "Settings") -> None:
-    """Log what does not keep the service from starting, and should not stay so."""
-    from tallystick.cli.checks.certificates import certificates
-    from tallystick.cli.checks.configuration import key_rights
-    from tallystick.cli.checks.finding import State
-
-    now = datetime.now(UTC)
-    for one in (
-        *key_rights(session.home, session.passphrase_file()),
-        *certificates(settings.tls_certificate, settings.tls_key, now),
-    ):
-        if one.state is not State.OK:
-            _log.warning("%s; %s", one.seen, one.mend or f"expected {one.expected}")
-
-
-def _gateway(
-    session: Session, ledger: "Ledger", settings: "Settings", opened: ExitStack
-) -> "tuple[Settings, Gateway | None]":
-    """Return the gateway, and settings that name what stands behind it; None without that."""
-    from tallystick.cli.small_model import small_model_wanted, start_small_model
-
-    models: dict[str, bytes] = {}
-    if small_model_wanted(session, settings):
-        settings, models = start_small_model(session, ledger, settings, opened)
-    if not settings.has_gateway:
-        return settings, None
-    return settings, make_gateway(ledger, gateway_signer(session, ledger), settings, models)
-
-
-def make_gateway(
-    ledger: "Ledger",
-    signer: "SoftwareSigner",
-    settings: "Settings",
-    models: Mapping[str, bytes] | None = None,
-) -> "Gateway":
-    """Return the gateway that the settings ask for; they name an upstream.
-
-    Args:
-        ledger: Open for writing.
-        signer: The gateway's key.
-        settings: Name the upstream.
-        models: Digests of models by name, where they are known here.
-    """
-    from tallystick.capture import Gateway
-
-    return Gateway(ledger, signer, gateway_settings(settings), models=models)
-
-
-def gateway_settings(settings: "Settings") -> "GatewaySettings":
-    """Return what of the service's settings is the gateway's."""
-    from tallystick.capture import GatewaySettings
-
-    return GatewaySettings(
-        upstream=settings.upstream,
-        upstream_key=settings.upstream_key,
-        upstreams=settings.upstreams,
-        routes=settings.routes,
-        environ=os.environ,
-        fail_open=settings.fail_open,
-        require_key=settings.require_key,
-    )
-
-
-def gateway_signer(session: Session, ledger: "Ledger") -> "SoftwareSigner":
-    """Return the gateway's key; the first time make it, register it, and allow it what it says."""
-    from tallystick.capture import GATEWAY_TYPES
-
-    signer, fresh = own_issuer(session, ledger, GATEWAY, "machine", "Gateway", GATEWAY_TYPES)
-    if fresh:
-        did = signer.public.did()
-        session.say(f"the gateway signs as {did}, which may now register what it records")
-    return signer
-
-
-def _say(session: Session, ledger: "Ledger", settings: "Settings", url: str) -> None:
+def _say(session: Session, first: "Served", further: Sequence[str], url: str) -> None:
     """Say where the service is; whoever reads standard output waits for this line."""
+    from tallystick.web.settings import LEDGERS
+
+    ledger, settings = first.ledger, first.settings
     gateway = f"{url}/v1" if settings.has_gateway else None
     if not ledger.state.policy.rules:
         session.say("nobody may register anything: see `tally keys create`, `tally policy allow`")
     session.say(f"serving {ledger.card.origin} from {session.home.root}; Ctrl-C ends it")
+    for name in further:
+        session.say(f"serving the ledger {name} at {url}{LEDGERS}{name}")
     if gateway:
         names = [one.name for one in settings.upstreams]
         where = ", ".join([*names, *([settings.upstream] if settings.upstream else [])])
         session.say(f"gateway to {where}: OpenAI clients use base_url={gateway}")
     _log.info("serving %s at %s", ledger.card.origin, url)
-    session.give({"url": url, "gateway": gateway, "home": str(session.home.root)}, url)
+    given: dict[str, Any] = {"url": url, "gateway": gateway, "home": str(session.home.root)}
+    if further:
+        given["ledgers"] = {name: f"{url}{LEDGERS}{name}" for name in further}
+    session.give(given, url)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tallystick.cli.remote import RemoteLedger
     from tallystick.identity import KeyFile, SoftwareSigner
     from tallystick.ledger import Home, Ledger, LedgerReader, Reads
+    from tallystick.web.sources import Sources
 
 PASSPHRASE_FILE: Final = "TALLYSTICK_PASSPHRASE_FILE"  # noqa: S105 - its name, not the phrase
 HEAD: Final = "TALLYSTICK_HEAD"
@@ -32,19 +33,54 @@ _Taken = TypeVar("_Taken")
 class Session:
     """One run of the command."""
 
-    def __init__(self, home: str | None, *, as_json: bool, quiet: bool) -> None:
+    def __init__(
+        self, home: str | None, further: str | None = None, *, as_json: bool, quiet: bool
+    ) -> None:
         """Remember the options that stand before the command."""
-        self.chosen_home = home
+        self.chosen_home, self.further = home, further
         self.as_json, self.quiet = as_json, quiet
         self._passphrase: bytes | None = None
         self._phrase_file: Path | None = None
 
     @property
     def home(self) -> "Home":
-        """The ledger's folder."""
+        """The ledger's folder.
+
+        Raises:
+            InputError: A further ledger was named, and not by a name.
+        """
+        first = self.first_home
+        return first if self.further is None else first.further(self.further)
+
+    @property
+    def first_home(self) -> "Home":
+        """The folder of the first ledger, which the service itself is configured in."""
         from tallystick.ledger import Home, default_home
 
         return Home(Path(self.chosen_home) if self.chosen_home else default_home())
+
+    def of(self, further: str) -> "Session":
+        """Return a session for a further ledger beside the first."""
+        return Session(self.chosen_home, further, as_json=self.as_json, quiet=self.quiet)
+
+    def sources(
+        self, flags: Mapping[str, Any] | None = None, file: Path | None = None
+    ) -> "Sources":
+        """Return the ledger's settings, where each came from, and what is wrong.
+
+        Args:
+            flags: Options of the command, by setting.
+            file: Read instead of the ledger's own.
+        """
+        from tallystick.web.sources import trace
+
+        own = file or self.home.settings
+        if self.further is None:
+            return trace(own, os.environ, flags)
+        from tallystick.web.further import trace_further
+
+        service = trace(self.first_home.settings, os.environ, flags)
+        return trace_further(service, self.further, own)
 
     def say(self, words: str) -> None:
         """Say something to a person."""
@@ -77,7 +113,7 @@ class Session:
             InputError: There is one already, or the environment names another.
         """
         path = self.home.root / "passphrase"
-        if named := os.environ.get(PASSPHRASE_FILE):
+        if named := self._named_file():
             raise InputError(
                 f"{PASSPHRASE_FILE} names {named}, and a passphrase was to be generated",
                 advice="leave out one of them",
@@ -128,9 +164,7 @@ class Session:
         """
         if not self.home.settings.exists() and HEAD not in os.environ:
             return None  # the settings take time to load
-        from tallystick.web.sources import load_settings
-
-        return load_settings(self.home.settings, os.environ).head
+        return self.sources().settings().head
 
     def reader(self, *, with_keys: bool = False) -> "LedgerReader":
         """Open the ledger for reading, beside a running service too."""
@@ -221,8 +255,29 @@ class Session:
 
     def passphrase_file(self) -> Path | None:
         """Return the file that a passphrase would be read from, which need not exist."""
-        beside, named = self.home.root / "passphrase", os.environ.get(PASSPHRASE_FILE)
-        return Path(named) if named else beside if beside.exists() else None
+        for file in (self._named_file(), self._beside(self.home)):
+            if file is not None:
+                return file
+        named = os.environ.get(PASSPHRASE_FILE)
+        return Path(named) if named else self._beside(self.first_home)
+
+    @staticmethod
+    def _beside(home: "Home") -> Path | None:
+        """Return the file in a ledger's folder, if it is there."""
+        path = home.root / "passphrase"
+        return path if path.exists() else None
+
+    def _named_file(self) -> Path | None:
+        """Return the file that the environment names for this ledger.
+
+        That of a further ledger has the name of the first one's with `.NAME` behind it. Where
+        there is none, and none lies in its folder, the first one's opens it, too.
+        """
+        named = os.environ.get(PASSPHRASE_FILE)
+        if named is None or self.further is None:
+            return Path(named) if named else None
+        own = Path(f"{named}.{self.further}")
+        return own if own.exists() else None
 
     def _read_passphrase(self, *, new: bool) -> bytes:
         """Read what the environment names, else what lies in the ledger's folder, else ask."""
@@ -237,7 +292,10 @@ class Session:
                 reason="passphrase",
                 advice=f"put it into a file and name that in {PASSPHRASE_FILE}",
             )
-        text: str = click.prompt("Passphrase", hide_input=True, confirmation_prompt=new, err=True)
+        whose = "" if self.further is None else f" of the ledger {self.further}"
+        text: str = click.prompt(
+            f"Passphrase{whose}", hide_input=True, confirmation_prompt=new, err=True
+        )
         if not text.strip():
             raise InputError("the passphrase is empty")
         return text.encode()

@@ -1,6 +1,7 @@
 """The small model behind a gateway that has no other upstream: started, and registered."""
 
 from contextlib import ExitStack
+from functools import cached_property
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
@@ -49,16 +50,43 @@ def installed(module: str) -> bool:
         return False
 
 
-def start_small_model(
-    session: Session, ledger: "Ledger", settings: "Settings", opened: ExitStack
+class SmallModel:
+    """The model that ships with Tallystick: one process, whichever ledgers it answers behind."""
+
+    def __init__(self, opened: ExitStack) -> None:
+        """Start nothing yet; `opened` ends the process in the end."""
+        self._opened = opened
+
+    @cached_property
+    def url(self) -> str:
+        """Its address; starts it the first time.
+
+        Raises:
+            DamagedError: The model's file is not the one that its card names.
+        """
+        from tallystick.endpoint import EndpointProcess, open_weights, small_lm_file
+
+        open_weights(small_lm_file(), self.card.digest)
+        return self._opened.enter_context(EndpointProcess()).url
+
+    @cached_property
+    def card(self) -> "Card":
+        """What is known of it."""
+        from tallystick.endpoint import small_lm_card
+
+        return small_lm_card()
+
+
+def put_behind(
+    model: SmallModel, session: Session, ledger: "Ledger", settings: "Settings"
 ) -> tuple["Settings", dict[str, bytes]]:
-    """Start the model as the gateway's upstream, and register it.
+    """Make the model the gateway's upstream, and register it.
 
     Args:
+        model: Started, if it is not running.
         session: Says what happens.
         ledger: Open for writing.
         settings: Name no upstream.
-        opened: Ends the model's process in the end.
 
     Returns:
         Settings that name the upstream, and the model's digest by its name.
@@ -68,15 +96,11 @@ def start_small_model(
     """
     from msgspec.structs import replace
 
-    from tallystick.endpoint import EndpointProcess, open_weights, small_lm_card, small_lm_file
-
-    card = small_lm_card()
-    open_weights(small_lm_file(), card.digest)
-    process = opened.enter_context(EndpointProcess())
+    url, card = model.url, model.card
     register_small_model(session, ledger, card)
     session.say(f"answers come from {describe(card)}; --upstream URL sets a real one")
     # Whoever has a key for another upstream did not mean it for this one.
-    return replace(settings, upstream=process.url, upstream_key=None), {card.name: card.digest}
+    return replace(settings, upstream=url, upstream_key=None), {card.name: card.digest}
 
 
 def register_small_model(session: Session, ledger: "Ledger", card: "Card") -> None:

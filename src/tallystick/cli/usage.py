@@ -11,8 +11,8 @@ import click
 
 from tallystick.cli.accounts import COLUMNS, Comparison, Line, Numbers, compare, read_account
 from tallystick.cli.allowances import budget_data, budget_words
+from tallystick.cli.gateways import GATEWAY
 from tallystick.cli.printing import readable
-from tallystick.cli.service import GATEWAY
 from tallystick.cli.session import Session, pass_session
 from tallystick.errors import ConflictError, InputError, VerificationError
 

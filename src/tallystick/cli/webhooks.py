@@ -1,6 +1,5 @@
 """`tally webhooks`: who is told of what. The running service delivers."""
 
-import os
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -140,10 +139,9 @@ def _store(session: Session) -> "Webhooks":
 
 
 def _allowed(session: Session) -> "Allowed":
-    from tallystick.web.sources import load_settings
     from tallystick.webhooks.addresses import Allowed, parse_networks
 
-    settings = load_settings(session.home.settings, os.environ)
+    settings = session.sources().settings()
     return Allowed(settings.webhook_loopback, parse_networks(settings.webhook_networks))
 
 

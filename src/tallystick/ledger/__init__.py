@@ -14,13 +14,14 @@ from tallystick.ledger.policy import RegistrationPolicy, Rule, parse_policy_payl
 from tallystick.ledger.reader import LedgerReader
 from tallystick.ledger.reading import Page, Query, Reads
 from tallystick.ledger.rules import Candidate, batch_of, decide
-from tallystick.ledger.signatures import InlineChecks, PooledChecks, SignatureChecks
+from tallystick.ledger.signatures import BorrowedChecks, InlineChecks, PooledChecks, SignatureChecks
 from tallystick.ledger.state import Counted, LedgerState
 from tallystick.ledger.submission import Registered, Rows, Submission
 from tallystick.statement import Found, Proof
 
 __all__ = [
     "Batches",
+    "BorrowedChecks",
     "Candidate",
     "Card",
     "Counted",

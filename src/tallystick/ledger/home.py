@@ -17,16 +17,21 @@ HOME/
     searches.json   saved searches
     webhooks.json   who is told of what        secrets in it are encrypted
     webhooks/       how far each has come      whoever writes it can have things sent again
+  ledgers/NAME/     a further ledger that the same service opens, with all of these of its own
 """
 
 import os
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final, Self
 
+from tallystick.errors import InputError
 from tallystick.log import Places
 
 ENVIRONMENT = "TALLYSTICK_HOME"
+_NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,28 @@ class Home:
     def issuer_keys(self) -> Path:
         """Key file of the issuers that were made here."""
         return self.root / "keys" / "issuers.key"
+
+    @property
+    def ledgers(self) -> Path:
+        """Folder of the further ledgers."""
+        return self.root / "ledgers"
+
+    def further(self, name: str) -> Self:
+        """Return where a further ledger of that name lies; it need not be there.
+
+        Raises:
+            InputError: Not a name that can stand in a URL and be a folder everywhere.
+        """
+        if not _NAME.fullmatch(name):
+            raise InputError(
+                f"a ledger's name has 1 to 63 of a-z, 0-9 and, between them, -; got {name[:80]!r}"
+            )
+        return type(self)(self.ledgers / name)
+
+    def further_names(self) -> list[str]:
+        """Return the names of the further ledgers, in order; what is no ledger is passed over."""
+        cards = self.ledgers.glob("*/data/ledger.json")
+        return sorted(name for card in cards if _NAME.fullmatch(name := card.parent.parent.name))
 
     @property
     def data(self) -> Path:

@@ -161,3 +161,18 @@ class PooledChecks:
             self._inline.examine([entry], keys)[0] if answer is None else Examined(*answer)
             for entry, answer in zip(chunk, answers, strict=True)
         ]
+
+
+class BorrowedChecks:
+    """Checks that several ledgers use, and none of them ends."""
+
+    def __init__(self, checks: SignatureChecks) -> None:
+        """Lend `checks`, which may be used by several threads."""
+        self._checks = checks
+
+    def examine(self, entries: Sequence[bytes], keys: Keys) -> list[Examined | TallystickError]:
+        """Return one answer per entry, in order."""
+        return self._checks.examine(entries, keys)
+
+    def close(self) -> None:
+        """Leave them to their owner."""

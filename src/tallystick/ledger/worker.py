@@ -15,6 +15,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Final
@@ -32,12 +33,18 @@ GC_OBJECTS: Final = 100_000
 """Objects made between two searches for cycles."""
 _LENGTH_BYTES: Final = 4
 
+_Known = dict[tuple[str, bytes], tuple[int, KeyRecord]]
 _Answers = list[tuple[SignedStatement, bool] | None]
 """None where the entry is no statement: the owner finds out why."""
 
 
+LEDGERS_MAX: Final = 64
+"""Ledgers whose keys a worker remembers; one that was opened again counts as another."""
+
+
 class _Question(msgspec.Struct, array_like=True):
-    fresh: bool  # forget all keys first: another ledger, or the same one opened again
+    fresh: bool  # forget the keys of all ledgers first
+    ledger: int
     records: list[bytes]
     entries: list[bytes]
 
@@ -53,19 +60,22 @@ class Worker:
     def __init__(self) -> None:
         """Start it; it is ready some 200 ms later, and asking before that only waits."""
         self._process = self._start()
-        self._keys: Keys = {}
-        self._known = 0
+        self._taught: dict[int, tuple[Keys, int]] = {}
 
     def ask(self, entries: Sequence[bytes], keys: "Keys") -> None:
         """Send entries; a process that died is replaced first."""
         if self._process.poll() is not None:
             self._restart()
-        fresh = keys is not self._keys
-        known = 0 if fresh else self._known
+        fresh = id(keys) not in self._taught and len(self._taught) == LEDGERS_MAX
+        if fresh:
+            self._taught.clear()
+        _, known = self._taught.get(id(keys), (keys, 0))
         # Copied in one step, because the sequencer may be adding a key just now.
         records = list(keys.values()) if len(keys) > known else []
-        question = _Question(fresh, [r.encode() for _, r in records[known:]], list(entries))
-        self._keys, self._known = keys, max(known, len(records))
+        taught = [r.encode() for _, r in records[known:]]
+        # Held, so that no other ledger's keys get the same id.
+        self._taught[id(keys)] = keys, max(known, len(records))
+        question = _Question(fresh, id(keys), taught, list(entries))
         with suppress(OSError):  # it died just now: `answers` will say so
             assert self._process.stdin is not None  # noqa: S101 - a pipe
             _write(self._process.stdin, _encode(question))
@@ -95,7 +105,7 @@ class Worker:
     def _restart(self) -> None:
         self.close()
         self._process = self._start()
-        self._keys, self._known = {}, 0
+        self._taught = {}
 
     @staticmethod
     def _start() -> subprocess.Popen[bytes]:
@@ -117,11 +127,12 @@ def main() -> None:
     gc.freeze()
     gc.set_threshold(GC_OBJECTS)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's ^C is the owner's business
-    checks, keys = InlineChecks(), dict[tuple[str, bytes], tuple[int, KeyRecord]]()
+    checks, of_ledgers = InlineChecks(), defaultdict[int, _Known](dict)
     while data := _read(sys.stdin.buffer):
         question = _parse_question(data)
         if question.fresh:
-            keys.clear()
+            of_ledgers.clear()
+        keys = of_ledgers[question.ledger]
         _learn(keys, question.records)
         answers = checks.examine(question.entries, keys)
         found = [
@@ -132,7 +143,7 @@ def main() -> None:
             _write(sys.stdout.buffer, _encode(found))
 
 
-def _learn(keys: dict[tuple[str, bytes], tuple[int, KeyRecord]], records: list[bytes]) -> None:
+def _learn(keys: _Known, records: list[bytes]) -> None:
     for data in records:
         record = parse_key_record(data)
         keys[record.issuer, record.key.thumbprint()] = (0, record)

@@ -1,10 +1,11 @@
 """The HTTP service: SCRAPI, static reads of the log, the native API, health and metrics.
 
     from tallystick.web import load_settings
-    from tallystick.web.server import serve
+    from tallystick.web.server import open_ledger, serve
+    from tallystick.web.service import Served
 
     settings = load_settings(home.settings, os.environ)
-    serve(open_ledger(home, passphrase, settings), settings)
+    serve(Served(open_ledger(home, passphrase, settings), settings))
 
 `tallystick.web.routes` is the table of everything that is served; router and OpenAPI document are
 made from it. Importing this package alone loads no web framework: only `app`, `routes` and

@@ -1,22 +1,44 @@
 """Put the service together as one ASGI application."""
 
+from collections.abc import Mapping
+
 from starlette.routing import BaseRoute, Mount, Route, Router
 
 from tallystick.errors import NotFoundError
 from tallystick.web.answers import App, Receive, Scope, Send
 from tallystick.web.gate import Gate
+from tallystick.web.ledgers import Closed, Ledgers
 from tallystick.web.lifespan import Lifespan
 from tallystick.web.problems import native_answer
 from tallystick.web.resource import Resource, finish, make_call
 from tallystick.web.routes import OPERATIONS
-from tallystick.web.service import Service
+from tallystick.web.service import Served, Service
 
 GATEWAY: str = "/v1"
 """Where the gateway for AI calls is mounted."""
 
 
+def application(service: Service, first: Served, further: Mapping[str, Served | None]) -> App:
+    """Return the service of all ledgers as one ASGI application.
+
+    Args:
+        service: Of the first ledger; it holds those of the further ones.
+        first: What it was made of.
+        further: What those were made of.
+    """
+    root = gate(service, first.gateway_app)
+    if not further:
+        return root
+    return Ledgers(root, {name: _gate_or_closed(service, name, further[name]) for name in further})
+
+
+def _gate_or_closed(service: Service, name: str, served: Served | None) -> App:
+    inner = service.further[name]
+    return Closed(name) if served is None or inner is None else gate(inner, served.gateway_app)
+
+
 def gate(service: Service, gateway_app: App | None = None) -> Gate:
-    """Return a service as an ASGI application.
+    """Return one ledger's service as an ASGI application.
 
     Args:
         service: Its ledger stays open for as long as the application runs.

@@ -39,13 +39,13 @@ class Gate:
 
     async def _answer(self, scope: Scope, counted: "_Counted") -> None:
         begun = perf_counter()
-        self._service.requests += 1
+        self._service.load.requests += 1
         with tracing.following(_traceparent(scope)) as trace:
             counted.trace = trace
             try:
                 await self._inner_or_refuse(scope, counted)
             finally:
-                self._service.requests -= 1
+                self._service.load.requests -= 1
                 self._count(scope, counted, perf_counter() - begun)
 
     async def _inner_or_refuse(self, scope: Scope, counted: "_Counted") -> None:
@@ -54,8 +54,9 @@ class Gate:
             if not scope["path"].isprintable():
                 # A router that uses regular expressions takes a line end behind a path for none.
                 raise NotFoundError(f"there is nothing at {scope['path'][:200]!r}")
-            if self._service.requests > self._service.settings.requests_max:
-                raise BusyError(f"{self._service.requests - 1} requests are being answered already")
+            load = self._service.load
+            if load.requests > load.requests_max:
+                raise BusyError(f"{load.requests - 1} requests are being answered already")
         except TallystickError as error:
             call = make_call(self._service, scope, counted.receive, counted.send)
             await finish(call, native_answer(error))

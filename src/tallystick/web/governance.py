@@ -12,7 +12,9 @@ from tallystick.web.answers import Answer, json_answer
 from tallystick.web.call import Call
 from tallystick.web.cursors import next_path, read_cursor
 from tallystick.web.lookup import parse_number
-from tallystick.web.schemas import KeysView, KeyView, PolicyView, RuleView
+from tallystick.web.schemas import KeysView, KeyView, LedgersView, LedgerView, PolicyView, RuleView
+from tallystick.web.service import Service
+from tallystick.web.settings import LEDGERS
 
 KEYS_MAX: Final = 1000
 """Keys on one page."""
@@ -32,6 +34,20 @@ def policy(call: Call) -> Answer:
         for rule in content["rules"]
     ]
     return json_answer(PolicyView(found.statement.id.hex(), found.index, content["version"], rules))
+
+
+def ledgers(call: Call) -> Answer:
+    """Return the further ledgers that this service serves; the others know of none."""
+    further = sorted(call.service.further.items())
+    return json_answer(LedgersView([_ledger_view(call, *one) for one in further]))
+
+
+def _ledger_view(call: Call, name: str, service: Service | None) -> LedgerView:
+    url = call.url(LEDGERS + name)
+    if service is None:
+        return LedgerView(name, url, "closed")
+    ledger = service.ledger
+    return LedgerView(name, url, "open", ledger.card.origin, ledger.published)
 
 
 def keys(call: Call) -> Answer:

@@ -1,4 +1,4 @@
-"""Start and end: ours, and that of the application mounted beside us.
+"""Start and end: ours, and that of the applications mounted beside us.
 
 Source:
     ASGI 3.0, "Lifespan Protocol".
@@ -6,7 +6,7 @@ Source:
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from tallystick.web.answers import App, Message, Receive, Send
@@ -16,8 +16,32 @@ _STARTED: Final = "lifespan.startup.complete"
 _log = logging.getLogger(__name__)
 
 
+async def run_lifespan(
+    start: Callable[[], Awaitable[str | None]],
+    end: Callable[[], Awaitable[None]],
+    receive: Receive,
+    send: Send,
+) -> None:
+    """Answer the server's lifespan messages, from its start to its end.
+
+    Args:
+        start: Returns why it could not, None if it could.
+        end: Called if it could.
+        receive: Of the application.
+        send: Of the application.
+    """
+    await receive()
+    if failure := await start():
+        await send({"type": "lifespan.startup.failed", "message": failure})
+        return
+    await send({"type": _STARTED})
+    await receive()
+    await end()
+    await send({"type": "lifespan.shutdown.complete"})
+
+
 class Lifespan:
-    """Answers the server's lifespan messages."""
+    """The lifespan of one ledger's service."""
 
     def __init__(self, guest: App | None, close: Callable[[], None]) -> None:
         """Start and end `guest` with us; call `close`, which may block, after it ended."""
@@ -26,16 +50,15 @@ class Lifespan:
 
     async def run(self, receive: Receive, send: Send) -> None:
         """Run from the server's start to its end."""
-        await receive()
-        if self._guest is not None and (failure := await self._guest.start()):
-            await send({"type": "lifespan.startup.failed", "message": failure})
-            return
-        await send({"type": _STARTED})
-        await receive()
+        await run_lifespan(self._start, self._end, receive, send)
+
+    async def _start(self) -> str | None:
+        return None if self._guest is None else await self._guest.start()
+
+    async def _end(self) -> None:
         if self._guest is not None:
             await self._guest.end()
         await asyncio.to_thread(self._close)
-        await send({"type": "lifespan.shutdown.complete"})
 
 
 class Guest:

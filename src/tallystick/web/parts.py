@@ -94,6 +94,8 @@ def look(service: "Service", gateway: "GatewayStatus | None") -> Parts:
         "keys": keys_part,
         "webhooks": _webhooks(service),
     }
+    if service.further:
+        states["ledgers"] = _further(service)
     if gateway is not None:
         states["spool"] = _spool(gateway)
         states["usage"] = _usage(gateway)
@@ -128,7 +130,7 @@ def _queue(service: "Service") -> Part:
     """Tell whether the index keeps up, and whether there is room for requests."""
     if service.ledger.index.backlog > BACKLOG_MAX:
         return Part("problem", "the index cannot be written")
-    busy = service.requests, service.settings.requests_max
+    busy = service.load.requests, service.load.requests_max
     if busy[0] > busy[1] * 3 // 4:
         return Part("warning", f"{busy[0]} of at most {busy[1]} requests are being answered")
     return Part("ok")
@@ -175,6 +177,17 @@ def _certificate(ends: int | None) -> Iterator[Part]:
 def _webhooks(service: "Service") -> Part:
     """Tell of webhooks that do not deliver: somebody should look, but statements are taken."""
     words = service.telling.troubles()
+    return Part("warning", "; ".join(words)) if words else Part("ok")
+
+
+def _further(service: "Service") -> Part:
+    """Tell of further ledgers in trouble: somebody should look, but this one takes statements."""
+    words = []
+    for name, one in service.further.items():
+        if one is None:
+            words.append(f"the ledger {name} could not be opened")
+        else:
+            words += [f"the ledger {name}: {trouble}" for trouble in look(one, None).troubles]
     return Part("warning", "; ".join(words)) if words else Part("ok")
 
 

@@ -123,7 +123,7 @@ def make_call(service: Service, scope: Scope, receive: Receive, send: Send) -> C
     declared = int(length) if length else None
     if length is None and b"transfer-encoding" not in headers:
         declared = 0
-    body = Body(receive, declared, service.settings, service.budget)
+    body = Body(receive, declared, service.settings, service.load.budget)
     path = scope.get("path_params", {})
     return Call(service, scope, receive, send, headers, path, _STRANGER, body)
 

@@ -1,5 +1,7 @@
 """What the native API takes and gives, as JSON. Bytes are base64url without padding, ids hex."""
 
+from typing import Literal
+
 import msgspec
 
 from tallystick.web.problems import Problem
@@ -282,6 +284,34 @@ class PolicyView(msgspec.Struct):
     index: int
     version: int
     rules: list[RuleView]
+
+
+class LedgerView(msgspec.Struct):
+    """A further ledger of this service.
+
+    Attributes:
+        name: As it stands in addresses.
+        url: Its address, under which everything of the API stands again.
+        state: `open`, or `closed` where it could not be opened.
+        origin: Name of its log; null where it is closed.
+        size: Entries that everybody can read; null where it is closed.
+    """
+
+    name: str
+    url: str
+    state: Literal["open", "closed"]
+    origin: str | None = None
+    size: int | None = None
+
+
+class LedgersView(msgspec.Struct):
+    """The further ledgers of this service, in order of their names.
+
+    Attributes:
+        ledgers: Beside the one that answers.
+    """
+
+    ledgers: list[LedgerView]
 
 
 class KeyView(msgspec.Struct):

@@ -5,22 +5,24 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from signal import SIGINT
 from time import monotonic
 from types import FrameType
 from typing import Final
 
+import msgspec
 import uvicorn
 
 from tallystick.errors import UnavailableError
-from tallystick.ledger import Home, Ledger, PooledChecks
+from tallystick.ledger import Home, Ledger, PooledChecks, SignatureChecks
 from tallystick.web import activation
-from tallystick.web.access import Authorize
 from tallystick.web.answers import App
-from tallystick.web.app import gate
+from tallystick.web.app import application
+from tallystick.web.load import Load
 from tallystick.web.protocol import LimitedProtocol
-from tallystick.web.service import AskGateway, Service
+from tallystick.web.service import Served, Service
 from tallystick.web.settings import Settings
 
 BACKLOG: Final = 512
@@ -35,59 +37,54 @@ none, and live until they are in files."""
 _log = logging.getLogger(__name__)
 
 
-def open_ledger(home: Home, passphrase: bytes, settings: Settings) -> Ledger:
+def open_ledger(
+    home: Home, passphrase: bytes, settings: Settings, checks: SignatureChecks | None = None
+) -> Ledger:
     """Open a ledger as the settings say.
+
+    Args:
+        home: Its folder.
+        passphrase: Opens its key file.
+        settings: Of this ledger.
+        checks: Where signatures are checked; by default in as many processes as the settings say.
 
     Raises:
         TallystickError: As `Ledger.open`.
     """
+    if checks is None and settings.workers:
+        checks = PooledChecks(settings.workers)
     return Ledger.open(
-        home,
-        passphrase,
-        checks=PooledChecks(settings.workers) if settings.workers else None,
-        head=settings.head,
+        home, passphrase, checks=checks, head=settings.head,
         publish_seconds=settings.publish_seconds,
-    )
+    )  # fmt: skip
 
 
 def serve(
-    ledger: Ledger,
-    settings: Settings,
+    first: Served,
+    further: Mapping[str, Served | None] | None = None,
     *,
-    gateway_app: App | None = None,
-    authorize: Authorize | None = None,
     on_listening: Callable[[str], None] | None = None,
-    gateway_status: AskGateway | None = None,
 ) -> None:
-    """Serve a ledger until SIGTERM or SIGINT, then close it.
+    """Serve ledgers until SIGTERM or SIGINT, then close them.
 
     Args:
-        ledger: Open for writing; closed when this returns or raises.
-        settings: How to serve.
-        gateway_app: Mounted under `/v1`.
-        authorize: Knows API keys.
+        first: At the root of the address; its settings say where and how to listen.
+        further: Under `/ledgers/NAME`, by name; None for one that could not be opened.
         on_listening: Called with the service's address once it accepts connections.
-        gateway_status: Asks the gateway how it does.
 
     Raises:
         InputError: The settings would expose the service without protection.
         UnavailableError: The address is taken.
-        KeyboardInterrupt: A second SIGINT cut off what was under way; the ledger is closed.
+        KeyboardInterrupt: A second SIGINT cut off what was under way; the ledgers are closed.
     """
     try:
-        server = Server(
-            ledger,
-            settings,
-            gateway_app,
-            authorize,
-            on_listening,
-            gateway_status=gateway_status,
-        )
+        server = Server(first, further, on_listening=on_listening)
         server.run()
         if server.force_exit:
             raise KeyboardInterrupt
     finally:
-        ledger.close()
+        for one in filter(None, (*(further or {}).values(), first)):
+            one.ledger.close()
 
 
 class Server(uvicorn.Server):
@@ -95,13 +92,10 @@ class Server(uvicorn.Server):
 
     def __init__(
         self,
-        ledger: Ledger,
-        settings: Settings,
-        gateway_app: App | None = None,
-        authorize: Authorize | None = None,
-        on_listening: Callable[[str], None] | None = None,
+        first: Served,
+        further: Mapping[str, Served | None] | None = None,
         *,
-        gateway_status: AskGateway | None = None,
+        on_listening: Callable[[str], None] | None = None,
     ) -> None:
         """Take the address, or the socket that a supervisor hands in; connections wait until `run`.
 
@@ -109,15 +103,15 @@ class Server(uvicorn.Server):
             InputError: The settings would expose the service without protection.
             UnavailableError: The address is taken.
         """
-        handed = activation.inherited_socket(os.environ)
+        handed, settings = activation.inherited_socket(os.environ), first.settings
         if handed is not None:
             settings = activation.at_address_of(handed, settings)
-        settings.check_exposure(keys=authorize is not None)
+        _check_exposure(settings, first, further or {})
         self._socket = _listen(settings) if handed is None else handed
-        self.service = Service(ledger, settings, authorize, gateway_status)
+        self.service = _services(replace(first, settings=settings), further or {})
         self._on_listening = on_listening
         self._end_at: float | None = None
-        super().__init__(_config(gate(self.service, gateway_app), settings))
+        super().__init__(_config(application(self.service, first, further or {}), settings))
 
     @property
     def url(self) -> str:
@@ -145,7 +139,8 @@ class Server(uvicorn.Server):
         """Start, and say so."""
         await super().startup(sockets)
         if self.started:
-            self.service.telling.start()
+            for one in self.service.all():
+                one.telling.start()
             activation.notify(activation.READY)
             if self._on_listening is not None:
                 self._on_listening(self.url)
@@ -157,7 +152,8 @@ class Server(uvicorn.Server):
 
     def stop(self) -> None:
         """Say that the service is not ready any more, and end soon."""
-        self.service.closing = True
+        for one in self.service.all():
+            one.closing = True
         activation.notify(activation.STOPPING)
         if self._end_at is None:
             self._end_at = monotonic() + self.service.settings.drain_seconds
@@ -169,6 +165,26 @@ class Server(uvicorn.Server):
             # What is cut off now raises wherever it stands, and is no news to whoever asked for it.
             logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
         self.stop()
+
+
+def _check_exposure(
+    settings: Settings, first: Served, further: Mapping[str, Served | None]
+) -> None:
+    """Refuse to let others reach a ledger without encryption and API keys.
+
+    Raises:
+        InputError: Something is missing.
+    """
+    settings.check_exposure(keys=first.authorize is not None)
+    for one in filter(None, further.values()):
+        reached = msgspec.structs.replace(one.settings, host=settings.host)
+        reached.check_exposure(keys=one.authorize is not None)
+
+
+def _services(first: Served, further: Mapping[str, Served | None]) -> Service:
+    load = Load(first.settings)
+    others = {name: None if one is None else Service(one, load) for name, one in further.items()}
+    return Service(first, load, others)
 
 
 def _listen(settings: Settings) -> socket.socket:

@@ -1,7 +1,8 @@
 """What all handlers share: the ledger, the settings, and what is running now."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -9,9 +10,10 @@ from tallystick.capture import ApiKeys
 from tallystick.errors import InputError
 from tallystick.ledger import Ledger
 from tallystick.web.access import Authorize
-from tallystick.web.bodies import Budget
+from tallystick.web.answers import App
 from tallystick.web.feed import Feed
 from tallystick.web.intake import Intake
+from tallystick.web.load import Load
 from tallystick.web.running import Running
 from tallystick.web.settings import Settings
 from tallystick.web.telemetry import Telemetry
@@ -26,6 +28,25 @@ READERS: Final = 4
 """Threads that read files for answers."""
 
 
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A ledger, and how it is served.
+
+    Attributes:
+        ledger: Open for writing, until after the service ended.
+        settings: Of this ledger; what concerns the connection is the first ledger's to say.
+        gateway_app: Mounted under `/v1`.
+        authorize: Knows API keys; None if there are none.
+        gateway_status: Asks the gateway how it does, in the event loop.
+    """
+
+    ledger: Ledger
+    settings: Settings
+    gateway_app: App | None = None
+    authorize: Authorize | None = None
+    gateway_status: AskGateway | None = None
+
+
 class Service:
     """One ledger's service; owned by the event loop, except where it says otherwise.
 
@@ -38,9 +59,9 @@ class Service:
         telling: Delivers to webhooks, once it is started.
         running: Registrations that were answered with 303.
         readers: Threads for handlers that block.
-        budget: Memory for bodies.
+        load: What all ledgers of the service hold together.
+        further: The further ledgers by name; None for one that could not be opened.
         telemetry: Counts.
-        requests: How many requests are being answered.
         closing: The service was told to end.
         gateway_status: Asks the gateway how it does; in the event loop. None without one.
         api_keys: The file of API keys, to be counted; knows no secret.
@@ -49,25 +70,29 @@ class Service:
 
     def __init__(
         self,
-        ledger: Ledger,
-        settings: Settings,
-        authorize: Authorize | None,
-        gateway_status: AskGateway | None = None,
+        served: Served,
+        load: Load | None = None,
+        further: "Mapping[str, Service | None] | None" = None,
     ) -> None:
         """Serve a ledger that stays open until after `close`."""
-        self.gateway_status = gateway_status or (lambda: None)
+        ledger, settings = served.ledger, served.settings
+        self.gateway_status = served.gateway_status or (lambda: None)
         self.api_keys = ApiKeys(ledger.home.api_keys, b"")
         self.certificate_ends = _ends(settings.tls_certificate)
-        self.ledger, self.settings, self.authorize = ledger, settings, authorize
+        self.ledger, self.settings, self.authorize = ledger, settings, served.authorize
+        self.load, self.further = load or Load(settings), further or {}
         self.intake = Intake(ledger, settings.workers)
         self.feed = Feed(ledger, settings.subscribers_max, lambda: self.closing)
         self.telling = Telling(ledger, settings)
         self.running = Running()
         self.readers = ThreadPoolExecutor(READERS, thread_name_prefix="tallystick-reader")
-        self.budget = Budget(settings.buffered_bytes_max)
-        self.requests = 0
         self.closing = False
         self.telemetry = Telemetry(self)
+
+    def all(self) -> "Iterator[Service]":
+        """Yield the services of all ledgers that are open, this one first."""
+        yield self
+        yield from filter(None, self.further.values())
 
     def close(self) -> None:
         """Let threads finish and give them back; the ledger stays open."""

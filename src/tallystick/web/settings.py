@@ -19,6 +19,16 @@ SECRET: Final = frozenset({"upstream_key"})
 """Settings whose value is never shown."""
 UNQUOTED: Final = SECRET | {"upstreams"}
 """Settings whose value is not shown where it is wrong: it may be a key in the wrong place."""
+LEDGERS: Final = "/ledgers/"
+"""What the paths of further ledgers begin with; their name follows."""
+OF_UPSTREAMS: Final = frozenset({"upstream", "small_lm", "upstream_key", "upstreams", "routes"})
+"""What answers behind a gateway: a further ledger whose file names one of them inherits none."""
+OF_LEDGER: Final = OF_UPSTREAMS | {
+    *("public_url", "head", "publish_seconds", "show_content", "fail_open", "require_key"),
+    *("subscribers_max", "quiet_seconds_max", "disk_free_bytes_min"),
+    *("webhook_loopback", "webhook_networks", "webhook_failing_seconds_max"),
+}
+"""Settings that a further ledger may have of its own; all others are the service's."""
 
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Seconds = Annotated[float, msgspec.Meta(gt=0)]

@@ -11,7 +11,7 @@ no message.
 import difflib
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -110,20 +110,43 @@ def trace(
 ) -> Sources:
     """Read settings as `load_settings` does, and keep where each came from and what is wrong."""
     sources = Sources({name: Sourced(v, DEFAULT) for name, v in _defaults().items()})
+    if file is not None:
+        read_file(sources, file)
+    for found in (*_from_environment(environ or {}), *_from_flags(overrides or {})):
+        _take(sources, *found)
+    return sources
+
+
+def read_file(
+    sources: Sources, file: Path, refuse: Callable[[str, str], None] = lambda _place, _name: None
+) -> set[str]:
+    """Read a file over the values that are there, and return which settings it names.
+
+    Args:
+        sources: Take the values and the faults.
+        file: It need not exist.
+        refuse: Raises an `InputError` for a setting (its place, its name) that must not be there.
+    """
     try:
-        in_file = list(_from_file(file)) if file is not None else []
+        found = list(_from_file(file))
     except InputError as error:
-        in_file, sources.faults = [], [Fault(str(file), error)]
-    for place, name, value, strict in [
-        *in_file,
-        *_from_environment(environ or {}),
-        *_from_flags(overrides or {}),
-    ]:
+        sources.faults.append(Fault(str(file), error))
+        return set()
+    for place, name, value, strict in found:
         try:
-            sources.values[name] = Sourced(_convert(place, name, value, strict=strict), place)
+            refuse(place, name)
         except InputError as error:
             sources.faults.append(Fault(place, error))
-    return sources
+        else:
+            _take(sources, place, name, value, strict=strict)
+    return {name for _, name, _, _ in found}
+
+
+def _take(sources: Sources, place: str, name: str, value: Any, strict: bool) -> None:  # noqa: FBT001
+    try:
+        sources.values[name] = Sourced(_convert(place, name, value, strict=strict), place)
+    except InputError as error:
+        sources.faults.append(Fault(place, error))
 
 
 def _defaults() -> dict[str, Any]:

@@ -195,11 +195,11 @@ def _event(name: bytes, content: object) -> bytes:
 @asynccontextmanager
 async def _uncounted(call: Call) -> "AsyncIterator[None]":
     """Do not count a stream among the requests: it has a limit of its own, and lasts."""
-    call.service.requests -= 1
+    call.service.load.requests -= 1
     try:
         yield
     finally:
-        call.service.requests += 1
+        call.service.load.requests += 1
 
 
 @asynccontextmanager

@@ -15,6 +15,7 @@ from tallystick.errors import EncodingError, RefusedError, SignatureError, Tally
 from tallystick.identity import generate
 from tallystick.ledger import PooledChecks, Registered
 from tallystick.ledger.signatures import CHUNK, INLINE_MAX, Examined, InlineChecks, Keys
+from tallystick.ledger.worker import LEDGERS_MAX
 from tallystick.statement import KeyKind
 from tests.ledgers import Issuer, ledger_in, many, submissions
 
@@ -128,6 +129,23 @@ def test_keys_of_one_ledger_are_not_those_of_another(pool: PooledChecks) -> None
 
     assert all(isinstance(answer, Examined) and answer.signed for answer in first)
     assert not any(isinstance(answer, Examined) and answer.signed for answer in second)
+
+
+def test_ledgers_take_turns_and_each_keeps_its_keys(pool: PooledChecks) -> None:
+    """More of them than a worker remembers, and each learns a key on the way."""
+    ledgers = [
+        (issuer, dict(keys_of(issuer))) for issuer in (Issuer() for _ in range(LEDGERS_MAX + 3))
+    ]
+    late = Issuer()
+
+    for _ in range(2):
+        for issuer, keys in ledgers:
+            answers = pool.examine([*entries(20, issuer), *entries(20, late)], keys)
+            signed = [isinstance(answer, Examined) and answer.signed for answer in answers]
+            assert (
+                signed == [True] * 20 + [(late.did, late.signer.public.thumbprint()) in keys] * 20
+            )
+            keys.update(keys_of(late))
 
 
 def test_a_worker_that_died_is_replaced_and_nothing_is_missing() -> None:

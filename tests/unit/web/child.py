@@ -12,6 +12,7 @@ from typing import Any
 from tallystick.ledger import Home
 from tallystick.web import load_settings
 from tallystick.web.server import open_ledger, serve
+from tallystick.web.service import Served
 from tests.ledgers import PASSPHRASE
 
 ROOT = Path(__file__).parents[3]
@@ -21,7 +22,7 @@ def main(folder: Path, options: dict[str, Any]) -> None:
     """Serve until a signal."""
     settings = load_settings(None, {}, {"port": 0, "workers": 0, **options})
     ledger = open_ledger(Home(folder), PASSPHRASE, settings)
-    serve(ledger, settings, on_listening=lambda url: print(url, flush=True))  # noqa: T201
+    serve(Served(ledger, settings), on_listening=lambda url: print(url, flush=True))  # noqa: T201
 
 
 @contextmanager

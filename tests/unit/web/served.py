@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from tallystick.ledger import Ledger
 from tallystick.statement import dcbor
 from tallystick.web.server import Server
+from tallystick.web.service import Served
 from tallystick.web.settings import Settings
 from tests.ledgers import Issuer, ledger_in
 
@@ -125,9 +126,12 @@ def serving(ledger: Ledger, **options: Any) -> Iterator[Client]:
         for name in ("authorize", "gateway_app", "gateway_status")
         if name in options
     }
+    further: Mapping[str, Served | None] = options.pop("further", {})
     settings = Settings(**{"port": 0, "workers": 0, **options})
     listening = Event()
-    server = Server(ledger, settings, **others, on_listening=lambda _: listening.set())
+    server = Server(
+        Served(ledger, settings, **others), further, on_listening=lambda _: listening.set()
+    )
     thread = Thread(target=server.run)
     thread.start()
     try:

@@ -185,11 +185,11 @@ def test_usage_that_cannot_be_counted_is_a_warning(tmp_path: Path) -> None:
 
 def test_nearly_as_many_requests_as_may_be_are_a_warning(tmp_path: Path) -> None:
     with served(tmp_path, requests_max=4) as client:
-        client.server.service.requests += 2
+        client.server.service.load.requests += 2
         below = client.get("/readyz").json["parts"]["queue"]["state"]
-        client.server.service.requests += 1
+        client.server.service.load.requests += 1
         above = client.get("/readyz").json["parts"]["queue"]["state"]
-        client.server.service.requests -= 3
+        client.server.service.load.requests -= 3
 
     assert (below, above) == ("ok", "warning")
 

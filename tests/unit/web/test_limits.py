@@ -208,7 +208,7 @@ def test_a_client_that_does_not_read_its_answer_is_cut_off(tmp_path: Path) -> No
         whole = 40 * len(client.get("/statements?limit=600").body)
 
     assert received < whole
-    assert client.server.service.requests == 0
+    assert client.server.service.load.requests == 0
 
 
 def test_a_stream_that_nobody_reads_the_answer_of_is_not_read(tmp_path: Path) -> None:
@@ -229,7 +229,7 @@ def test_a_stream_that_nobody_reads_the_answer_of_is_not_read(tmp_path: Path) ->
             while sent < 200 << 20:
                 connection.sendall(b"%x\r\n%b\r\n" % (len(line), line))
                 sent += len(line)
-        held = client.server.service.budget.held
+        held = client.server.service.load.budget.held
 
     assert sent < 32 << 20
     assert held < 4 << 20
@@ -260,9 +260,9 @@ def test_all_bodies_together_are_limited_and_given_back(tmp_path: Path) -> None:
         with closing(client.open()) as connection:
             fields = (f"content-type: {CBOR}", "content-length: 90000")
             connection.sendall(head("/statements", *fields) + b"x" * 60_000)
-            wait_until(lambda: client.server.service.budget.held >= 60_000, 5)
+            wait_until(lambda: client.server.service.load.budget.held >= 60_000, 5)
             refused = client.post("/statements", b"x" * 50_000, CBOR)
-        wait_until(lambda: client.server.service.budget.held == 0, 5)
+        wait_until(lambda: client.server.service.load.budget.held == 0, 5)
         later = client.post("/statements", clinic.sign().entry, COSE)
 
     assert (refused.status, refused.code) == (503, "unavailable.busy")
@@ -277,7 +277,7 @@ def test_a_client_that_leaves_in_the_middle_leaves_nothing_behind(tmp_path: Path
                 fields = (f"content-type: {CBOR}", "content-length: 90000")
                 connection.sendall(head("/statements", *fields) + b"x" * 30_000)
         wait_until(lambda: running(client) == 0, 5)
-        held = client.server.service.budget.held
+        held = client.server.service.load.budget.held
         later = client.post("/statements", clinic.sign().entry, COSE)
 
     assert held == 0
@@ -308,7 +308,7 @@ def test_many_clients_at_once_all_get_their_own_index(tmp_path: Path) -> None:
 
 
 def running(client: Client) -> int:
-    return client.server.service.requests
+    return client.server.service.load.requests
 
 
 def wait_until(holds: Callable[[], bool], seconds: float) -> None:

@@ -250,7 +250,7 @@ def test_only_so_many_may_subscribe_and_others_are_answered_meanwhile(tmp_path: 
         wait_until(lambda: client.server.service.feed.subscribers == 0)
         with subscribed(client) as again:
             next(again)
-        wait_until(lambda: client.server.service.requests == 0)
+        wait_until(lambda: client.server.service.load.requests == 0)
 
     assert (third.status, third.code) == (503, "unavailable.busy")
     assert "2 subscribers" in third.json["detail"]

@@ -79,7 +79,7 @@ def upstream(settings: "Settings") -> Iterator[Finding]:
         yield warning("upstream", "upstream_key is set, and upstream is not", "both, or none")
     if not settings.has_gateway and not settings.routes:
         return
-    from tallystick.cli.service import check_upstreams, gateway_settings
+    from tallystick.cli.gateways import check_upstreams, gateway_settings
 
     check_upstreams(settings)
     yield ok("upstream", ", ".join(one.url for one in gateway_settings(settings).all_upstreams()))

@@ -1,0 +1,124 @@
+"""Opening the ledgers of a service: what they share is made once, and the first one must open."""
+
+import logging
+from collections.abc import Mapping
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from tallystick.cli.gateways import check_upstreams, gateway_signer, make_gateway
+from tallystick.cli.session import Session
+from tallystick.errors import InputError, TallystickError
+
+if TYPE_CHECKING:
+    from tallystick.capture import Gateway
+    from tallystick.ledger import Ledger
+    from tallystick.web import Settings
+    from tallystick.web.service import Served
+
+_log = logging.getLogger(__name__)
+
+
+class Shared:
+    """Opens the ledgers of a service; what they share is made once."""
+
+    def __init__(self, opened: ExitStack, workers: int) -> None:
+        """Give everything back with `opened`."""
+        from tallystick.cli.small_model import SmallModel
+        from tallystick.ledger import BorrowedChecks, InlineChecks, PooledChecks
+
+        self._opened, self._model = opened, SmallModel(opened)
+        pool = PooledChecks(workers) if workers else InlineChecks()
+        opened.callback(pool.close)
+        self._checks = BorrowedChecks(pool)
+
+    def open(self, session: Session, settings: "Settings") -> "Served":
+        """Open a ledger, and a gateway on it where something stands behind that.
+
+        Raises:
+            TallystickError: It cannot be opened; nothing stays open of it.
+        """
+        from tallystick.capture import ApiKeys, gateway_app
+        from tallystick.web.server import open_ledger
+        from tallystick.web.service import Served
+
+        _warn(session, settings)
+        with ExitStack() as kept:
+            ledger = open_ledger(session.home, session.passphrase(), settings, self._checks)
+            kept.callback(ledger.close)
+            settings, gateway = self._gateway(session, ledger, settings)
+            keys = ApiKeys(session.home.api_keys, ledger.api_secret)
+            self._opened.push(kept.pop_all())
+        return Served(
+            ledger,
+            settings,
+            gateway_app(gateway) if gateway else None,
+            lambda token: keys.resolve(token, ledger.clock()).check_use("register"),
+            gateway.status if gateway else None,
+        )
+
+    def _gateway(
+        self, session: Session, ledger: "Ledger", settings: "Settings"
+    ) -> "tuple[Settings, Gateway | None]":
+        """Return the gateway, and settings that name what stands behind it; None without that."""
+        from tallystick.cli.small_model import put_behind, small_model_wanted
+
+        models: dict[str, bytes] = {}
+        if small_model_wanted(session, settings):
+            settings, models = put_behind(self._model, session, ledger, settings)
+        if not settings.has_gateway:
+            return settings, None
+        return settings, make_gateway(ledger, gateway_signer(session, ledger), settings, models)
+
+
+def open_or_tell(shared: Shared, session: Session, flags: Mapping[str, Any]) -> "Served | None":
+    """Open a further ledger; one that cannot be opened leaves the others alone."""
+    try:
+        settings = session.sources(flags).settings()
+        check_settings(settings)
+        return shared.open(session, settings)
+    except (TallystickError, OSError) as error:
+        advice = getattr(error, "advice", None)
+        words = f"the ledger {session.further} is not served: {error}"
+        _log.error("%s", words, extra={"fields": {"advice": advice}})
+        session.say(f"{words}; {advice}" if advice else words)
+        return None
+
+
+def check_settings(settings: "Settings") -> None:
+    """Refuse what could not be served, before anything is made or registered.
+
+    Raises:
+        InputError: The message names the setting.
+    """
+    import ssl
+
+    from tallystick.webhooks.addresses import parse_networks
+
+    parse_networks(settings.webhook_networks)
+    if settings.has_gateway or settings.routes:
+        check_upstreams(settings)
+    if settings.tls_certificate is not None and settings.tls_key is not None:
+        try:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(settings.tls_certificate, settings.tls_key)
+        except ssl.SSLError as error:
+            raise InputError(
+                f"{settings.tls_certificate} and {settings.tls_key} are no certificate and its "
+                f"key in PEM: {error.reason or error}"
+            ) from error
+
+
+def _warn(session: Session, settings: "Settings") -> None:
+    """Log what does not keep a ledger from being served, and should not stay so."""
+    from tallystick.cli.checks.certificates import certificates
+    from tallystick.cli.checks.configuration import key_rights
+    from tallystick.cli.checks.finding import State
+
+    now = datetime.now(UTC)
+    for one in (
+        *key_rights(session.home, session.passphrase_file()),
+        *certificates(settings.tls_certificate, settings.tls_key, now),
+    ):
+        if one.state is not State.OK:
+            _log.warning("%s; %s", one.seen, one.mend or f"expected {one.expected}")
