@@ -84,9 +84,13 @@ def _check(settings: "Settings") -> None:
     """Refuse what could not be served, before anything is made or registered."""
     import ssl
 
+    from tallystick.web.spans import traces_url
     from tallystick.webhooks.addresses import parse_networks
 
     parse_networks(settings.webhook_networks)
+    if settings.otlp_endpoint is not None:
+        traces_url(settings.otlp_endpoint)
+        need("tallystick.web.otlp")
     if settings.has_gateway or settings.routes:
         check_upstreams(settings)
     if settings.tls_certificate is not None and settings.tls_key is not None:

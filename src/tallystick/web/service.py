@@ -14,6 +14,7 @@ from tallystick.web.feed import Feed
 from tallystick.web.intake import Intake
 from tallystick.web.running import Running
 from tallystick.web.settings import Settings
+from tallystick.web.spans import exporter
 from tallystick.web.telemetry import Telemetry
 from tallystick.web.telling import Telling
 
@@ -39,6 +40,7 @@ class Service:
         running: Registrations that were answered with 303.
         readers: Threads for handlers that block.
         budget: Memory for bodies.
+        spans: Where they go; None where nobody asked for them.
         telemetry: Counts.
         requests: How many requests are being answered.
         closing: The service was told to end.
@@ -61,7 +63,8 @@ class Service:
         self.ledger, self.settings, self.authorize = ledger, settings, authorize
         self.intake = Intake(ledger, settings.workers)
         self.feed = Feed(ledger, settings.subscribers_max, lambda: self.closing)
-        self.telling = Telling(ledger, settings)
+        self.spans = exporter(settings)
+        self.telling = Telling(ledger, settings, self.spans)
         self.running = Running()
         self.readers = ThreadPoolExecutor(READERS, thread_name_prefix="tallystick-reader")
         self.budget = Budget(settings.buffered_bytes_max)
@@ -76,6 +79,8 @@ class Service:
         self.feed.close()
         self.intake.close()
         self.readers.shutdown()
+        if self.spans is not None:
+            self.spans.close()
 
 
 def _ends(certificate: Path | None) -> int | None:
