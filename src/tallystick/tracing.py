@@ -33,6 +33,8 @@ TRACEPARENT_BYTES_MAX: Final = 512
 """Longest field that is looked at; version 00 has 55 bytes, later ones may have more."""
 SAMPLED: Final = "01"
 NOT_SAMPLED: Final = "00"
+PASSED_NS_MIN: Final = 100_000
+"""A wait that was shorter is no span: most are, and each would cost as much as it tells."""
 
 _FIELD: Final = re.compile(
     rb"(?P<version>[0-9a-f]{2})-(?P<trace>[0-9a-f]{32})-(?P<span>[0-9a-f]{16})-(?P<flags>[0-9a-f]{2})"
@@ -178,7 +180,7 @@ def whole(name: str, sink: Sink | None, kind: Kind) -> AbstractContextManager[Sp
 
 
 def passed(name: str, begun_ns: int, trace: Trace | None = None) -> None:
-    """Tell of a part that is over.
+    """Tell of a part that is over, such as a wait; of one that took no time nothing is told.
 
     Args:
         name: As in `Span`.
@@ -186,8 +188,10 @@ def passed(name: str, begun_ns: int, trace: Trace | None = None) -> None:
         trace: What it is a part of; the current one by default.
     """
     trace = trace or _current.get()
-    if trace is not None and trace.sink is not None:
-        trace.sink.take(Span(trace.child(), name, "internal", begun_ns, time.time_ns()))
+    if trace is None or trace.sink is None:
+        return
+    if (now_ns := time.time_ns()) - begun_ns >= PASSED_NS_MIN:
+        trace.sink.take(Span(trace.child(), name, "internal", begun_ns, now_ns))
 
 
 class _Part:

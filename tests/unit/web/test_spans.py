@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -69,7 +70,7 @@ def test_a_registration_is_a_tree_of_spans_under_the_callers(
     register = spans["register"]
     assert register.parent_id == server.span_id
     assert register.attributes == {"tallystick.statements": 1}
-    steps = ("register.wait", "ledger.check", "ledger.keep_beside", "log.wait", "log.append")
+    steps = ("ledger.check", "ledger.keep_beside", "log.append")
     assert {parents[step] for step in steps} == {register.span_id}
     assert spans["log.append"].attributes["tallystick.entries"] >= 1
     for span in spans.values():
@@ -255,6 +256,30 @@ def test_a_part_that_raises_has_failed_and_log_lines_in_it_carry_its_ids() -> No
     [span] = sink.taken
     assert (span.error, span.trace.parent_id) == ("KeyError", trace.span_id)
     assert inside == [span.trace]
+
+
+def test_a_wait_is_told_if_it_took_time() -> None:
+    sink = Sink(1.0)
+
+    with tracing.following(None, sink) as trace:
+        tracing.passed("no.wait", time.time_ns() + tracing.PASSED_NS_MIN)
+        tracing.passed("wait", time.time_ns() - tracing.PASSED_NS_MIN)
+
+    assert [(span.name, span.trace.parent_id) for span in sink.taken] == [("wait", trace.span_id)]
+
+
+def test_who_waits_for_anothers_batch_shows_the_wait(tmp_path: Path, taking: Collector) -> None:
+    clinic = Issuer()
+    with served(tmp_path, clinic, otlp_endpoint=taking.url) as client:
+        with client.ledger._parts.sequencer._turn:
+            thread = Thread(target=client.post, args=("/statements", clinic.sign().entry, COSE))
+            thread.start()
+            time.sleep(0.2)
+        thread.join()
+        [wait] = taking.until(lambda: taking.named("log.wait"))
+
+    assert wait.ended_ns - wait.begun_ns > 10**8
+    assert taking.named("register")[0].span_id == wait.parent_id
 
 
 def test_nothing_is_made_where_nobody_asked(tmp_path: Path) -> None:
