@@ -73,7 +73,7 @@ def _kind(hint: Any) -> str:
     """Return a type in words, with its bounds."""
     if get_origin(hint) is Annotated:
         base, meta = get_args(hint)[:2]
-        return _BASES[base] + _bounds(meta)
+        return (meta.title or _BASES[base]) + _bounds(meta)
     if get_origin(hint) is Literal:
         return "one of " + ", ".join(f"`{value}`" for value in get_args(hint))
     if isinstance(hint, UnionType):

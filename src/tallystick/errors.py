@@ -164,6 +164,7 @@ _EXTRAS: Final = {
     "h11": "client",
     "sklearn": "ai",
     "numpy": "lm",
+    "opentelemetry": "otel",
 }
 
 

@@ -17,8 +17,10 @@ import time
 from dataclasses import dataclass
 from typing import Any, Final
 
+from tallystick import tracing
 from tallystick.capture.answer import Answer, read_answer, read_stream
 from tallystick.capture.call_evidence import Asked, CallEvidence
+from tallystick.capture.call_span import tell_asked, tell_outcome
 from tallystick.capture.connection import Response
 from tallystick.capture.problems import ProblemError, outcome_lost
 from tallystick.capture.relay import Kept, StreamEnd, Watch
@@ -58,8 +60,8 @@ class Attempt:
     """Asks one model; used once."""
 
     __slots__ = (
-        "_asked", "_asked_ns", "_end", "_first_ns", "_kept", "_response", "_running", "_started",
-        "_target", "evidence",
+        "_asked", "_asked_ns", "_end", "_first_ns", "_kept", "_response", "_running", "_span",
+        "_started", "_target", "evidence",
     )  # fmt: skip
 
     def __init__(
@@ -88,6 +90,7 @@ class Attempt:
         self._kept = Kept(running.settings.answer_bytes_max)
         self._response: Response | None = None
         self._end: StreamEnd | None = None
+        self._span: tracing.Span | None = None
         self._started = False
 
     # --- the call
@@ -101,6 +104,16 @@ class Attempt:
         Raises:
             ProblemError: What the caller is told, where nothing was passed on.
         """
+        with tracing.part(self._asked.operation, "client") as span:
+            self._span = span
+            if span is not None:
+                tell_asked(span, self._asked, self._target, self.evidence)
+            try:
+                return await self._call(last=last)
+            finally:
+                self._span = None  # whatever is said from here on, the span has ended
+
+    async def _call(self, *, last: bool) -> Again | None:
         trouble: Trouble | None = None
         watch = Watch(self._asked.receive)
         try:
@@ -229,6 +242,8 @@ class Attempt:
         error: str | None = None,
     ) -> None:
         """Record the outcome, once; there is none without an intent."""
+        if self._span is not None:
+            tell_outcome(self._span, status, self._status, answer)
         first_ns = self._first_ns
         self.evidence.conclude(
             status=status,

@@ -8,6 +8,7 @@ import asyncio
 import random
 from typing import Final
 
+from tallystick import tracing
 from tallystick.capture.attempt import Again, Attempt
 from tallystick.capture.call_evidence import Asked
 from tallystick.capture.callers import Caller
@@ -118,7 +119,8 @@ class Exchange:
         """
         running = self._running
         evidence = attempt.evidence
-        why = await evidence.intend()
+        with tracing.part("gateway.intent"):
+            why = await evidence.intend()
         if why is not None:
             passed = problem is None and running.settings.fail_open
             if passed or evidence.intent is None:

@@ -8,6 +8,7 @@ the operator has mended it.
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -49,8 +50,10 @@ def register(
     return taken, answer if isinstance(answer, TallystickError) else None
 
 
-def _tell(item: Spooled) -> None:
-    """Log that the ledger has a statement, as part of the request that it comes from."""
+def _tell(item: Spooled, begun_ns: int) -> None:
+    """Say that the ledger has a statement, as part of the request that it comes from."""
+    if item.trace is not None:
+        tracing.passed("gateway.register", begun_ns, item.trace)
     if _log.isEnabledFor(logging.INFO):
         with tracing.using(item.trace):
             statement = item.statement
@@ -132,12 +135,13 @@ class Registration:
 
     async def _step(self) -> TallystickError | None:
         """Register some; return why the ledger did not take all of them."""
-        batch = self._batch()
-        taken, error = await asyncio.get_running_loop().run_in_executor(
-            self._thread, register, self._ledger, self._spool, batch
-        )
+        batch, begun_ns = self._batch(), time.time_ns()
+        # What the ledger does for all of them stands in the trace of the oldest.
+        with tracing.using(batch[0].trace):
+            work = tracing.carried(register, self._ledger, self._spool, batch)
+        taken, error = await asyncio.get_running_loop().run_in_executor(self._thread, work)
         for _ in range(taken):
-            _tell(self._waiting.popleft())
+            _tell(self._waiting.popleft(), begun_ns)
         if error is None:
             self.failure = self.held = None
             self._on_progress()

@@ -50,6 +50,7 @@ def _ledger(session: Session, settings: "Settings") -> "Iterator[Finding]":
     """Yield what is found of the ledger; where there is none, only that."""
     from tallystick.cli.checks import machine, running, told
     from tallystick.cli.checks.certificates import certificates
+    from tallystick.cli.checks.collecting import collector
     from tallystick.cli.checks.configuration import folders, key_rights
     from tallystick.cli.checks.finding import findings
     from tallystick.cli.checks.stored import Stored
@@ -72,6 +73,7 @@ def _ledger(session: Session, settings: "Settings") -> "Iterator[Finding]":
         ("webhooks", lambda: told.webhooks(home)),
         ("clock", lambda: running.clock(stored)),
         ("tls", lambda: certificates(settings.tls_certificate, settings.tls_key, now)),
+        ("otlp", lambda: collector(settings, ask=True)),
         ("service", lambda: running.service(stored, settings)),
         ("backup", stored.check_backup),
     ])  # fmt: skip

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from tallystick.cli.gateways import check_upstreams, gateway_signer, make_gateway
-from tallystick.cli.session import Session
+from tallystick.cli.session import Session, need
 from tallystick.errors import InputError, TallystickError
 
 if TYPE_CHECKING:
@@ -93,9 +93,13 @@ def check_settings(settings: "Settings") -> None:
     """
     import ssl
 
+    from tallystick.web.spans import traces_url
     from tallystick.webhooks.addresses import parse_networks
 
     parse_networks(settings.webhook_networks)
+    if settings.otlp_endpoint is not None:
+        traces_url(settings.otlp_endpoint)
+        need("tallystick.web.otlp")
     if settings.has_gateway or settings.routes:
         check_upstreams(settings)
     if settings.tls_certificate is not None and settings.tls_key is not None:

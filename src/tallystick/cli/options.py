@@ -46,6 +46,7 @@ _OPTIONS: Final = (
         default=None,
         help="Log each request, never who asked [no].",
     ),
+    click.option("--otlp-endpoint", metavar="URL", help="Collector that spans go to [none]."),
     click.option("--tls-certificate", type=_FILE, help="PEM certificate chain."),
     click.option("--tls-key", type=_FILE, help="PEM private key."),
 )

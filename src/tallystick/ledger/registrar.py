@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tallystick import tracing
 from tallystick.errors import CommitmentError, EncodingError, InputError, TallystickError
 from tallystick.ledger.assembly import Parts
 from tallystick.ledger.batches import Batches
@@ -35,8 +36,10 @@ class Registrar:
     def register(self, submissions: Sequence[Submission]) -> list[Answer]:
         """Register submissions in their order; see `Ledger.register`."""
         works = [_Work(submission) for submission in submissions]
-        self._examine(works)
-        self._keep_beside([work for work in works if work.candidate and work.candidate.signed])
+        with tracing.part("ledger.check"):
+            self._examine(works)
+        with tracing.part("ledger.keep_beside"):
+            self._keep_beside([work for work in works if work.candidate and work.candidate.signed])
         asking = [work for work in works if work.candidate and not work.answer]
         outcomes = self._parts.sequencer.submit([w.candidate for w in asking if w.candidate])
         for work, outcome in zip(asking, outcomes, strict=True):

@@ -5,12 +5,14 @@ that is queued, has it admitted in that order, appends the admitted entries as o
 answers everybody. So a lone writer never waits, and under load one sync covers many callers.
 """
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Final, Generic, Protocol, TypeVar
 
+from tallystick import tracing
 from tallystick.errors import TallystickError
 from tallystick.log.embedded import EmbeddedLog
 from tallystick.log.snapshot import Snapshot
@@ -114,7 +116,9 @@ class Sequencer(Generic[C]):
         """
         tickets = list(self._cut(candidates))
         self._queue.extend(tickets)
+        queued_ns = time.time_ns()
         with self._turn:
+            tracing.passed("log.wait", queued_ns)
             while not all(ticket.done for ticket in tickets):
                 self._run(self._take())
         for ticket in tickets:
@@ -162,7 +166,10 @@ class Sequencer(Generic[C]):
         size = snapshot.checkpoint.size
         plan = self._admission.plan(candidates, size)
         if plan.entries:
-            snapshot = self._log.append(plan.entries)
+            with tracing.part("log.append") as span:
+                if span is not None:
+                    span.attributes["tallystick.entries"] = len(plan.entries)
+                snapshot = self._log.append(plan.entries)
             self._admission.applied(snapshot)
         return [self._outcome(verdict, size, snapshot) for verdict in plan.verdicts]
 

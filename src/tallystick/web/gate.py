@@ -12,6 +12,7 @@ from tallystick.web.lifespan import Lifespan
 from tallystick.web.problems import BusyError, native_answer
 from tallystick.web.resource import finish, make_call, refuse_large_headers
 from tallystick.web.service import Service
+from tallystick.web.spans import request_span
 
 OTHER: Final = "other"
 """Route or method of requests that no resource answered, in the metrics."""
@@ -40,7 +41,7 @@ class Gate:
     async def _answer(self, scope: Scope, counted: "_Counted") -> None:
         begun = perf_counter()
         self._service.load.requests += 1
-        with tracing.following(_traceparent(scope)) as trace:
+        with tracing.following(_traceparent(scope), self._service.load.spans) as trace:
             counted.trace = trace
             try:
                 await self._inner_or_refuse(scope, counted)
@@ -70,6 +71,8 @@ class Gate:
         telemetry.latency.observe(seconds, route)
         telemetry.received.add(counted.received_bytes)
         telemetry.sent.add(counted.sent_bytes)
+        if counted.trace is not None and counted.trace.sink is not None:
+            counted.trace.sink.take(request_span(counted.trace, scope, counted.status, seconds))
         if _access.isEnabledFor(logging.INFO):
             self._log(method, route, counted, seconds)
 

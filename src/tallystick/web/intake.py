@@ -6,6 +6,7 @@ what queues up meanwhile becomes one group commit. So there are a few more threa
 
 import asyncio
 import logging
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -57,14 +58,18 @@ class Intake:
             UnavailableError: Nothing is known to be registered; send the same bytes again.
         """
         loop = asyncio.get_running_loop()
-        work = tracing.carried(self._register, reads, prove)
-        return await loop.run_in_executor(self._threads, work)
+        with tracing.part("register") as span:
+            if span is not None:
+                span.attributes["tallystick.statements"] = len(reads)
+            work = tracing.carried(self._register, reads, prove, time.time_ns())
+            return await loop.run_in_executor(self._threads, work)
 
     def close(self) -> None:
         """Finish what was handed in."""
         self._threads.shutdown()
 
-    def _register(self, reads: Sequence[Read], prove: bool) -> Taken:  # noqa: FBT001 - handed on by position
+    def _register(self, reads: Sequence[Read], prove: bool, asked_ns: int) -> Taken:  # noqa: FBT001 - handed on by position
+        tracing.passed("register.wait", asked_ns)
         registered = iter(self._ledger.register([r for r in reads if isinstance(r, Submission)]))
         answers = [next(registered) if isinstance(r, Submission) else r for r in reads]
         snapshots = [a.snapshot for a in answers if isinstance(a, Registered)]
@@ -74,6 +79,10 @@ class Intake:
         return Taken(answers, newest, proofs)
 
     def _prove(self, answers: Sequence[Answer], snapshot: Snapshot) -> dict[int, Proof]:
+        with tracing.part("register.prove"):
+            return self._proofs(answers, snapshot)
+
+    def _proofs(self, answers: Sequence[Answer], snapshot: Snapshot) -> dict[int, Proof]:
         return {
             place: self._ledger.prove_found(self._ledger.at(answer.index), snapshot)
             for place, answer in enumerate(answers)

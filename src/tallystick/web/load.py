@@ -1,7 +1,8 @@
-"""What all ledgers of one service hold together: requests under way, and bodies in memory."""
+"""What all ledgers of one service hold together: requests, bodies in memory, the way of spans."""
 
 from tallystick.web.bodies import Budget
 from tallystick.web.settings import Settings
+from tallystick.web.spans import exporter
 
 
 class Load:
@@ -11,9 +12,20 @@ class Load:
         requests: How many requests are being answered.
         requests_max: Most of them.
         budget: Memory for bodies.
+        spans: Where they go; None where nobody asked for them.
     """
 
     def __init__(self, settings: Settings) -> None:
-        """Begin with nothing under way."""
+        """Begin with nothing under way.
+
+        Raises:
+            InputError: There is no such endpoint for spans, or the extra `otel` is missing.
+        """
         self.requests, self.requests_max = 0, settings.requests_max
         self.budget = Budget(settings.buffered_bytes_max)
+        self.spans = exporter(settings)
+
+    def close(self) -> None:
+        """Send the spans that wait, if somebody takes them soon."""
+        if self.spans is not None:
+            self.spans.close()

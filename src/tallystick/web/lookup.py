@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
+from tallystick import tracing
 from tallystick.errors import InputError, RefusedError
 from tallystick.evidence import Shown, build_bundle
 from tallystick.ledger import Query
@@ -45,7 +46,9 @@ def statement(call: Call) -> Answer:
         entry = ledger.get(statement_id).statement.entry
         answer = Answer(entry, COSE, headers=(FOREVER, _VARY))
         return cached_answer(answer, call.header(b"if-none-match"))
-    return json_answer(statement_view(ledger.prove(statement_id)), headers=(NEVER, _VARY))
+    with tracing.part("prove"):
+        made = ledger.prove(statement_id)
+    return json_answer(statement_view(made), headers=(NEVER, _VARY))
 
 
 def search(call: Call) -> Answer:
@@ -98,7 +101,9 @@ def proof(call: Call) -> Answer:
     Raises:
         NotFoundError: Nothing of that id is registered.
     """
-    made = call.service.ledger.prove(parse_hex("id", call.path["id"], HASH_BYTES))
+    statement_id = parse_hex("id", call.path["id"], HASH_BYTES)
+    with tracing.part("prove"):
+        made = call.service.ledger.prove(statement_id)
     text = TlogProof(made.found.index, made.path, parse_note(made.checkpoint))
     return Answer(text.encode(), TEXT, headers=(NEVER,))
 
@@ -139,7 +144,8 @@ def bundle(call: Call) -> Answer:
     content, rows = call.flag("content"), call.flag("rows")
     if content or rows:
         _check_content(call)
-    made = build_bundle(call.service.ledger, statement_id, Shown(content=content, rows=rows))
+    with tracing.part("bundle"):
+        made = build_bundle(call.service.ledger, statement_id, Shown(content=content, rows=rows))
     name = f'attachment; filename="{statement_id.hex()[:16]}.tally.json"'.encode()
     return Answer(made.encode(), JSON, headers=(NEVER, (b"content-disposition", name)))
 

@@ -134,6 +134,7 @@ class Server(uvicorn.Server):
             gc.set_threshold(*before[1])
             gc.unfreeze()
             self._socket.close()
+            self.service.load.close()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and say so."""

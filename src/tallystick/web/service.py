@@ -83,7 +83,7 @@ class Service:
         self.load, self.further = load or Load(settings), further or {}
         self.intake = Intake(ledger, settings.workers)
         self.feed = Feed(ledger, settings.subscribers_max, lambda: self.closing)
-        self.telling = Telling(ledger, settings)
+        self.telling = Telling(ledger, settings, self.load.spans)
         self.running = Running()
         self.readers = ThreadPoolExecutor(READERS, thread_name_prefix="tallystick-reader")
         self.closing = False

@@ -29,6 +29,11 @@ _BEYOND_KEYS: Final = (
     "tallystick_gateway_refused_total", "AI calls beyond a key's scope or budget.", "code",
 )  # fmt: skip
 
+_SPANS: Final = (
+    "tallystick_spans_total", "Spans, by what became of them; none where no endpoint is set.",
+    "result",
+)  # fmt: skip
+
 
 class Telemetry:
     """Metrics of one service; belong to the event loop."""
@@ -54,6 +59,7 @@ class Telemetry:
             *service.telling.metrics(),
             *gauges(service),
             Counted(*_BEYOND_KEYS, lambda: _beyond_keys(service)),
+            Counted(*_SPANS, lambda: spans.counts if (spans := service.load.spans) else {}),
         )
 
     def render(self) -> bytes:

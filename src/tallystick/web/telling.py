@@ -9,6 +9,7 @@ from time import time
 from typing import TYPE_CHECKING, Final
 
 from tallystick.ledger import Found, Ledger
+from tallystick.tracing import Sink
 from tallystick.web.answers import encode_json
 from tallystick.web.metrics import SECONDS, Counter, Gauge, Histogram, Metric, Reading
 from tallystick.web.settings import Settings
@@ -29,7 +30,7 @@ FAILING_SECONDS: Final = 300
 class Telling:
     """Delivers to webhooks, and counts; may be used by any thread."""
 
-    def __init__(self, ledger: Ledger, settings: Settings) -> None:
+    def __init__(self, ledger: Ledger, settings: Settings, spans: Sink | None = None) -> None:
         """Deliver nothing until `start`.
 
         Raises:
@@ -53,6 +54,7 @@ class Telling:
             _encode,
             self,
             failing_seconds_max=settings.webhook_failing_seconds_max,
+            spans=spans,
         )
 
     def start(self) -> None:

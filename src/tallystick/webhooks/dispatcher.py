@@ -13,6 +13,7 @@ from typing import Final
 
 from tallystick.errors import TallystickError
 from tallystick.ledger import Found, Ledger
+from tallystick.tracing import Sink
 from tallystick.webhooks.addresses import Allowed
 from tallystick.webhooks.follower import Encode, Follower, Surroundings, Watcher
 from tallystick.webhooks.progress import remove_progress
@@ -66,7 +67,7 @@ class Dispatcher:
         trouble: Why the file of webhooks cannot be read; empty if it can.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - tests choose TLS and time
         self,
         ledger: Ledger,
         allowed: Allowed,
@@ -76,12 +77,13 @@ class Dispatcher:
         failing_seconds_max: float,
         tls: ssl.SSLContext | None = None,
         attempt_seconds_max: float = ATTEMPT_SECONDS_MAX,
+        spans: Sink | None = None,
     ) -> None:
         """Deliver nothing until `start`."""
         home = ledger.home
         self._store, self._folder = Webhooks(home.webhooks), home.webhook_progress
         self._around = Surroundings(
-            ledger, self._folder, Recent(ledger).read, encode, watcher, failing_seconds_max
+            ledger, self._folder, Recent(ledger).read, encode, watcher, failing_seconds_max, spans
         )
         self._sending = allowed, tls, attempt_seconds_max
         self.followers: dict[str, Follower] = {}

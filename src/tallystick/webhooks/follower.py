@@ -17,8 +17,10 @@ from typing import Final, Protocol
 
 import msgspec
 
+from tallystick import tracing
 from tallystick.errors import TallystickError
 from tallystick.ledger import Found, Ledger, Query
+from tallystick.tracing import Sink
 from tallystick.webhooks.messages import BODY_BYTES_MAX, STATEMENTS_MAX, Message, registered
 from tallystick.webhooks.patience import pause_seconds
 from tallystick.webhooks.progress import Halt, Progress, Why, read_progress, write_progress
@@ -63,6 +65,7 @@ class Surroundings:
         encode: Makes JSON of it.
         watcher: Is told what happens.
         failing_seconds_max: After so long without success, a webhook is paused.
+        spans: Where a span of each attempt goes; None where nobody wants any.
     """
 
     ledger: Ledger
@@ -71,6 +74,7 @@ class Surroundings:
     encode: Encode
     watcher: Watcher
     failing_seconds_max: float
+    spans: Sink | None = None
 
 
 class Follower:
@@ -211,7 +215,16 @@ class Follower:
     def _attempt(self, message: Message) -> Outcome:
         webhook, now = self.webhook, int(time())
         secrets = webhook.secrets(self._around.ledger.api_secret, now)
-        return self._sender.send(webhook.url, message.headers(secrets, now), message.body)
+        with tracing.whole("webhook", self._around.spans, "client") as span:
+            outcome = self._sender.send(webhook.url, message.headers(secrets, now), message.body)
+            if span is not None:
+                span.attributes |= {
+                    "http.request.method": "POST",
+                    "tallystick.webhook.id": webhook.id,
+                    "tallystick.statements": message.statements,
+                }
+                span.error = "" if outcome.result == "delivered" else outcome.result
+        return outcome
 
     def _took(self, message: Message) -> None:
         before, self._failures = self.progress, 0

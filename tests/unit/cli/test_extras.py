@@ -48,6 +48,7 @@ def test_what_is_not_installed_is_named_and_nothing_is_made(
 
 def test_the_core_needs_none_of_them(tmp_path: Path) -> None:
     missing = {"starlette", "uvicorn", "httptools", "uvloop", "h11", "sklearn", "numpy", "nacl"}
+    missing.add("opentelemetry")
     home = ["--home", tmp_path / "home"]
 
     made = tally(missing, *home, "init", "--generate-passphrase", "--allow", "document=person")

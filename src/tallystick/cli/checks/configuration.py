@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from tallystick.cli.checks.address import exposure, port
 from tallystick.cli.checks.certificates import certificates
+from tallystick.cli.checks.collecting import collector
 from tallystick.cli.checks.finding import Finding, findings, ok, problem, warning
 from tallystick.cli.checks.rights import secret_file, writable_folder
 from tallystick.cli.checks.told import targets
@@ -44,6 +45,7 @@ def configuration(
         ("upstream", lambda: upstream(settings)),
         ("webhook networks", lambda: targets(settings)),
         ("public_url", lambda: _public_url(settings)),
+        ("otlp", lambda: collector(settings)),
     ])  # fmt: skip
 
 
