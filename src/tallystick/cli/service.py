@@ -52,6 +52,7 @@ def up(session: Session, /, origin: str, *, generate_passphrase: bool, **flags: 
     with _in_lines(session, settings):
         _check(settings)
         _make_if_missing(session, origin, generate=generate_passphrase)
+        session.need_ledger()
         _serve(session, settings)
 
 

@@ -62,7 +62,7 @@ def read_card(home: Home) -> Card:
             f"no ledger in {home.root}", advice="make one with `tally init`"
         ) from error
     try:
-        return parse_versioned(path, data, Card, (FORMAT,))
+        return parse_versioned(path, data, Card, FORMAT)
     except EncodingError as error:
         raise DamagedError(
             str(error),
