@@ -6,6 +6,7 @@ Modules of commands are imported only when their command runs, so that the comma
 import importlib
 import json
 import os
+import ssl
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
@@ -150,7 +151,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         rest = [a for a in arguments if a not in front]
         code = _main([*front, *rest])
     except TallystickError as error:
-        return _told(error, as_json=as_json)
+        return _told(_for_people(error), as_json=as_json)
     except click.ClickException as error:
         return _usage(error, as_json=as_json)
     except (BrokenPipeError, SystemExit):
@@ -179,6 +180,16 @@ def _of_system(error: OSError | UnicodeDecodeError) -> TallystickError:
     wrong = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError)
     kind = InputError if isinstance(error, wrong) else UnavailableError
     return kind(f"{error.strerror or error}: {error.filename or 'a file'}")
+
+
+def _for_people(error: TallystickError) -> TallystickError:
+    """Say what the user of a command can do about a certificate, who has no `tls=` to hand in."""
+    if isinstance(error.__cause__, ssl.SSLCertVerificationError):
+        error.advice = (
+            "name the file of the certificate, or of the authority that signed it, in the variable "
+            "SSL_CERT_FILE; it must be made for the host that is asked"
+        )
+    return error
 
 
 def _told(error: TallystickError, *, as_json: bool) -> int:

@@ -227,6 +227,10 @@ def _say(session: Session, ledger: "Ledger", settings: "Settings", url: str) -> 
     if not ledger.state.policy.rules:
         session.say("nobody may register anything: see `tally keys create`, `tally policy allow`")
     session.say(f"serving {ledger.card.origin} from {session.home.root}; Ctrl-C ends it")
+    from tallystick.web.server import EVERY_ADDRESS
+
+    if settings.host in EVERY_ADDRESS:
+        session.say(f"listening on all addresses of this machine; from here it is {url}")
     if gateway:
         names = [one.name for one in settings.upstreams]
         where = ", ".join([*names, *([settings.upstream] if settings.upstream else [])])

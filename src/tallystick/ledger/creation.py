@@ -164,9 +164,14 @@ def _create(
     card = Card(origin, log_key.verifier.encode(), statement.id.hex())
     # Empty, so that whoever reads before the first writer finds an index of this log.
     Index(home.index, statement.id, writable=True).close()
-    _write(home.trust, f"log {card.checkpoint_key}\nquorum none\n".encode())
+    _write(home.trust, trust_policy(card).encode())
     _write(home.data / "ledger.json", msgspec.json.format(msgspec.json.encode(card)) + b"\n")
     return card
+
+
+def trust_policy(card: Card) -> str:
+    """Return the trust policy that a new ledger has: its own key, and no witnesses."""
+    return f"log {card.checkpoint_key}\nquorum none\n"
 
 
 def checkpoint_key(keys: KeyFile, origin: str) -> LogKey:
