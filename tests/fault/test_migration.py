@@ -3,9 +3,11 @@
 import itertools
 import json
 import signal
+import sqlite3
 import subprocess
 import sys
 import tarfile
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -183,3 +185,29 @@ def test_the_numbers_are_those_that_are_written() -> None:
         creation.FORMAT, api_keys.FORMAT, searches.FORMAT, store.FORMAT, progress.FORMAT,
         spool.FORMAT, keyfile.FORMAT,
     ]  # fmt: skip
+
+
+def test_journal_index_and_vault_of_a_newer_release_are_refused_and_stay(tmp_path: Path) -> None:
+    home = older("0.1.0", tmp_path)
+    Ledger.open(home, PASSPHRASE).close()
+
+    journal = home.data / "journal/0"
+    whole = journal.read_bytes()
+    journal.write_bytes(b"TALLYJN2" + whole[8:])
+    with pytest.raises(VersionError, match="TALLYJN2"):
+        Ledger.open(home, PASSPHRASE)
+    assert journal.read_bytes() == b"TALLYJN2" + whole[8:]
+    journal.write_bytes(whole)
+
+    for path, new, old in (
+        (home.index / "index.sqlite", "UPDATE meta SET value = 9 WHERE name = 'version'",
+         "UPDATE meta SET value = 1 WHERE name = 'version'"),
+        (home.vault, "PRAGMA user_version = 9", "PRAGMA user_version = 0"),
+    ):  # fmt: skip
+        with closing(sqlite3.connect(path, isolation_level=None)) as database:
+            database.execute(new)
+            with pytest.raises(VersionError, match="has format 9"):
+                Ledger.open(home, PASSPHRASE)
+            database.execute(old)
+    with Ledger.open(home, PASSPHRASE) as ledger:
+        assert ledger.at(0).index == 0

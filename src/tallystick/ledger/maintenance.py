@@ -250,12 +250,7 @@ def restore(source: Path, home: Home, others: list[bytes], *, unsafe_alone: bool
         head.swap(None, snapshot.note)
     head.close()
     public, disk = home.places().public, PosixDisk()
-    files = 0
-    for name in _VAULT_FILES:
-        path = backed_up.vault.with_name(backed_up.vault.name + name)
-        if path.exists():
-            copy_file(path, home.vault.with_name(path.name))
-            files += 1
+    files = _restore_vault(backed_up, home)
     files += copy_new(backed_up.rows, home.rows)
     files += copy_full_tiles(snapshot, backed_up.places().public, public)
     files += write_edge(checked_edge(snapshot), public)
@@ -265,6 +260,16 @@ def restore(source: Path, home: Home, others: list[bytes], *, unsafe_alone: bool
     # Last, because it makes the folder a ledger: until then `restore` can be run again.
     disk.replace(home.data / CARD, (backed_up.data / CARD).read_bytes())
     return Copied(snapshot.checkpoint.size, files + 3 + len(beside) - len(kept), kept)
+
+
+def _restore_vault(source: Home, home: Home) -> int:
+    files = 0
+    for name in _VAULT_FILES:
+        path = source.vault.with_name(source.vault.name + name)
+        if path.exists():
+            copy_file(path, home.vault.with_name(path.name))
+            files += 1
+    return files
 
 
 def check_covered(note: bytes, key: VerifierKey, snapshot: Snapshot) -> None:
