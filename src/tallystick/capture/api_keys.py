@@ -44,8 +44,7 @@ KEY_BYTES: Final = 32
 KEYS_MAX: Final = 100_000
 LABEL_LETTERS_MAX: Final = 200
 FORMAT: Final = 2
-"""Of the file. Format 1 knew neither scope nor budget; it is read, and written as format 2."""
-FORMATS: Final = (1, FORMAT)
+"""Of the file. Format 1 knew neither scope nor budget; `tally migrate` makes it format 2."""
 _LOOK_SECONDS: Final = 1
 """How long a change by another process may go unnoticed."""
 
@@ -268,7 +267,7 @@ class ApiKeys:
 
 
 def _read(path: Path) -> list[ApiKey]:
-    keys = parse_versioned(path, path.read_bytes(), _File, FORMATS).keys
+    keys = parse_versioned(path, path.read_bytes(), _File, FORMAT).keys
     try:
         for key in keys:
             key.check()

@@ -123,7 +123,8 @@ class Attempt:
             if not watch.gone:
                 raise
         except UPSTREAM_ERRORS as error:
-            trouble = describe(error)
+            assert self._target is not None  # noqa: S101 - somebody was asked
+            trouble = describe(error, self._target.upstream.name)
         finally:
             watch.end()
         if watch.gone:

@@ -78,7 +78,7 @@ class ModelList:
             await self._body(b"")
         except UPSTREAM_ERRORS as error:
             if response is None:
-                raise ProblemError(describe(error).problem) from error
+                raise ProblemError(describe(error, upstream.name).problem) from error
         finally:
             if response is not None:
                 response.close()

@@ -247,7 +247,7 @@ def opened_by(body: bytes, number: int) -> int:
 
 
 def _read_mark(data: bytes | None, path: Path) -> Mark:
-    return Mark() if data is None else parse_versioned(path, data, Mark, (FORMAT,))
+    return Mark() if data is None else parse_versioned(path, data, Mark, FORMAT)
 
 
 def _parse(body: bytes, number: int) -> Spooled:

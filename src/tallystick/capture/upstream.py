@@ -194,23 +194,36 @@ def passed_headers(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
     ]
 
 
-def describe(error: Exception) -> Trouble:
-    """Say what went wrong on the way to the upstream or back."""
+def describe(error: Exception, name: str) -> Trouble:
+    """Say what went wrong on the way to an upstream or back.
+
+    Args:
+        error: One of `UPSTREAM_ERRORS`.
+        name: What the settings call the upstream; its address may not be the caller's business.
+    """
     words = f"{error}" or type(error).__name__
     if isinstance(error, UnavailableError):
         return Trouble(
             "unreachable",
-            Problem(502, "upstream_unreachable", f"the upstream cannot be reached: {words}"),
+            Problem(
+                502, "upstream_unreachable", f"the upstream {name!r} cannot be reached: {words}"
+            ),
         )
     if isinstance(error, TimeoutError):
         return Trouble(
-            "timeout", Problem(504, "upstream_timeout", f"the upstream did not answer: {words}")
+            "timeout",
+            Problem(504, "upstream_timeout", f"the upstream {name!r} did not answer: {words}"),
         )
     if isinstance(error, EncodingError):
         return Trouble(
             "malformed",
-            Problem(502, "upstream_malformed", f"the upstream does not speak HTTP: {words}"),
+            Problem(
+                502, "upstream_malformed", f"the upstream {name!r} does not speak HTTP: {words}"
+            ),
         )
     return Trouble(
-        "broken", Problem(502, "upstream_broken", f"the upstream's answer was cut off: {words}")
+        "broken",
+        Problem(
+            502, "upstream_broken", f"the answer of the upstream {name!r} was cut off: {words}"
+        ),
     )

@@ -119,9 +119,8 @@ def _limits(
 
 def _keys(session: Session, secret: bytes) -> "ApiKeys":
     from tallystick.capture import ApiKeys
-    from tallystick.ledger import read_card
 
-    read_card(session.home)
+    session.need_ledger()
     return ApiKeys(session.home.api_keys, secret)
 
 

@@ -6,6 +6,7 @@ Modules of commands are imported only when their command runs, so that the comma
 import importlib
 import json
 import os
+import ssl
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
@@ -46,6 +47,7 @@ COMMANDS: Final = {
     "doctor": "doctor",
     "fsck": "maintenance",
     "rebuild-index": "maintenance",
+    "migrate": "migrating",
     "backup": "maintenance",
     "restore": "maintenance",
     "bench": "measuring",
@@ -105,6 +107,7 @@ SUMMARIES: Final = {
     "doctor": "Look at everything the service depends on, and say what mends it.",
     "fsck": "Check every published file of the ledger.",
     "rebuild-index": "Build the index anew from the log.",
+    "migrate": "Bring files of an older release to the formats of this one.",
     "backup": "Copy the ledger, later only what is new.",
     "restore": "Bring a backup back, unless that would fork the log.",
     "bench": "Measure this machine and this ledger on it.",
@@ -158,7 +161,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         rest = [a for a in arguments if a not in front]
         code = _main([*front, *rest])
     except TallystickError as error:
-        return _told(error, as_json=as_json)
+        return _told(_for_people(error), as_json=as_json)
     except click.ClickException as error:
         return _usage(error, as_json=as_json)
     except (BrokenPipeError, SystemExit):
@@ -187,6 +190,16 @@ def _of_system(error: OSError | UnicodeDecodeError) -> TallystickError:
     wrong = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError)
     kind = InputError if isinstance(error, wrong) else UnavailableError
     return kind(f"{error.strerror or error}: {error.filename or 'a file'}")
+
+
+def _for_people(error: TallystickError) -> TallystickError:
+    """Say what the user of a command can do about a certificate, who has no `tls=` to hand in."""
+    if isinstance(error.__cause__, ssl.SSLCertVerificationError):
+        error.advice = (
+            "name the file of the certificate, or of the authority that signed it, in the variable "
+            "SSL_CERT_FILE; it must be made for the host that is asked"
+        )
+    return error
 
 
 def _told(error: TallystickError, *, as_json: bool) -> int:

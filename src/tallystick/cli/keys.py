@@ -55,6 +55,7 @@ def create_key(
     from tallystick.ledger import read_card
     from tallystick.statement import KeyKind
 
+    session.need_ledger()
     origin = read_card(session.home).origin
     _check_name(name)
     key_record(generate(), kind, public_name, origin)  # what is wrong shows before a key is made

@@ -1,5 +1,6 @@
 """`tally fsck`, `rebuild-index`, `backup`, `restore`: what an operator does."""
 
+import errno
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -97,12 +98,18 @@ def backup(session: Session, folder: Path, *, without_content: bool) -> None:
     except OSError as error:
         raise UnavailableError(
             f"{error.strerror or error}, while copying to {error.filename or folder}",
-            advice="what the backup held before is whole; make room, and run it again",
+            advice=_advice_of(error),
         ) from error
     _remember(session, folder, copied.size, content=master is not None)
     session.say(f"{folder} holds {copied.size} entries, {copied.files} files were written")
     session.say(f"keep {_KEY_FILES} elsewhere; the head folder does not belong into a backup")
     session.give({"size": copied.size, "files": copied.files}, str(copied.size))
+
+
+def _advice_of(error: OSError) -> str:
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return "what the backup held before is whole; make room, and run it again"
+    return "what the backup held before is whole; mend that, and run it again"
 
 
 def _remember(session: Session, folder: Path, size: int, *, content: bool) -> None:
@@ -128,14 +135,21 @@ def _remember(session: Session, folder: Path, size: int, *, content: bool) -> No
 @click.option(
     "--unsafe-alone", is_flag=True, help="Nobody else ever saw a checkpoint or receipt of this log."
 )
+@click.option("--verify", is_flag=True, help="Only check what a restore would; write nothing.")
 @pass_session
 def restore(
-    session: Session, folder: Path, checkpoints: tuple[Path, ...], *, unsafe_alone: bool
+    session: Session,
+    folder: Path,
+    checkpoints: tuple[Path, ...],
+    *,
+    unsafe_alone: bool,
+    verify: bool,
 ) -> None:
-    """Bring the backup in FOLDER back, unless that would fork the log."""
-    from tallystick.ledger.maintenance import rebuild_index as rebuild
-    from tallystick.ledger.maintenance import restore as bring_back
+    """Bring the backup in FOLDER back, unless that would fork the log.
 
+    With --verify also statements and content are checked. It ends with 0 if the backup is whole, 1
+    if it is damaged or would fork the log, 3 if nobody says how far the log had come.
+    """
     for path in checkpoints:
         if path.resolve().is_relative_to(folder.resolve()):
             raise InputError(
@@ -143,10 +157,42 @@ def restore(
                 advice="give a checkpoint that somebody else holds",
             )
     others = [path.read_bytes() for path in checkpoints]
+    if verify:
+        _try(session, folder, others, unsafe_alone=unsafe_alone)
+    else:
+        _bring_back(session, folder, others, unsafe_alone=unsafe_alone)
+
+
+def _try(session: Session, folder: Path, others: list[bytes], *, unsafe_alone: bool) -> None:
+    from tallystick.identity import KeyFile
+    from tallystick.ledger import Home
+    from tallystick.ledger.trial import try_backup
+
+    home = session.home
+    keys = KeyFile(home.service_keys, session.passphrase()) if home.service_keys.exists() else None
+    with session.progress("Checking statements") as step:
+        found = try_backup(
+            Home(folder), home, others, unsafe_alone=unsafe_alone, keys=keys, progress=step
+        )
+    for note in found.notes:
+        session.say(f"note: {note}")
+    session.say(f"{found.size} entries in {folder} are whole, {found.opened} contents open")
+    data = {"size": found.size, "opened": found.opened, "notes": found.notes}
+    session.give(data, str(found.size))
+
+
+def _bring_back(session: Session, folder: Path, others: list[bytes], *, unsafe_alone: bool) -> None:
+    from tallystick.ledger.maintenance import rebuild_index as rebuild
+    from tallystick.ledger.maintenance import restore as bring_back
+
     copied = bring_back(folder, session.home, others, unsafe_alone=unsafe_alone)
     with session.progress("Indexing") as step:
         rebuild(session.home, step)
     session.say(f"restored {copied.size} entries to {session.home.root}")
+    for path in copied.kept:
+        session.say(f"{path} was left as it is: it is newer than the one in the backup")
+    if session.home.api_keys.exists() and "data/api-keys.json" not in copied.kept:
+        session.say("API keys are those of the backup: revoke again what was revoked after it")
     if not session.home.service_keys.exists():
         session.say(f"put {_KEY_FILES} back in {session.home.service_keys.parent} to go on writing")
     session.give({"size": copied.size, "files": copied.files}, str(copied.size))

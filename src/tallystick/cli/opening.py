@@ -76,6 +76,7 @@ def open_or_tell(shared: Shared, session: Session, flags: Mapping[str, Any]) -> 
     try:
         settings = session.sources(flags).settings()
         check_settings(settings)
+        session.need_ledger()
         return shared.open(session, settings)
     except (TallystickError, OSError) as error:
         advice = getattr(error, "advice", None)

@@ -68,9 +68,18 @@ def allow(session: Session, rules: tuple[str, ...]) -> None:
 @policy.command("trust")
 @pass_session
 def trust(session: Session) -> None:
-    """Write the trust policy with which others verify this ledger (a C2SP tlog-policy)."""
+    """Write the trust policy with which others verify this ledger (a C2SP tlog-policy).
+
+    Where the file trust.policy was lost, it is the one of a new ledger: without witnesses.
+    """
+    from tallystick.ledger import read_card
+    from tallystick.ledger.creation import trust_policy
+
     session.need_ledger()
-    text = session.home.trust.read_text(encoding="utf-8")
+    path = session.home.trust
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    if not text.strip():  # whoever writes the file anew with `>` has just emptied it
+        text = trust_policy(read_card(session.home))
     session.give({"policy": text}, text.rstrip("\n"))
 
 

@@ -52,6 +52,7 @@ def up(session: Session, /, origin: str, *, generate_passphrase: bool, **flags: 
     with _in_lines(session, settings):
         check_settings(settings)
         _make_if_missing(session, origin, generate=generate_passphrase)
+        session.need_ledger()
         _serve(session, settings, flags)
 
 
@@ -110,6 +111,7 @@ def _serve(session: Session, settings: "Settings", flags: Mapping[str, Any]) -> 
 
 def _say(session: Session, first: "Served", further: Sequence[str], url: str) -> None:
     """Say where the service is; whoever reads standard output waits for this line."""
+    from tallystick.web.server import EVERY_ADDRESS
     from tallystick.web.settings import LEDGERS
 
     ledger, settings = first.ledger, first.settings
@@ -117,6 +119,8 @@ def _say(session: Session, first: "Served", further: Sequence[str], url: str) ->
     if not ledger.state.policy.rules:
         session.say("nobody may register anything: see `tally keys create`, `tally policy allow`")
     session.say(f"serving {ledger.card.origin} from {session.home.root}; Ctrl-C ends it")
+    if settings.host in EVERY_ADDRESS:
+        session.say(f"listening on all addresses of this machine; from here it is {url}")
     for name in further:
         session.say(f"serving the ledger {name} at {url}{LEDGERS}{name}")
     if gateway:

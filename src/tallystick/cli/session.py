@@ -140,9 +140,9 @@ class Session:
             ConflictError: Another process is writing to it, and it is no service.
         """
         from tallystick.cli.remote import RemoteLedger, find_service
-        from tallystick.ledger import Ledger, read_card
+        from tallystick.ledger import Ledger
 
-        read_card(self.home)
+        self.need_ledger()
         passphrase = self.passphrase()
         deadline = time.monotonic() + WAIT_SECONDS
         while True:
@@ -168,21 +168,25 @@ class Session:
 
     def reader(self, *, with_keys: bool = False) -> "LedgerReader":
         """Open the ledger for reading, beside a running service too."""
-        from tallystick.ledger import LedgerReader, read_card
+        from tallystick.ledger import LedgerReader
 
-        read_card(self.home)
+        self.need_ledger()
         with self._opening():
             return LedgerReader(self.home, self.passphrase() if with_keys else None)
 
     def need_ledger(self) -> None:
-        """Say so at once if there is no ledger, before a passphrase is asked for.
+        """Say so at once if there is no ledger of this release, before a passphrase is asked for.
 
         Raises:
             NotFoundError: There is none.
+            VersionError: Another release left it.
+            ConflictError: A migration of it has not ended.
         """
         from tallystick.ledger import read_card
+        from tallystick.ledger.formats import check_formats
 
         read_card(self.home)
+        check_formats(self.home)
 
     def issuers(self) -> "KeyFile":
         """Open the key file of the issuers that were made here."""

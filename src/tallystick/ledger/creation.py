@@ -62,7 +62,7 @@ def read_card(home: Home) -> Card:
             f"no ledger in {home.root}", advice="make one with `tally init`"
         ) from error
     try:
-        return parse_versioned(path, data, Card, (FORMAT,))
+        return parse_versioned(path, data, Card, FORMAT)
     except EncodingError as error:
         raise DamagedError(
             str(error),
@@ -164,9 +164,14 @@ def _create(
     card = Card(origin, log_key.verifier.encode(), statement.id.hex())
     # Empty, so that whoever reads before the first writer finds an index of this log.
     Index(home.index, statement.id, writable=True).close()
-    _write(home.trust, f"log {card.checkpoint_key}\nquorum none\n".encode())
+    _write(home.trust, trust_policy(card).encode())
     _write(home.data / "ledger.json", msgspec.json.format(msgspec.json.encode(card)) + b"\n")
     return card
+
+
+def trust_policy(card: Card) -> str:
+    """Return the trust policy that a new ledger has: its own key, and no witnesses."""
+    return f"log {card.checkpoint_key}\nquorum none\n"
 
 
 def checkpoint_key(keys: KeyFile, origin: str) -> LogKey:

@@ -21,7 +21,7 @@ from pathlib import Path
 from threading import RLock
 from typing import Any, Final
 
-from tallystick.errors import DamagedError, UnavailableError
+from tallystick.errors import DamagedError, UnavailableError, VersionError
 from tallystick.ledger.postings import RUN_ENTRIES, Postings, posting_key
 from tallystick.ledger.state import Counted, EmitterKey
 from tallystick.statement import SignedStatement
@@ -107,6 +107,7 @@ class Index:
         self._writable = writable
         self._path = path = folder / "index.sqlite"
         self._database = _connect(path, writable=writable)
+        self._refuse_newer()
         if writable:
             self._database.executescript(_SCHEMA)
         self._postings = Postings(folder / "postings", writable=writable)
@@ -123,6 +124,20 @@ class Index:
             raise DamagedError(
                 f"{path} is the index of another ledger or release",
                 advice="run `tally rebuild-index`",
+            )
+
+    def _refuse_newer(self) -> None:
+        """Refuse an index of a newer release; an older one is made anew.
+
+        Raises:
+            VersionError: It is.
+        """
+        version = self._meta("version")
+        if isinstance(version, int) and version > VERSION:
+            self._database.close()
+            raise VersionError(
+                f"{self._path} has format {version}, this release reads {VERSION}",
+                advice="a newer release wrote it: use that one, or run `tally rebuild-index`",
             )
 
     @property

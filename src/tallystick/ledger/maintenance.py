@@ -15,6 +15,7 @@ from tallystick.errors import (
 )
 from tallystick.ledger.assembly import catch_up, check_genesis
 from tallystick.ledger.batches import Batches
+from tallystick.ledger.beside import read_beside, write_beside
 from tallystick.ledger.copying import (
     checked_edge,
     copy_file,
@@ -82,7 +83,7 @@ def check_statements(
         state: An empty state, to be brought to what the log says.
         seen: Called with each statement that is right, and its index.
     """
-    snapshot = _published(home)
+    snapshot = published(home)
     state = LedgerState() if state is None else state
     checks, batches = InlineChecks(), Batches(home.rows)
     size = snapshot.checkpoint.size
@@ -118,7 +119,7 @@ def rebuild_index(home: Home, progress: Progress | None = None) -> int:
     lock = WriterLock(home.lock)
     try:
         shutil.rmtree(home.index, ignore_errors=True)
-        snapshot = _published(home)
+        snapshot = published(home)
         check_genesis(snapshot, card)
         index = Index(home.index, bytes.fromhex(card.genesis), writable=True)
         catch_up(index, snapshot, progress)
@@ -137,10 +138,12 @@ class Copied:
     Attributes:
         size: Entries that the copy holds.
         files: Files that were written; those that were there already are not counted.
+        kept: Files that a restore left as they were, because they are newer.
     """
 
     size: int
     files: int
+    kept: tuple[str, ...] = ()
 
 
 def backup(home: Home, target: Path, master: bytes | None = None) -> Copied:
@@ -169,7 +172,9 @@ def backup(home: Home, target: Path, master: bytes | None = None) -> Copied:
         )
     if (into.data / CARD).exists() and read_card(into) != card:
         raise ConflictError(f"{target} holds a backup of {read_card(into).origin}")
-    snapshot = _published(home)
+    _need(home.trust)
+    beside = read_beside(home)  # before the log: how far webhooks came is never beyond it
+    snapshot = published(home)
     check_genesis(snapshot, card)
     edge = checked_edge(snapshot)
     # Files that are full never change, so this replaces nothing; what can be replaced is last.
@@ -180,10 +185,24 @@ def backup(home: Home, target: Path, master: bytes | None = None) -> Copied:
     files += write_edge(edge, into.places().public)
     # The checkpoint last: it must never speak of tiles that were not copied yet.
     disk = PosixDisk()
+    kept = write_beside(beside, into)
     disk.replace(into.trust, home.trust.read_bytes())
     disk.replace(into.places().public / "checkpoint", snapshot.note)
     disk.replace(into.data / CARD, (home.data / CARD).read_bytes())
-    return Copied(snapshot.checkpoint.size, files + 3)
+    return Copied(snapshot.checkpoint.size, files + 3 + len(beside) - len(kept))
+
+
+def _need(path: Path) -> None:
+    """Refuse a ledger that lacks its trust policy.
+
+    Raises:
+        DamagedError: It does.
+    """
+    if not path.exists():
+        raise DamagedError(
+            f"{path} is missing: it holds the log's own key, for whoever verifies",
+            advice=f"make it anew with `tally policy trust > {path}`, and run it again",
+        )
 
 
 def restore(source: Path, home: Home, others: list[bytes], *, unsafe_alone: bool = False) -> Copied:
@@ -214,7 +233,8 @@ def restore(source: Path, home: Home, others: list[bytes], *, unsafe_alone: bool
     report = check(backed_up)
     if report.damage:
         raise DamagedError(f"the backup is damaged: {report.damage[0].what}")
-    snapshot = _published(backed_up)
+    beside = read_beside(backed_up)
+    snapshot = published(backed_up)
     home.make()
     head = HeadStore(PosixDisk(), home.places().head)
     known = [*others, *([head.note] if head.note else [])]
@@ -225,28 +245,34 @@ def restore(source: Path, home: Home, others: list[bytes], *, unsafe_alone: bool
             "head folder; only if nobody ever saw one, say --unsafe-alone",
         )
     for note in known:
-        _check_covered(note, key, snapshot)
+        check_covered(note, key, snapshot)
     if head.note is None:
         head.swap(None, snapshot.note)
     head.close()
     public, disk = home.places().public, PosixDisk()
-    files = 0
-    for name in _VAULT_FILES:
-        path = backed_up.vault.with_name(backed_up.vault.name + name)
-        if path.exists():
-            copy_file(path, home.vault.with_name(path.name))
-            files += 1
+    files = _restore_vault(backed_up, home)
     files += copy_new(backed_up.rows, home.rows)
     files += copy_full_tiles(snapshot, backed_up.places().public, public)
     files += write_edge(checked_edge(snapshot), public)
+    kept = write_beside(beside, home)
     disk.replace(home.trust, backed_up.trust.read_bytes())
     disk.replace(public / "checkpoint", snapshot.note)
     # Last, because it makes the folder a ledger: until then `restore` can be run again.
     disk.replace(home.data / CARD, (backed_up.data / CARD).read_bytes())
-    return Copied(snapshot.checkpoint.size, files + 3)
+    return Copied(snapshot.checkpoint.size, files + 3 + len(beside) - len(kept), kept)
 
 
-def _check_covered(note: bytes, key: VerifierKey, snapshot: Snapshot) -> None:
+def _restore_vault(source: Home, home: Home) -> int:
+    files = 0
+    for name in _VAULT_FILES:
+        path = source.vault.with_name(source.vault.name + name)
+        if path.exists():
+            copy_file(path, home.vault.with_name(path.name))
+            files += 1
+    return files
+
+
+def check_covered(note: bytes, key: VerifierKey, snapshot: Snapshot) -> None:
     """Refuse a backup that another checkpoint of the same log reaches beyond."""
     parsed = parse_note(note)
     verify_note(parsed, [key])
@@ -305,5 +331,6 @@ def _check_kept(vault: Vault, copy: Path, master: bytes, snapshot: Snapshot) -> 
             )
 
 
-def _published(home: Home) -> Snapshot:
+def published(home: Home) -> Snapshot:
+    """Return what is published of a ledger, or in a backup."""
     return PublicLog(home.places().public, parse_vkey(read_card(home).checkpoint_key)).snapshot()

@@ -100,9 +100,7 @@ class Searches:
         data = PosixDisk().read(self._path)
         if data is None:
             return {}
-        return parse_versioned(
-            self._path, data, _File, (FORMAT,), bytes_max=FILE_BYTES_MAX
-        ).searches
+        return parse_versioned(self._path, data, _File, FORMAT, bytes_max=FILE_BYTES_MAX).searches
 
     def get(self, name: str) -> Filters:
         """Return one.

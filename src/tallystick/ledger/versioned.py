@@ -1,14 +1,15 @@
 """Small JSON files beside the log, each with a format number: read strictly, replaced at once."""
 
 import os
-from collections.abc import Collection
 from pathlib import Path
 from typing import Final, TypeVar
 
 import msgspec
 
-from tallystick.errors import EncodingError, VersionError
+from tallystick.errors import EncodingError
+from tallystick.ledger.formats import refuse_other
 from tallystick.log import PosixDisk
+from tallystick.log.disk import Disk
 
 FILE_BYTES_MAX: Final = 64 << 20
 """Longest file: a hundred thousand API keys are less."""
@@ -20,7 +21,7 @@ def parse_versioned(
     path: Path,
     data: bytes,
     kind: type[T],
-    formats: Collection[int],
+    written: int,
     *,
     bytes_max: int = FILE_BYTES_MAX,
 ) -> T:
@@ -30,7 +31,7 @@ def parse_versioned(
         path: Which file, for the message.
         data: Its bytes.
         kind: A struct with a member `format`.
-        formats: Format numbers that this release reads.
+        written: The format that this release writes, and the only one that it reads.
         bytes_max: Most bytes.
 
     Raises:
@@ -41,15 +42,13 @@ def parse_versioned(
         raise EncodingError(f"{path} has {len(data)} bytes, at most {bytes_max}")
     try:
         version = msgspec.json.decode(data, type=dict).get("format")
-        if version not in formats:
-            known = " and ".join(map(str, formats))
-            raise VersionError(f"{path} has format {version!r:.40}, this release reads {known}")
+        refuse_other(path, version, written)
         return msgspec.json.decode(data, type=kind)
     except (ValueError, TypeError, RecursionError) as error:  # msgspec's errors are ValueErrors
         raise EncodingError(f"{path} is damaged: {error}") from error
 
 
-def replace_private(path: Path, data: bytes) -> None:
+def replace_private(path: Path, data: bytes, disk: Disk | None = None) -> None:
     """Put new content in a file's place durably, readable by its owner only at every moment.
 
     Raises:
@@ -59,4 +58,4 @@ def replace_private(path: Path, data: bytes) -> None:
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT, 0o600)
     os.fchmod(descriptor, 0o600)  # a leftover may have other rights
     os.close(descriptor)
-    PosixDisk().replace(path, data)
+    (disk or PosixDisk()).replace(path, data)

@@ -8,6 +8,7 @@ Where entry and leaf disagree, the tile above, or the signed root, says which wa
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from tallystick.errors import EncodingError, TallystickError
 from tallystick.log.bundle import parse_bundle
@@ -28,6 +29,8 @@ from tallystick.statement import (
     parse_note,
     verify_note,
 )
+
+_NO_FILE: Final = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +69,15 @@ def fsck(folder: Path, key: VerifierKey, progress: Progress | None = None) -> Re
     """Check a log's public files.
 
     Whether entries are valid statements, and were admitted rightly, is not checked here.
+
+    Raises:
+        OSError: A file is there and cannot be read: nobody knows whether it is damaged.
     """
     try:
         note = parse_note((folder / CHECKPOINT).read_bytes())
         verify_note(note, [key])
         checkpoint = parse_checkpoint(note.text)
-    except (OSError, TallystickError) as error:
+    except (*_NO_FILE, TallystickError) as error:
         return Report(None, (Damage(CHECKPOINT, str(error)),))
     check = _Check(folder, checkpoint, progress)
     damage = [*check.leaves(), *check.upper_levels()]
@@ -171,7 +177,7 @@ class _Check:
     def _read(self, tile: Tile) -> bytes | None:
         try:
             return (self.folder / tile_path(tile)).read_bytes()
-        except OSError:
+        except _NO_FILE:
             return None
 
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Final
 
-from tallystick.errors import LimitError
+from tallystick.errors import LimitError, VersionError
 from tallystick.log.disk import BlockFile, Disk
 
 SEGMENT_BYTES: Final = 8 << 20
@@ -60,7 +60,11 @@ class Journal:
         entropy: Callable[[int], bytes],
         segment_bytes: int = SEGMENT_BYTES,
     ) -> None:
-        """Open all segments and find where the newest ends."""
+        """Open all segments and find where the newest ends.
+
+        Raises:
+            VersionError: A segment is of another format; it must not be taken for a free one.
+        """
         self._disk, self._folder, self._entropy = disk, folder, entropy
         self._segment_bytes = segment_bytes
         # Guards which segments are free and which are not synced: others recycle, reserve, sync.
@@ -205,6 +209,13 @@ class Journal:
     def _read_head(self, segment: _Segment) -> None:
         data = segment.file.pread(_SEGMENT_HEAD, 0)
         head = data[:-32]
+        magic = head[: len(_MAGIC)]
+        if magic[:-1] == _MAGIC[:-1] and magic != _MAGIC:
+            raise VersionError(
+                f"journal segment {segment.name} has format {magic!r}, "
+                f"this release reads {_MAGIC!r}",
+                advice="a newer release wrote it: use that one; nothing was changed",
+            )
         if head.startswith(_MAGIC) and sha256(head).digest() == data[-32:]:
             segment.serial = int.from_bytes(head[8:16])
             segment.first = segment.last = int.from_bytes(head[16:24])

@@ -33,6 +33,7 @@ from tallystick.errors import (
     NotFoundError,
     TallystickError,
     UnavailableError,
+    VersionError,
 )
 from tallystick.statement import OpenField, Preimage, dcbor
 from tallystick.vault.readonly import connect_reading
@@ -97,6 +98,7 @@ class Vault:
             self._database = _connect(path) if writable else _connect_reading(path)
         try:
             with self._errors():
+                _refuse_newer(self._database, path)
                 # What is acknowledged must survive a power cut; what is erased must not linger.
                 for pragma in _PRAGMAS if writable else ():
                     self._database.execute(f"PRAGMA {pragma}")
@@ -377,6 +379,20 @@ def _connect(path: Path) -> sqlite3.Connection:
     with suppress(OSError):  # SQLite says what is wrong with it; files beside it get its mode
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     return sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+
+
+def _refuse_newer(database: sqlite3.Connection, path: Path) -> None:
+    """Refuse a vault that has a number: this format, the first one, has none.
+
+    Raises:
+        VersionError: It has.
+    """
+    [version] = database.execute("PRAGMA user_version").fetchone()
+    if version:
+        raise VersionError(
+            f"{path} has format {version}, this release reads vaults without a number",
+            advice="a newer release wrote it: use that one; nothing was changed",
+        )
 
 
 def _connect_reading(path: Path) -> sqlite3.Connection:

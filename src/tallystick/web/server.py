@@ -27,6 +27,8 @@ from tallystick.web.settings import Settings
 
 BACKLOG: Final = 512
 """Connections that wait to be accepted."""
+EVERY_ADDRESS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - it is looked up
+"""What listens on all addresses of a machine, and the one of them that it has for itself."""
 SWITCH_SECONDS: Final = 0.001
 """How long a thread may compute before another one gets its turn: the event loop must not wait
 for the 5 ms that Python gives by default."""
@@ -115,10 +117,11 @@ class Server(uvicorn.Server):
 
     @property
     def url(self) -> str:
-        """The service's address."""
+        """The service's address, as somebody on this machine can use it."""
         settings = self.service.settings
         scheme = "http" if settings.tls_certificate is None else "https"
-        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        host = EVERY_ADDRESS.get(settings.host, settings.host)
+        host = f"[{host}]" if ":" in host else host
         return f"{scheme}://{host}:{self._socket.getsockname()[1]}"
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:

@@ -14,12 +14,14 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal, get_origin
 
 import msgspec
 
+from tallystick.capture.settings import RouteSettings, UpstreamSettings
 from tallystick.errors import EncodingError, InputError
 from tallystick.web.settings import UNQUOTED, Settings
+from tallystick.web.tables import expected, table_faults
 
 PREFIX: Final = "TALLYSTICK_"
 OTHER_VARIABLES: Final = frozenset(
@@ -35,6 +37,10 @@ DEFAULT: Final = "default"
 
 _TYPES: Final[Mapping[str, Any]] = {
     field.name: field.type for field in msgspec.structs.fields(Settings)
+}
+_TABLES: Final[Mapping[str, type[msgspec.Struct]]] = {
+    "upstreams": UpstreamSettings,
+    "routes": RouteSettings,
 }
 _AT: Final = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 _KEY: Final = re.compile(r"""^\s*(?:"([^"]*)"|'([^']*)'|([A-Za-z0-9_-]+))\s*[=.]|^\s*\[+\s*(\w+)""")
@@ -143,6 +149,9 @@ def read_file(
 
 
 def _take(sources: Sources, place: str, name: str, value: Any, strict: bool) -> None:  # noqa: FBT001
+    if wrong := list(_wrong_tables(place, name, value)):
+        sources.faults += (Fault(place, error) for error in wrong)
+        return
     try:
         sources.values[name] = Sourced(_convert(place, name, value, strict=strict), place)
     except InputError as error:
@@ -238,6 +247,13 @@ def _from_flags(overrides: Mapping[str, Any]) -> Iterator[_Found]:
             yield f"--{name.replace('_', '-')}", name, value, False
 
 
+def _wrong_tables(place: str, name: str, value: Any) -> Iterator[InputError]:
+    kind = _TABLES.get(name)
+    if kind is not None:
+        for error in table_faults(name, value, kind, quote=name not in UNQUOTED):
+            yield InputError(f"{place}: {error}", advice=error.advice)
+
+
 def _convert(place: str, name: str, value: Any, *, strict: bool) -> Any:
     if name not in _TYPES:
         near = difflib.get_close_matches(name, _TYPES, n=1)
@@ -249,6 +265,10 @@ def _convert(place: str, name: str, value: Any, *, strict: bool) -> Any:
         return msgspec.convert(value, _TYPES[name], strict=strict, dec_hook=_decode)
     except msgspec.ValidationError as error:
         shown = "a value" if name in UNQUOTED else f"{value!r:.80}"
+        if get_origin(_TYPES[name]) is Literal:
+            raise InputError(
+                f"{place}: {name} is {shown}, expected {expected(_TYPES[name])}"
+            ) from (error)
         raise InputError(f"{place}: {name} is {shown}: {error}") from error
 
 

@@ -70,7 +70,7 @@ def read_progress(folder: Path, webhook_id: str) -> Progress | None:
     if data is None:
         return None
     try:
-        return parse_versioned(path, data, Progress, (FORMAT,), bytes_max=FILE_BYTES_MAX)
+        return parse_versioned(path, data, Progress, FORMAT, bytes_max=FILE_BYTES_MAX)
     except EncodingError as error:
         error.advice = "remove the webhook, and add it with --since"
         raise

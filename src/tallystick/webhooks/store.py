@@ -115,9 +115,7 @@ class Webhooks:
         data = PosixDisk().read(self._path)
         if data is None:
             return []
-        return parse_versioned(
-            self._path, data, _File, (FORMAT,), bytes_max=FILE_BYTES_MAX
-        ).webhooks
+        return parse_versioned(self._path, data, _File, FORMAT, bytes_max=FILE_BYTES_MAX).webhooks
 
     def get(self, name: str) -> Webhook:
         """Return one.

@@ -63,7 +63,7 @@ async def _one(upstream: Upstream) -> tuple[int, bytes] | str:
         while piece := await response.readany():
             body += piece
     except UPSTREAM_ERRORS as error:
-        return describe(error).status
+        return describe(error, upstream.name).status
     return response.status, body
 
 

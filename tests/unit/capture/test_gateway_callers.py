@@ -177,7 +177,7 @@ class TestApiKeys:
         [
             (b"{", EncodingError),
             (b"[]", EncodingError),
-            (b'{"format":1,"keys":[{}]}', EncodingError),
+            (b'{"format":2,"keys":[{}]}', EncodingError),
             (b'{"format":3,"keys":[]}', VersionError),
         ],
     )

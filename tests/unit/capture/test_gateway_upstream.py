@@ -88,6 +88,7 @@ def test_a_refused_connection_is_an_outcome(house: House) -> None:
 
         outcome = kept.outcome(answered.outcome)
         assert problem(answered) == (502, "upstream_unreachable")
+        assert b"the upstream 'default' cannot be reached" in answered.body
         assert (outcome.status, outcome.http_status) == ("unreachable", 502)
         assert (outcome.response, outcome.first_byte_ms) == (b"", None)
         assert kept.outcome_of(answered.intent) == outcome

@@ -103,7 +103,7 @@ def test_a_secret_that_is_wrong_is_not_shown(file: Path) -> None:
     [fault, other] = trace(file).faults
 
     assert "upstream_key is a value: Expected" in str(fault.error)
-    assert f"{file}, line 2: upstreams is a value: Object contains unknown" in str(other.error)
+    assert f"{file}, line 2: upstreams, table 1: there is no field 'key'" in str(other.error)
     assert SECRET not in repr(fault) + repr(other)
 
 
