@@ -5,7 +5,8 @@ from pathlib import Path
 
 from tallystick.ledger import Home
 from tallystick.web import Settings
-from tallystick.web.server import open_ledger, serve
+from tallystick.web.opening import open_ledger
+from tallystick.web.server import serve
 from tallystick.web.service import Served
 
 

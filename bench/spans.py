@@ -40,7 +40,7 @@ def serve(folder: Path, upstream: str, endpoint: str, count: int) -> None:
     from tallystick.ledger import Home
     from tallystick.statement import Header, sign_statement
     from tallystick.web import Settings
-    from tallystick.web.server import open_ledger
+    from tallystick.web.opening import open_ledger
     from tallystick.web.server import serve as serve_ledger
     from tallystick.web.service import Served
 

@@ -25,12 +25,17 @@ class Shared:
     def __init__(self, opened: ExitStack, workers: int) -> None:
         """Give everything back with `opened`."""
         from tallystick.cli.small_model import SmallModel
-        from tallystick.ledger import BorrowedChecks, InlineChecks, PooledChecks
+        from tallystick.ledger import BorrowedChecks, PooledChecks
 
         self._opened, self._model = opened, SmallModel(opened)
-        pool = PooledChecks(workers) if workers else InlineChecks()
-        opened.callback(pool.close)
-        self._checks = BorrowedChecks(pool)
+        self._pool = PooledChecks(workers, later=True)
+        opened.callback(self._pool.close)
+        self._checks = BorrowedChecks(self._pool)
+
+    def start_processes(self) -> None:
+        """Start what the service can do without until it listens: it is ready the sooner."""
+        self._pool.start()
+        self._model.start()
 
     def open(self, session: Session, settings: "Settings") -> "Served":
         """Open a ledger, and a gateway on it where something stands behind that.
@@ -38,14 +43,15 @@ class Shared:
         Raises:
             TallystickError: It cannot be opened; nothing stays open of it.
         """
-        from tallystick.capture import ApiKeys, gateway_app
-        from tallystick.web.server import open_ledger
-        from tallystick.web.service import Served
+        from tallystick.web.opening import open_ledger
 
         _warn(session, settings)
         with ExitStack() as kept:
             ledger = open_ledger(session.home, session.passphrase(), settings, self._checks)
             kept.callback(ledger.close)
+            from tallystick.capture import ApiKeys, gateway_app
+            from tallystick.web.service import Served
+
             settings, gateway = self._gateway(session, ledger, settings)
             keys = ApiKeys(session.home.api_keys, ledger.api_secret)
             self._opened.push(kept.pop_all())

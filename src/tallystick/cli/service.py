@@ -3,7 +3,7 @@
 import logging
 import os
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ import click
 
 from tallystick.cli.opening import Shared, check_settings, open_or_tell
 from tallystick.cli.options import serving_options
-from tallystick.cli.session import Session, need, pass_session
+from tallystick.cli.session import Session, loading, pass_session
 from tallystick.errors import InputError, TallystickError
 
 if TYPE_CHECKING:
@@ -41,19 +41,21 @@ def up(session: Session, /, origin: str, *, generate_passphrase: bool, **flags: 
     """
     from tallystick.cli import logs
 
-    need("tallystick.web.server", "tallystick.capture.app")
     if session.further is not None:
         raise InputError(
             f"the ledger {session.further} is served together with the first one",
             advice="run `tally up` without --ledger",
         )
-    settings = session.sources(flags).settings()
-    logs.configure(settings)
-    with _in_lines(session, settings):
-        check_settings(settings)
-        _make_if_missing(session, origin, generate=generate_passphrase)
-        session.need_ledger()
-        _serve(session, settings, flags)
+    with loading("tallystick.web.server", "tallystick.capture.app") as loaded:
+        settings = session.sources(flags).settings()
+        logs.configure(settings)
+        with _in_lines(session, settings):
+            check_settings(settings)
+            if not session.home.service_keys.exists():
+                loaded()  # what is not installed shows before anything is made
+                _make(session, origin, generate=generate_passphrase)
+            session.need_ledger()
+            _serve(session, settings, flags, loaded)
 
 
 @contextmanager
@@ -71,24 +73,23 @@ def _in_lines(session: Session, settings: "Settings") -> Iterator[None]:
         raise click.exceptions.Exit(error.exit_code) from error
 
 
-def _make_if_missing(session: Session, origin: str, *, generate: bool) -> None:
+def _make(session: Session, origin: str, *, generate: bool) -> None:
     from tallystick.cli.home import make_ledger
 
-    home = session.home
-    if home.service_keys.exists():
-        return
     make_ledger(session, origin, generate=generate)
-    session.say(f"made the ledger {origin} in {home.root}")
+    session.say(f"made the ledger {origin} in {session.home.root}")
 
 
-def _serve(session: Session, settings: "Settings", flags: Mapping[str, Any]) -> None:
+def _serve(
+    session: Session, settings: "Settings", flags: Mapping[str, Any], loaded: Callable[[], None]
+) -> None:
     from tallystick.cli.remote import announced
-    from tallystick.web.server import serve
     from tallystick.web.settings import LEDGERS
 
     with ExitStack() as opened:
         shared = Shared(opened, settings.workers)
         first = shared.open(session, settings)
+        loaded()
         sessions = {name: session.of(name) for name in session.home.further_names()}
         further = {name: open_or_tell(shared, one, flags) for name, one in sessions.items()}
         announce = {
@@ -102,7 +103,10 @@ def _serve(session: Session, settings: "Settings", flags: Mapping[str, Any]) -> 
             for name, tell in announce.items():
                 tell(f"{url}{LEDGERS}{name}")
             announce_first(url)
+            shared.start_processes()
             _say(session, first, [*announce], url)
+
+        from tallystick.web.server import serve
 
         # A terminal that closes ends the service as Ctrl-C does.
         signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))

@@ -331,6 +331,18 @@ def _phrase_in(file: Path) -> bytes:
     return phrase
 
 
+@contextmanager
+def loading(*modules: str) -> Iterator[Callable[[], None]]:
+    """Import what a command will need in a thread; yield what waits for it.
+
+    Deriving a key and opening files leave the interpreter idle for a while.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(1) as thread:
+        yield thread.submit(need, *modules).result
+
+
 def need(*modules: str) -> None:
     """Import what a command will need, so that what is not installed shows before it begins."""
     for module in modules:

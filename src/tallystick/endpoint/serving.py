@@ -75,8 +75,11 @@ class EndpointProcess:
         restarts: How often it was started again.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, later: bool = False) -> None:
         """Start it; it answers some 300 ms later, and connections wait until then.
+
+        Args:
+            later: Leave that to `start`; connections wait until then, too.
 
         Raises:
             UnavailableError: There is no free port.
@@ -84,14 +87,20 @@ class EndpointProcess:
         self._listening = listen(0)  # kept, so that the address stays when a process dies
         self.url, self.restarts = url_of(self._listening), 0
         self._closing = Event()
-        self._process = self._start()
+        self._process: subprocess.Popen[bytes] | None = None
         self._watching = Thread(target=self._watch, name="tallystick-endpoint", daemon=True)
+        if not later:
+            self.start()
+
+    def start(self) -> None:
+        """Start it; called once."""
+        self._process = self._start()
         self._watching.start()
 
     @property
     def running(self) -> bool:
-        """Whether it has not ended."""
-        return self._process.poll() is None
+        """Whether it was started and has not ended."""
+        return self._process is not None and self._process.poll() is None
 
     def __enter__(self) -> Self:
         return self
@@ -102,16 +111,10 @@ class EndpointProcess:
     def close(self) -> None:
         """End it."""
         self._closing.set()
-        self._watching.join()
+        if self._process is not None:
+            self._watching.join()
+            _end(self._process)
         self._listening.close()
-        assert self._process.stdin is not None  # noqa: S101 - a pipe
-        with suppress(OSError):
-            self._process.stdin.close()
-        try:
-            self._process.wait(CLOSE_SECONDS_MAX)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
 
     def _start(self) -> subprocess.Popen[bytes]:
         path = os.pathsep.join(folder for folder in sys.path if folder)
@@ -128,14 +131,25 @@ class EndpointProcess:
     def _watch(self) -> None:
         """Start it again where it died, not more often than now and then."""
         while not self._closing.wait(RESTART_SECONDS):
+            assert self._process is not None  # noqa: S101 - started before this thread
             code = self._process.poll()
             if code is not None:
                 _log.warning("the small model's process ended with %d, starting it again", code)
-                assert self._process.stdin is not None  # noqa: S101 - a pipe
-                with suppress(OSError):
-                    self._process.stdin.close()
+                _end(self._process)
                 self._process = self._start()
                 self.restarts += 1
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Let a process end, which it does when its standard input does."""
+    assert process.stdin is not None  # noqa: S101 - a pipe
+    with suppress(OSError):
+        process.stdin.close()
+    try:
+        process.wait(CLOSE_SECONDS_MAX)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def main(descriptor: int) -> None:

@@ -12,6 +12,7 @@ Source:
 
 import os
 import secrets
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -178,8 +179,16 @@ def _read(path: Path) -> _File:
 
 
 def _derive(kdf: _Kdf, passphrase: bytes) -> bytes:
-    salt = b64.decode_url(kdf.salt, "key file salt")
-    return Scrypt(salt=salt, length=32, n=kdf.n, r=8, p=1).derive(passphrase)
+    return _scrypt(b64.decode_url(kdf.salt, "key file salt"), kdf.n, passphrase)
+
+
+@lru_cache(maxsize=8)
+def _scrypt(salt: bytes, n: int, passphrase: bytes) -> bytes:
+    """Derive a key; remembered, for one process opens the same file several times.
+
+    Nothing leaks by it that an open file does not hold in memory already.
+    """
+    return Scrypt(salt=salt, length=32, n=n, r=8, p=1).derive(passphrase)
 
 
 def _authenticated(name: str, kind: str, did: str | None) -> bytes:

@@ -97,13 +97,25 @@ class InlineChecks:
 class PooledChecks:
     """Checks in other processes; threads do not help, the libraries are too quick for them."""
 
-    def __init__(self, processes: int) -> None:
-        """Start `processes` workers; few entries are still examined inline."""
-        self._inline = InlineChecks()
-        self._workers = [Worker() for _ in range(processes)]
+    def __init__(self, processes: int, *, later: bool = False) -> None:
+        """Start `processes` workers; few entries are still examined inline.
+
+        Args:
+            processes: How many.
+            later: Leave that to `start`, and examine everything inline until then.
+        """
+        self._inline, self._processes = InlineChecks(), processes
+        self._workers: list[Worker] = []
         self._idle: SimpleQueue[Worker] = SimpleQueue()
-        for worker in self._workers:
+        if not later:
+            self.start()
+
+    def start(self) -> None:
+        """Start the workers; called once."""
+        workers = [Worker() for _ in range(self._processes)]
+        for worker in workers:
             self._idle.put(worker)
+        self._workers = workers
 
     def examine(self, entries: Sequence[bytes], keys: Keys) -> list[Examined | TallystickError]:
         """Return one answer per entry, in order."""

@@ -1,7 +1,8 @@
 """The HTTP service: SCRAPI, static reads of the log, the native API, health and metrics.
 
     from tallystick.web import load_settings
-    from tallystick.web.server import open_ledger, serve
+    from tallystick.web.opening import open_ledger
+    from tallystick.web.server import serve
     from tallystick.web.service import Served
 
     settings = load_settings(home.settings, os.environ)

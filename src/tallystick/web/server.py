@@ -16,7 +16,6 @@ import msgspec
 import uvicorn
 
 from tallystick.errors import UnavailableError
-from tallystick.ledger import Home, Ledger, PooledChecks, SignatureChecks
 from tallystick.web import activation
 from tallystick.web.answers import App
 from tallystick.web.app import application
@@ -37,28 +36,6 @@ GC_OBJECTS: Final = 20_000
 none, and live until they are in files."""
 
 _log = logging.getLogger(__name__)
-
-
-def open_ledger(
-    home: Home, passphrase: bytes, settings: Settings, checks: SignatureChecks | None = None
-) -> Ledger:
-    """Open a ledger as the settings say.
-
-    Args:
-        home: Its folder.
-        passphrase: Opens its key file.
-        settings: Of this ledger.
-        checks: Where signatures are checked; by default in as many processes as the settings say.
-
-    Raises:
-        TallystickError: As `Ledger.open`.
-    """
-    if checks is None and settings.workers:
-        checks = PooledChecks(settings.workers)
-    return Ledger.open(
-        home, passphrase, checks=checks, head=settings.head,
-        publish_seconds=settings.publish_seconds,
-    )  # fmt: skip
 
 
 def serve(

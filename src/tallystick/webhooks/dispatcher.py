@@ -16,8 +16,8 @@ from tallystick.ledger import Found, Ledger
 from tallystick.tracing import Sink
 from tallystick.webhooks.addresses import Allowed
 from tallystick.webhooks.follower import Encode, Follower, Surroundings, Watcher
+from tallystick.webhooks.patience import ATTEMPT_SECONDS_MAX
 from tallystick.webhooks.progress import remove_progress
-from tallystick.webhooks.sending import ATTEMPT_SECONDS_MAX, Sender
 from tallystick.webhooks.store import Webhook, Webhooks
 
 LOOK_SECONDS: Final = 0.5
@@ -129,6 +129,9 @@ class Dispatcher:
         self._version, self.trouble = version, ""
 
     def _begin(self, webhook: Webhook) -> None:
+        # Only where there is a webhook: the client takes a tenth of the service's start.
+        from tallystick.webhooks.sending import Sender
+
         allowed, tls, seconds = self._sending
         follower = Follower(webhook, self._around, Sender(allowed, tls, seconds))
         thread = Thread(target=follower.run, name=f"tallystick-webhook-{webhook.id}", daemon=True)

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
 from time import monotonic, time
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 
@@ -24,8 +24,10 @@ from tallystick.tracing import Sink
 from tallystick.webhooks.messages import BODY_BYTES_MAX, STATEMENTS_MAX, Message, registered
 from tallystick.webhooks.patience import pause_seconds
 from tallystick.webhooks.progress import Halt, Progress, Why, read_progress, write_progress
-from tallystick.webhooks.sending import Outcome, Sender
 from tallystick.webhooks.store import Webhook
+
+if TYPE_CHECKING:
+    from tallystick.webhooks.sending import Outcome, Sender
 
 POLL_SECONDS: Final = 0.25
 """How often a thread that waits for the log looks whether it should end."""
@@ -45,7 +47,7 @@ Encode = Callable[[Found, bool], bytes]
 class Watcher(Protocol):
     """Is told what happens, from any thread."""
 
-    def attempted(self, webhook: Webhook, outcome: Outcome) -> None:
+    def attempted(self, webhook: Webhook, outcome: "Outcome") -> None:
         """One attempt was made."""
         ...
 
@@ -86,7 +88,7 @@ class Follower:
         trouble: What keeps it from delivering that is not the target's fault.
     """
 
-    def __init__(self, webhook: Webhook, around: Surroundings, sender: Sender) -> None:
+    def __init__(self, webhook: Webhook, around: Surroundings, sender: "Sender") -> None:
         """Go on where it was.
 
         Raises:
@@ -212,7 +214,7 @@ class Follower:
                 return
             self._failed(outcome)
 
-    def _attempt(self, message: Message) -> Outcome:
+    def _attempt(self, message: Message) -> "Outcome":
         webhook, now = self.webhook, int(time())
         secrets = webhook.secrets(self._around.ledger.api_secret, now)
         with tracing.whole("webhook", self._around.spans, "client") as span:
@@ -237,7 +239,7 @@ class Follower:
         )
         self._around.watcher.delivered(self.webhook, message, monotonic() - self._seen_at)
 
-    def _failed(self, outcome: Outcome) -> None:
+    def _failed(self, outcome: "Outcome") -> None:
         """Remember a failure, then wait, or give up until somebody resumes."""
         self._failures += 1
         now = datetime.now(UTC)
@@ -264,7 +266,7 @@ class Follower:
         if not self._ended.is_set():
             self._woken.clear()
 
-    def _give_up(self, outcome: Outcome, seconds: int) -> Why | None:
+    def _give_up(self, outcome: "Outcome", seconds: int) -> Why | None:
         if outcome.result == "gone":
             return "gone"
         return "failing" if seconds >= self._around.failing_seconds_max else None

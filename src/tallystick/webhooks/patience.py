@@ -1,4 +1,4 @@
-"""When to try again: pauses that double, jitter, and what the target asks for.
+"""How long to wait, and when to try again: pauses that double, jitter, what the target asks for.
 
 Source:
     RFC 9110, section 10.2.3 "Retry-After".
@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
 
+ATTEMPT_SECONDS_MAX: Final = 15.0
+"""Until the head of the answer is there, connecting included."""
 FIRST_SECONDS: Final = 0.5
 PAUSE_SECONDS_MAX: Final = 900.0
 """Longest pause that we choose ourselves."""

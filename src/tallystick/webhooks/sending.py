@@ -24,9 +24,8 @@ from tallystick.errors import (
     VerificationError,
 )
 from tallystick.webhooks.addresses import Allowed, Target, parse_target, resolve
+from tallystick.webhooks.patience import ATTEMPT_SECONDS_MAX
 
-ATTEMPT_SECONDS_MAX: Final = 15.0
-"""Until the head of the answer is there, connecting included."""
 CONNECT_SECONDS_MAX: Final = 5.0
 """For each address."""
 ANSWER_BYTES_MAX: Final = 16 << 10

@@ -121,6 +121,7 @@ time.sleep(60)
 def test_a_model_whose_process_dies_is_started_again_at_its_address() -> None:
     with EndpointProcess() as process:
         assert get(f"{process.url}/models")["data"]
+        assert process._process is not None
         process._process.kill()
 
         eventually(lambda: process.restarts or None, "another process")

@@ -11,7 +11,8 @@ from typing import Any
 
 from tallystick.ledger import Home
 from tallystick.web import load_settings
-from tallystick.web.server import open_ledger, serve
+from tallystick.web.opening import open_ledger
+from tallystick.web.server import serve
 from tallystick.web.service import Served
 from tests.ledgers import PASSPHRASE
 
