@@ -122,14 +122,16 @@ def check_settings(settings: "Settings") -> None:
 
 def _warn(session: Session, settings: "Settings") -> None:
     """Log what does not keep a ledger from being served, and should not stay so."""
+    from tallystick.cli.checks.address import exposure
     from tallystick.cli.checks.certificates import certificates
-    from tallystick.cli.checks.configuration import key_rights
+    from tallystick.cli.checks.configuration import key_rights, valid_keys
     from tallystick.cli.checks.finding import State
 
     now = datetime.now(UTC)
     for one in (
         *key_rights(session.home, session.passphrase_file()),
         *certificates(settings.tls_certificate, settings.tls_key, now),
+        *exposure(settings, keys=valid_keys(session.home)),
     ):
         if one.state is not State.OK:
             _log.warning("%s; %s", one.seen, one.mend or f"expected {one.expected}")

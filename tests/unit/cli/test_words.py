@@ -86,6 +86,7 @@ def test_a_service_on_every_address_names_one_that_can_be_used_and_its_certifica
         monkeypatch.setenv("SSL_CERT_FILE", str(chain))
         assert made("watch", "--url", where["url"], "--since", 0, "--limit", 1)
     assert "listening on all addresses of this machine" in where["words"]
+    assert "there is no API key; tally keys api create NAME" in where["words"]
 
 
 def test_every_module_is_in_the_extra_that_its_hint_names() -> None:

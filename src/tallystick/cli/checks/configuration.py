@@ -37,7 +37,7 @@ def configuration(
         return
     settings, now = sources.settings(), datetime.now(UTC)
     yield from findings([
-        ("exposure", lambda: exposure(settings, keys=_valid_keys(home))),
+        ("exposure", lambda: exposure(settings, keys=valid_keys(home))),
         ("tls", lambda: certificates(settings.tls_certificate, settings.tls_key, now)),
         ("port", lambda: port(home, settings)),
         ("folders", lambda: folders(home, settings)),
@@ -97,7 +97,7 @@ def _public_url(settings: "Settings") -> Iterator[Finding]:
         yield ok("public_url", settings.public_url)
 
 
-def _valid_keys(home: "Home") -> int:
+def valid_keys(home: "Home") -> int:
     """Return how many API keys are valid now; 0 where the file cannot be read."""
     from tallystick.capture import ApiKeys
 
