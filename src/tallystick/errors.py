@@ -11,6 +11,7 @@ TallystickError
     SignatureError    a signature does not match its key
     ProofError        a Merkle proof does not lead to the root
     CommitmentError   content does not match what was committed to
+    CredentialError   a credential does not show what it is presented for
     DamagedError      stored data contradicts itself or the checkpoint that was signed
   IndeterminateError  nothing contradicts it, but something needed is missing: get it, then verify
   RefusedError        believed, but the registration policy says no: ask the operator
@@ -105,6 +106,24 @@ class CommitmentError(VerificationError):
     """Content does not match what was committed to."""
 
     code = "verification.commitment"
+
+
+class CredentialError(VerificationError):
+    """A credential does not show what it is presented for.
+
+    Args:
+        message: What was seen and what was expected.
+        reason: Stable name of the rule, such as `credential.expired`; see
+            `tallystick.identity.credentials`.
+        advice: What the holder can do.
+    """
+
+    code = "verification.credential"
+
+    def __init__(self, message: str, *, reason: str, advice: str | None = None) -> None:
+        """Keep the name of the rule beside the message."""
+        super().__init__(message, advice=advice)
+        self.reason = reason
 
 
 class DamagedError(VerificationError):

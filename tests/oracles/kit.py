@@ -93,6 +93,8 @@ ORACLES: Final[Mapping[str, _Oracle]] = {
     "cwt": _python("cwt", "cwt"),
     "pycose": _python("pycose", "pycose"),
     "pymerkle": _python("pymerkle", "pymerkle"),
+    "sd-jwt": _python("sd-jwt", "sd-jwt"),
+    "sd-jwt-issue": _python("sd-jwt", "sd-jwt-issue"),
     "scitt-statement": _python("scitt-cose", "scitt-statement"),
     "scitt-receipt": _python("scitt-cose", "scitt-receipt"),
     "transmute-inclusion": _node("inclusion"),
@@ -263,6 +265,18 @@ def ask_pymerkle(entries: Sequence[bytes], root: bytes) -> Verdict:
     question = {"entries": [_b64(entry) for entry in entries], "root": _b64(root)}
     with _files(_json(question)) as (path,):
         return run("pymerkle", path)
+
+
+def ask_sd_jwt(question: Mapping[str, Any]) -> Verdict:
+    """Ask the reference library to verify what is shown; its words are the claims in JSON."""
+    with _files(_json(question)) as (path,):
+        return run("sd-jwt", path)
+
+
+def issue_sd_jwt(question: Mapping[str, Any]) -> str:
+    """Let the reference library issue an SD-JWT."""
+    with _files(_json(question)) as (path,):
+        return run("sd-jwt-issue", path).detail
 
 
 def ask_scitt_statement(key: PublicKey, statement: bytes) -> Verdict:

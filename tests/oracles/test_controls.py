@@ -14,6 +14,7 @@ from pathlib import Path
 import cbor2
 import pytest
 
+from tallystick.statement import b64
 from tests.oracles import kit
 from tests.oracles.controls import (
     ED25519,
@@ -456,6 +457,20 @@ def test_pymerkle_accepts_one_root_and_rejects_others(size: int) -> None:
     assert_rejected(kit.ask_pymerkle(ENTRIES[:size], leaf_hash(b"x")), "the root of")
 
 
+# SD-JWT, by the reference library
+
+
+def test_sd_jwt_accepts_what_it_issued_and_rejects_another_key() -> None:
+    mine, other = (
+        {"kty": "OKP", "crv": "Ed25519", "d": b64.encode_url(key.private_bytes_raw()),
+         "x": b64.encode_url(key.public_key().public_bytes_raw())}
+        for key in (ED25519_KEY, STRANGER_ED25519_KEY)
+    )  # fmt: skip
+    issued = kit.issue_sd_jwt({"claims": {"a": 1}, "hidden": ["a"], "key": mine, "typ": "x"})
+    assert_accepted(kit.ask_sd_jwt({"shown": issued, "key": mine}))
+    assert_rejected(kit.ask_sd_jwt({"shown": issued, "key": other}), "InvalidJWSSignature")
+
+
 # No verdict
 
 
@@ -477,6 +492,8 @@ QUESTIONS = {
     "cwt": ("missing", "missing"),
     "pycose": ("missing", "missing"),
     "pymerkle": ("missing",),
+    "sd-jwt": ("missing",),
+    "sd-jwt-issue": ("missing",),
     "scitt-statement": ("missing", "missing"),
     "scitt-receipt": ("missing", "missing", "missing"),
     "transmute-inclusion": ("missing", "missing", "missing"),

@@ -5,6 +5,8 @@
     oracle.py cwt             KEY_PEM_FILE SIGN1_FILE [PAYLOAD_FILE]
     oracle.py pycose          KEY_PEM_FILE SIGN1_FILE [PAYLOAD_FILE]
     oracle.py pymerkle        JSON_FILE    ({"entries": [base64], "root": base64})
+    oracle.py sd-jwt          JSON_FILE    ({"shown", "key": JWK, "audience", "nonce"})
+    oracle.py sd-jwt-issue    JSON_FILE    ({"claims", "hidden": [name], "key": private JWK, "typ"})
 
 Run it with the Python of the environment that holds the library; each knows only its own.
 Prints one line of JSON; exits 0 if accepted, 1 if rejected, and 2 if there is no verdict: bad
@@ -113,6 +115,53 @@ def judge_pymerkle(path: str) -> str:
     return f"root of {tree.get_size()} entries"
 
 
+def judge_sd_jwt(path: str) -> str:
+    from jwcrypto.common import JWException  # type: ignore[import-untyped]
+    from jwcrypto.jwk import JWK  # type: ignore[import-untyped]
+    from sd_jwt.verifier import SDJWTVerifier  # type: ignore[import-not-found]
+
+    given = json.loads(Path(path).read_text())
+    key = JWK(**given["key"])
+    try:
+        verifier = SDJWTVerifier(
+            given["shown"], lambda *_: key, given.get("audience"), given.get("nonce")
+        )
+        return json.dumps(verifier.get_verified_payload(), sort_keys=True)
+    except (ValueError, KeyError, JWException) as error:
+        raise Rejection(f"{type(error).__name__}: {error}") from error
+
+
+def issue_sd_jwt(path: str) -> str:
+    """Make one; the words of the verdict are what was made."""
+    from jwcrypto.jwk import JWK
+    from sd_jwt.common import SDObj  # type: ignore[import-not-found]
+    from sd_jwt.issuer import SDJWTIssuer  # type: ignore[import-not-found]
+
+    given = json.loads(Path(path).read_text())
+    claims = _with_hidden(given["claims"], set(given["hidden"]), SDObj)
+    key = JWK(**given["key"])
+    header = {"typ": given["typ"]}
+    algorithm = "ES256" if key.get("kty") == "EC" else "EdDSA"
+    issued = SDJWTIssuer(claims, key, sign_alg=algorithm, extra_header_parameters=header)
+    return str(issued.sd_jwt_issuance)
+
+
+def _with_hidden(value: object, hidden: set[str], mark: Callable[[object], object]) -> object:
+    """Mark members of those names, wherever they stand, and elements that are such text."""
+    if isinstance(value, dict):
+        return {
+            mark(name) if name in hidden else name: _with_hidden(inner, hidden, mark)
+            for name, inner in value.items()
+        }
+    if isinstance(value, list):
+        inner = [_with_hidden(one, hidden, mark) for one in value]
+        return [
+            mark(one) if isinstance(was, str) and was in hidden else one
+            for was, one in zip(value, inner, strict=True)
+        ]
+    return value
+
+
 def _read_key(path: str) -> bytes:
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
@@ -131,6 +180,8 @@ ORACLES: Final[dict[str, tuple[str, Callable[..., str]]]] = {
     "cwt": ("cwt", judge_cwt),
     "pycose": ("pycose", judge_pycose),
     "pymerkle": ("pymerkle", judge_pymerkle),
+    "sd-jwt": ("sd-jwt", judge_sd_jwt),
+    "sd-jwt-issue": ("sd-jwt", issue_sd_jwt),
 }
 
 
