@@ -10,9 +10,10 @@ from urllib.parse import urlsplit
 import click
 
 from tallystick.cli.options import serving_options
+from tallystick.cli.passphrases import PASSPHRASE_FILE
 from tallystick.cli.printing import short
 from tallystick.cli.reporting import give_findings
-from tallystick.cli.session import PASSPHRASE_FILE, Session, pass_session
+from tallystick.cli.session import Session, pass_session
 
 if TYPE_CHECKING:
     from tallystick.capture.settings import RouteSettings, UpstreamSettings

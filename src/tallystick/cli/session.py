@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -15,12 +16,12 @@ import click
 from tallystick.errors import ConflictError, InputError, NotFoundError, RefusedError
 
 if TYPE_CHECKING:
+    from tallystick.cli.passphrases import Passphrases
     from tallystick.cli.remote import RemoteLedger
     from tallystick.identity import KeyFile, SoftwareSigner
     from tallystick.ledger import Home, Ledger, LedgerReader, Reads
     from tallystick.web.sources import Sources
 
-PASSPHRASE_FILE: Final = "TALLYSTICK_PASSPHRASE_FILE"  # noqa: S105 - its name, not the phrase
 HEAD: Final = "TALLYSTICK_HEAD"
 ID_LETTERS: Final = 64
 WAIT_SECONDS: Final = 5.0
@@ -39,8 +40,6 @@ class Session:
         """Remember the options that stand before the command."""
         self.chosen_home, self.further = home, further
         self.as_json, self.quiet = as_json, quiet
-        self._passphrase: bytes | None = None
-        self._phrase_file: Path | None = None
 
     @property
     def home(self) -> "Home":
@@ -100,11 +99,10 @@ class Session:
         """Return the passphrase: from a file, else asked for; never an empty one.
 
         Raises:
-            InputError: There is neither a file nor anybody to ask.
+            InputError: It is empty, or the file cannot be read.
+            RefusedError: There is neither a file nor anybody to ask.
         """
-        if self._passphrase is None:
-            self._passphrase = self._read_passphrase(new=new)
-        return self._passphrase
+        return self._phrases.get(new=new)
 
     def generate_passphrase(self) -> bytes:
         """Make a random passphrase and keep it in the ledger's folder, for its owner only.
@@ -112,24 +110,19 @@ class Session:
         Raises:
             InputError: There is one already, or the environment names another.
         """
-        path = self.home.root / "passphrase"
-        if named := self._named_file():
-            raise InputError(
-                f"{PASSPHRASE_FILE} names {named}, and a passphrase was to be generated",
-                advice="leave out one of them",
-            )
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError as error:
-            raise InputError(f"{path} is there already") from error
-        import secrets
-
-        self._passphrase = secrets.token_urlsafe(24).encode()
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(self._passphrase + b"\n")
+        phrase, path = self._phrases.generate()
         self.say(f"whoever can read {path} can open the keys beside it: move it away to protect it")
-        return self._passphrase
+        return phrase
+
+    def passphrase_file(self) -> Path | None:
+        """Return the file that a passphrase would be read from, which need not exist."""
+        return self._phrases.file()
+
+    @cached_property
+    def _phrases(self) -> "Passphrases":
+        from tallystick.cli.passphrases import Passphrases
+
+        return Passphrases(self.home, self.first_home, self.further)
 
     def ledger(self) -> "Ledger | RemoteLedger":
         """Open the ledger for writing; through the service, where one has it open.
@@ -253,56 +246,9 @@ class Session:
         try:
             yield
         except RefusedError as error:
-            if error.reason == "passphrase" and self._phrase_file is not None:
-                error.advice = f"the passphrase came from {self._phrase_file}"
+            if error.reason == "passphrase" and self._phrases.came_from is not None:
+                error.advice = f"the passphrase came from {self._phrases.came_from}"
             raise
-
-    def passphrase_file(self) -> Path | None:
-        """Return the file that a passphrase would be read from, which need not exist."""
-        for file in (self._named_file(), self._beside(self.home)):
-            if file is not None:
-                return file
-        named = os.environ.get(PASSPHRASE_FILE)
-        return Path(named) if named else self._beside(self.first_home)
-
-    @staticmethod
-    def _beside(home: "Home") -> Path | None:
-        """Return the file in a ledger's folder, if it is there."""
-        path = home.root / "passphrase"
-        return path if path.exists() else None
-
-    def _named_file(self) -> Path | None:
-        """Return the file that the environment names for this ledger.
-
-        That of a further ledger has the name of the first one's with `.NAME` behind it. Where
-        there is none, and none lies in its folder, the first one's opens it, too.
-        """
-        named = os.environ.get(PASSPHRASE_FILE)
-        if named is None or self.further is None:
-            return Path(named) if named else None
-        own = Path(f"{named}.{self.further}")
-        return own if own.exists() else None
-
-    def _read_passphrase(self, *, new: bool) -> bytes:
-        """Read what the environment names, else what lies in the ledger's folder, else ask."""
-        named = os.environ.get(PASSPHRASE_FILE)
-        file = None if new and not named else self.passphrase_file()
-        if file is not None:
-            self._phrase_file = file
-            return _phrase_in(file)
-        if not sys.stdin.isatty():
-            raise RefusedError(
-                "no passphrase, and nobody to ask",
-                reason="passphrase",
-                advice=f"put it into a file and name that in {PASSPHRASE_FILE}",
-            )
-        whose = "" if self.further is None else f" of the ledger {self.further}"
-        text: str = click.prompt(
-            f"Passphrase{whose}", hide_input=True, confirmation_prompt=new, err=True
-        )
-        if not text.strip():
-            raise InputError("the passphrase is empty")
-        return text.encode()
 
 
 def _patiently(take: Callable[[], _Taken]) -> _Taken:
@@ -319,16 +265,6 @@ def _patiently(take: Callable[[], _Taken]) -> _Taken:
             if time.monotonic() > deadline:
                 raise
         time.sleep(WAIT_STEP_SECONDS)
-
-
-def _phrase_in(file: Path) -> bytes:
-    try:
-        phrase = file.read_bytes().strip()
-    except OSError as error:
-        raise InputError(f"cannot read the passphrase: {error}") from error
-    if not phrase:
-        raise InputError(f"{file} holds an empty passphrase")
-    return phrase
 
 
 @contextmanager
