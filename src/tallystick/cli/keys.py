@@ -154,7 +154,7 @@ def own_issuer(
     if _is_registered(ledger, signer):
         return signer, False
     ledger.register_key(key_record(signer, kind, public_name, ledger.card.origin))
-    rule = Rule(frozenset(types), issuers=frozenset({signer.public.did()}))
+    rule = Rule(frozenset(types), issuers=frozenset({signer.issuer}))
     ledger.set_policy(RegistrationPolicy((*ledger.state.policy.rules, rule)))
     return signer, True
 
@@ -163,7 +163,7 @@ def _is_registered(ledger: "Reads", signer: "SoftwareSigner") -> bool:
     from tallystick.ledger import Query
     from tallystick.statement.governance import StatementType
 
-    query = Query(type=StatementType.KEY, subject=signer.public.did(), limit=1)
+    query = Query(type=StatementType.KEY, subject=signer.issuer, limit=1)
     return bool(ledger.find(query).found)
 
 
