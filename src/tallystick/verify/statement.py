@@ -75,6 +75,8 @@ class RegisteredKeys:
     def find(self, issuer: str, key_id: bytes, index: int) -> KnownIssuer:
         """Return the issuer's key if it was valid at `index`."""
         found = self.records.get((issuer, key_id))
+        if self.chains.is_recovery(issuer, key_id):
+            raise SignatureError(f"the key recovers {issuer}, it signs no statements")
         if found is None:
             raise IndeterminateError(
                 f"no registered key of {issuer} with id {key_id.hex()[:16]}… is supplied",
