@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.cli.running import Command
+from tests.unit.cli.running import Command, get, keep_passphrase, serving
 
 DOCUMENT = ("register", "--type", "document", "--field", "title=A title", "--field", "body=Text")
 
@@ -128,3 +128,54 @@ def test_a_key_held_elsewhere_is_rotated_by_a_request(made: Command, tmp_path: P
 
     assert [life["state"] for life in lives(made, did)] == ["rotated", "ceased"]
     made("keys", "register", "next.json", code=5)
+
+
+def test_a_key_is_rotated_and_revoked_beside_a_running_service(made: Command) -> None:
+    keep_passphrase(made)
+    with serving(made.home, "up", "--port", "0") as where:
+        made("keys", "rotate", "clinic", "--algorithm", "es256")
+        say(made)
+        shown = [key for key in get(f"{where['url']}/keys")["keys"] if key["index"] > 1]
+        say(made, "clinic~1", code=5)
+
+    old, new = (key for key in shown if key["issuer"] == shown[0]["issuer"])
+    assert (old["state"], old["valid_until"], old["ended_by"]) == (
+        "rotated",
+        new["index"],
+        new["index"],
+    )
+    assert (new["state"], new["valid_until"], new["agreed"]) == ("valid", None, old["key_id"])
+
+
+def test_the_recovery_file_is_not_written_over(made: Command) -> None:
+    made("keys", "recovery", "create", "clinic", "-o", "safe.key")
+    made("keys", "recovery", "create", "clinic", "-o", "safe.key", code=2)
+    made("keys", "create", "other", "--kind", "organisation")
+    made("keys", "recover", "other", "safe.key", code=2)
+    assert "of another issuer" in made.words
+    made("keys", "recover", "clinic", made.home / "keys/issuers.key", code=2)
+    made("keys", "recover", "clinic", "safe.key", "--for", "localhost/x", code=2)
+
+
+def test_a_thiefs_key_is_named(made: Command) -> None:
+    good = say(made)
+    index = json.loads(made("show", good, "--json"))["index"]
+    made("keys", "recovery", "create", "clinic", "-o", "safe.key")
+    made("keys", "rotate", "clinic")  # the thief, who has the file
+    stolen, theirs = (life["key_id"] for life in lives(made)[:2])
+
+    made(
+        "keys", "revoke", "clinic", "--key", stolen, "--with", "safe.key",
+        "--reason", "compromised", "--until", index,
+    )  # fmt: skip
+
+    assert f"it agreed to the key {theirs}" in made.words
+    made("keys", "revoke", "clinic", "--key", theirs, "--with", "safe.key",
+         "--reason", "compromised", "--until", index)  # fmt: skip
+    made("keys", "recover", "clinic", "safe.key")
+    assert [life["state"] for life in lives(made)] == [
+        "compromised",
+        "compromised",
+        "valid",
+        "valid",
+    ]
