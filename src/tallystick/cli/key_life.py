@@ -8,8 +8,9 @@ import click
 
 from tallystick.cli.key_requests import ALGORITHM, FOR, hand_in, key_kind
 from tallystick.cli.printing import readable
+from tallystick.cli.remote import find_service
 from tallystick.cli.session import Session, check_did, parse_id, pass_session
-from tallystick.errors import InputError, NotFoundError
+from tallystick.errors import ConflictError, InputError, NotFoundError
 
 if TYPE_CHECKING:
     from tallystick.identity import KeyFile, SoftwareSigner
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 NEXT: Final = "~next"
 """Behind the name of a key in the key file: made, and not known to be registered yet."""
+SERVICE_KEYS: Final = frozenset({"gateway", "small-lm"})
+"""Keys that `tally up` itself signs with, as `own_issuer` makes them."""
 OF_ANOTHER: Final = (
     click.option(
         "--kind",
@@ -64,6 +67,8 @@ def rotate(
     if finish:
         take_next(session, name)
         return
+    if origin is None:
+        _check_unused(session, name)
     chains = None if origin else read_chains(session)
     old = session.signer(name)
     if chains is not None and _was_registered(session, chains, name, old.issuer):
@@ -215,6 +220,20 @@ def take_next(session: Session, name: str) -> None:
             issuers.rename(name, _retired(issuers, name))
         issuers.rename(name + NEXT, name)
     session.say(f"{name!r} signs with the key {waiting.public.thumbprint().hex()[:16]}… now")
+
+
+def _check_unused(session: Session, name: str) -> None:
+    """Refuse to rotate a key that the running service signs with: it would lose what it spooled.
+
+    Raises:
+        ConflictError: It does.
+    """
+    if name in SERVICE_KEYS and find_service(session.home) is not None:
+        raise ConflictError(
+            f"the running service signs with the key {name!r}, and what it has not registered yet "
+            "would be refused",
+            advice="end `tally up` first, then rotate",
+        )
 
 
 def _retired(issuers: "KeyFile", name: str) -> str:

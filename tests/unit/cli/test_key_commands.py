@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 
+from tallystick.cli.gateways import GATEWAY
+from tallystick.cli.key_life import SERVICE_KEYS
+from tallystick.cli.small_model import ISSUER
 from tests.unit.cli.running import Command, get, keep_passphrase, serving
 
 DOCUMENT = ("register", "--type", "document", "--field", "title=A title", "--field", "body=Text")
@@ -137,6 +140,9 @@ def test_a_key_is_rotated_and_revoked_beside_a_running_service(made: Command) ->
         say(made)
         shown = [key for key in get(f"{where['url']}/keys")["keys"] if key["index"] > 1]
         say(made, "clinic~1", code=5)
+        assert {GATEWAY, ISSUER} == SERVICE_KEYS
+        made("keys", "rotate", GATEWAY, code=4)
+        assert "end `tally up` first" in made.words
 
     old, new = (key for key in shown if key["issuer"] == shown[0]["issuer"])
     assert (old["state"], old["valid_until"], old["ended_by"]) == (
