@@ -52,7 +52,7 @@ class Issuer:
 
     @property
     def did(self) -> str:
-        return self.signer.public.did()
+        return self.signer.issuer
 
     def record(self, origin: str = ORIGIN) -> KeyRecord:
         name = None if self.kind is IssuerKind.PERSON else self.name

@@ -56,6 +56,14 @@ from tallystick.statement.governance import (
     KeyRecord,
     StatementType,
 )
+from tallystick.statement.keylife import (
+    KeyStatement,
+    Reason,
+    RecoveryKey,
+    Revocation,
+    Rotation,
+    next_record,
+)
 from tallystick.statement.labels import BATCH_MEDIA_TYPE, INLINE_MEDIA_TYPE
 from tallystick.verify import Bundle, Member, OpenRow
 
@@ -263,6 +271,38 @@ def files() -> Iterator[tuple[str, bytes]]:
         yield f"statements/{name}.cbor", statement.entry
         yield f"statements/{name}.json", _json(describe(statement, writer.contents.get(name)))
     yield from _proofs(writer, salts, leaves)
+    for name, said in _key_life(writer.signers["clinic"]):
+        yield f"keys/{name}.cbor", said.encode()
+
+
+def _key_life(clinic: SoftwareSigner) -> Iterator[tuple[str, KeyStatement]]:
+    """Yield what the clinic says of its keys after the log of the other vectors, in this order."""
+    new, newest, safe = (
+        SoftwareSigner(KeyKind.ED25519, sha256(f"key clinic {name}".encode()).digest())
+        for name in ("new", "newest", "recovery")
+    )
+    first = KeyRecord.signed(
+        ORIGIN, clinic.public, IssuerKind.ORGANISATION, "Clinic North", clinic.sign
+    )
+    recovers = (safe.public, safe.sign)
+    yield (
+        "1-recovery",
+        RecoveryKey.signed(ORIGIN, first.issuer, recovers, (clinic.public, clinic.sign)),
+    )
+    for name, key, before, by in (
+        ("2-rotation", new, clinic, clinic),
+        ("3-recovered", newest, new, safe),
+    ):
+        record = next_record(ORIGIN, first, key.public, key.sign)
+        follows = before.public.thumbprint()
+        yield name, Rotation.signed(ORIGIN, record, follows, by.public, by.sign)
+    end = Revocation(
+        issuer=first.issuer,
+        key_id=new.public.thumbprint(),
+        reason=Reason.COMPROMISED,
+        until=3,
+    )
+    yield "4-revocation", end.signed_by(ORIGIN, newest.public, newest.sign)
 
 
 def _proofs(writer: Writer, salts: bytes, leaves: bytes) -> Iterator[tuple[str, bytes]]:

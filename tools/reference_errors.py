@@ -33,8 +33,8 @@ _REASONS: Final = """
 ## Reasons of refusals
 
 A `refused` error also carries `reason`, the name of the rule. Refusals of known issuers by the
-registration policy are recorded with it in the log; an unknown key and a wrong signature are only
-counted.
+registration policy are recorded with it in the log; an unknown, ended or recovery key and a wrong
+signature are only counted.
 
 """
 

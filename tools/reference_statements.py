@@ -17,11 +17,12 @@ from tallystick.statement.governance import (
     KeyRecord,
     StatementType,
 )
+from tallystick.statement.keylife import RecoveryKey, Revocation, Rotation
 from tools.reference_text import members, summary, table
 
-INLINE: Final[dict[StatementType, type]] = {
+INLINE: Final[dict[StatementType, type | tuple[type, ...]]] = {
     StatementType.GENESIS: Genesis,
-    StatementType.KEY: KeyRecord,
+    StatementType.KEY: (KeyRecord, Rotation, Revocation, RecoveryKey),
     StatementType.HEARTBEAT: Heartbeat,
     StatementType.DATASET: Batch,
 }
@@ -49,7 +50,8 @@ def statements_page() -> str:
             parts.append(_OPERATOR)
         parts += [_record(record) for record in RECORDS if record.statement_type == kind]
         if kind in INLINE:
-            parts.append(_inline(INLINE[kind]))
+            found = INLINE[kind]
+            parts += [_inline(one) for one in (found if isinstance(found, tuple) else (found,))]
         elif kind is StatementType.POLICY:
             parts.append(_POLICY)
         elif all(record.statement_type != kind for record in RECORDS):
@@ -114,5 +116,6 @@ _NAMES: Final = {
     float: "number",
     VerifierKey: "verifier key (C2SP signed-note), as text",
     PublicKey: "COSE_Key, as bytes",
+    KeyRecord: "the members of a KeyRecord",
     dict: "map",
 }

@@ -9,6 +9,8 @@ TallystickError
   MissingExtraError   an optional dependency is not installed: install it
   VerificationError   well-formed, but not to be believed: never retry
     SignatureError    a signature does not match its key
+      KeyEndedError   the key was rotated or revoked before it signed
+    KeyChainError     a key does not follow from the issuer's keys before it
     ProofError        a Merkle proof does not lead to the root
     CommitmentError   content does not match what was committed to
     CredentialError   a credential does not show what it is presented for
@@ -94,6 +96,23 @@ class SignatureError(VerificationError):
     """A signature does not match its key."""
 
     code = "verification.signature"
+
+
+class KeyEndedError(SignatureError):
+    """The key was rotated or revoked before it signed."""
+
+    code = "verification.key-ended"
+
+
+class KeyChainError(VerificationError):
+    """A key, or the end of one, does not follow from the issuer's keys before it."""
+
+    code = "verification.key-chain"
+
+    def __init__(self, message: str, *, reason: str, advice: str | None = None) -> None:
+        """Keep the message, and the name of the rule of admission that it breaks."""
+        super().__init__(message, advice=advice)
+        self.reason = reason
 
 
 class ProofError(VerificationError):

@@ -11,6 +11,8 @@ import pytest
 from tallystick.evidence.records import Record
 from tallystick.statement import parse_statement
 from tallystick.statement.governance import StatementType
+from tallystick.statement.keychain import KeyChains
+from tallystick.statement.keylife import parse_key_statement
 from tallystick.verify import Verdict, examine, parse_policy
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -54,6 +56,29 @@ def test_a_statement_parses_to_what_its_description_says(path: Path) -> None:
     assert statement.id.hex() == described["id"]
     assert statement.header.type == described["protected"]["-70001"]
     assert statement.payload.hex() == described["payload"]
+
+
+def test_what_was_said_of_keys_follows_from_the_first_key() -> None:
+    first = parse_key_statement(parse_statement(_read("statements/key-clinic.cbor")).payload)
+    chains = KeyChains("vectors.example/log")
+    chains.apply(first, 2)
+
+    for index, path in enumerate(sorted((VECTORS / "keys").glob("*.cbor")), 20):
+        said = parse_key_statement(path.read_bytes())
+        assert said.encode() == path.read_bytes()
+        chains.check(said, index)
+        chains.apply(said, index)
+
+    ends = [chains.end_of(first.issuer, key_id) for key_id in chains.keys_of(first.issuer)]
+    assert [(end.last, end.reason) if end else None for end in ends] == [
+        (21, "rotated"),
+        (3, "compromised"),
+        None,
+    ]
+
+
+def _read(name: str) -> bytes:
+    return (VECTORS / name).read_bytes()
 
 
 def test_every_type_that_this_version_writes_has_a_vector() -> None:

@@ -55,6 +55,8 @@ from tallystick.statement.governance import (
     parse_heartbeat,
     parse_key_record,
 )
+from tallystick.statement.keychain import KeyChains
+from tallystick.statement.keylife import KeyStatement, parse_key_statement
 from tallystick.verify import Verdict, examine
 from tallystick.verify import parse_bundle as parse_evidence
 from tallystick.verify import parse_policy as parse_trust
@@ -66,6 +68,7 @@ NOTE, RECEIPT = vectors("checkpoint.txt")[0], vectors("*.receipt.cose")[0]
 TRUST = parse_trust(vectors("trust.policy")[0])
 [LOG_KEY] = TRUST.logs
 BUNDLE = vectors("answer.tally.json")[0]
+KEY_LIFE = vectors("keys/*.cbor")
 HASHES = [bytes([n]) * 32 for n in range(4)]
 
 UNREADABLE: Errors = (InputError,)
@@ -223,6 +226,20 @@ def rules(data: bytes) -> None:
         state.apply(parsed, 1)
 
 
+def key_life(data: bytes) -> None:
+    """Read, check and take in what is said of a key, as sequencer and verifier do."""
+    said = parse_key_statement(data)
+    again: KeyStatement = parse_key_statement(said.encode())
+    assert again == said
+    chains = KeyChains(origin=ORIGIN)
+    for index, known in enumerate((*payloads(StatementType.KEY), *KEY_LIFE)):
+        chains.apply(parse_key_statement(known), index)
+    try:
+        chains.check(said, 100)
+    finally:
+        chains.apply(said, 100)
+
+
 def record(data: bytes) -> None:
     values = dcbor.decode(data, "fields")
     if isinstance(values, dict):
@@ -295,6 +312,7 @@ PURE = (
     Target("genesis", parse_genesis, UNREADABLE, (GENESIS.payload,)),
     Target("key-record", lambda d: parse_key_record(d).verify_possession(ORIGIN),
            (InputError, SignatureError), payloads(StatementType.KEY)),
+    Target("key-life", key_life, UNBELIEVED, (*payloads(StatementType.KEY), *KEY_LIFE)),
     Target("heartbeat", parse_heartbeat, UNREADABLE, payloads(StatementType.HEARTBEAT)),
     Target("disclosure", disclosure, (InputError, CommitmentError), (dcbor.encode(_FIELDS),)),
     Target("trust-policy", trust, UNREADABLE, vectors("trust.policy")),

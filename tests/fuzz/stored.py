@@ -276,7 +276,7 @@ STORED_TARGETS = (
     Target("key-file-opened", opened_key_file, (InputError, RefusedError), (_written("keys"),),
            slow=True),
     Target("card", card, (InputError, DamagedError), (_CARD,)),
-    Target("vault-file", vault_file, (DamagedError, UnavailableError, NotFoundError),
+    Target("vault-file", vault_file, (DamagedError, UnavailableError, NotFoundError, VersionError),
            (_written("vault"),), slow=True),
     Target("vault-record", vault_record, (DamagedError,), (b"\x82\x40\xa0",), slow=True),
     Target("postings", postings, STORED, (_run_file(),)),

@@ -38,6 +38,7 @@ from tallystick.ledger import Query, Reads
 from tallystick.ledger.versioned import parse_versioned, replace_private
 from tallystick.log import WriterLock
 from tallystick.statement.governance import StatementType
+from tallystick.statement.keylife import parse_key_statement, registered_key
 
 PREFIX: Final = "tly_"
 KEY_BYTES: Final = 32
@@ -132,7 +133,8 @@ def originator_of(ledger: Reads, issuer: str) -> Originator:
     Raises:
         NotFoundError: It has none.
     """
-    found = ledger.find(Query(type=StatementType.KEY, subject=issuer, limit=1)).found
+    said = ledger.find(Query(type=StatementType.KEY, subject=issuer)).found
+    found = [one for one in said if registered_key(parse_key_statement(one.statement.payload))]
     if not found:
         raise NotFoundError(
             f"no key of {issuer:.200} is registered here",

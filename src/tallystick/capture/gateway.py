@@ -206,7 +206,7 @@ class Gateway:
             await registration.close(0)
             raise
         registration.start()
-        source = Source(self._ledger, self._signer.public.did(), self._emitter(), self._epoch)
+        source = Source(self._ledger, self._signer.issuer, self._emitter(), self._epoch)
         await running.meter.start(partial(recorded, source))
         self._running = running
         self._keeping = asyncio.create_task(self._keep(running))
@@ -221,7 +221,7 @@ class Gateway:
 
     def _next_epoch(self, left: list[Spooled]) -> int:
         """Return the first epoch that neither the ledger nor the spool has seen."""
-        issuer, emitter = self._signer.public.did(), self._emitter()
+        issuer, emitter = self._signer.issuer, self._emitter()
         last = self._ledger.index.last_epoch(issuer, emitter)
         headers = [item.statement.header for item in left]
         seen = [
@@ -233,7 +233,7 @@ class Gateway:
 
     def _emitter(self) -> bytes:
         genesis = bytes.fromhex(self._ledger.card.genesis)
-        return emitter_id(genesis, self._signer.public.did(), self.settings.name)
+        return emitter_id(genesis, self._signer.issuer, self.settings.name)
 
     def _assemble(self, registration: Registration, epoch: int) -> Running:
         ledger, spool = self._ledger, self._spool

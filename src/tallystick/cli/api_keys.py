@@ -65,7 +65,7 @@ def create_api_key(
     did = (
         check_did(originator) or ""
         if originator.startswith("did:")
-        else session.signer(originator).public.did()
+        else session.signer(originator).issuer
     )
     now, limits = int(time.time()), _limits(**limits)
     with session.reader(with_keys=True) as ledger:

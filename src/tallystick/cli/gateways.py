@@ -73,6 +73,6 @@ def gateway_signer(session: Session, ledger: "Ledger") -> "SoftwareSigner":
 
     signer, fresh = own_issuer(session, ledger, GATEWAY, "machine", "Gateway", GATEWAY_TYPES)
     if fresh:
-        did = signer.public.did()
+        did = signer.issuer
         session.say(f"the gateway signs as {did}, which may now register what it records")
     return signer

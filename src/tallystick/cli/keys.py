@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from tallystick.cli.api_keys import api
+from tallystick.cli.key_life import history, revoke, rotate
+from tallystick.cli.key_recovery import recover, recovery
+from tallystick.cli.key_requests import ALGORITHM, give_request, key_kind, read_request, register
 from tallystick.cli.printing import readable
 from tallystick.cli.session import Session, pass_session
 from tallystick.errors import EncodingError, InputError
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     from tallystick.identity import SoftwareSigner
     from tallystick.ledger import Ledger, Reads
     from tallystick.statement.governance import KeyRecord
+    from tallystick.statement.keychain import End
 
 KEY_NAME_MAX: Final = 64
 """Letters of the name of a key."""
@@ -33,19 +37,18 @@ def keys() -> None:
     """Make, register and list keys."""
 
 
-keys.add_command(api)
+for _command in (api, history, recover, recovery, revoke, rotate):
+    keys.add_command(_command)
 
 
 @keys.command("create")
 @click.argument("name")
 @_KIND
 @click.option("--public-name", help="Name on the ledger, for ever; never for a person.")
-@click.option(
-    "--algorithm", type=click.Choice(["ed25519", "p256"]), default="ed25519", show_default=True
-)
+@ALGORITHM
 @pass_session
 def create_key(
-    session: Session, name: str, kind: str, public_name: str | None, algorithm: str
+    session: Session, name: str, kind: str, public_name: str | None, algorithm: str | None
 ) -> None:
     """Make the key of an issuer called NAME here, and register it.
 
@@ -53,7 +56,6 @@ def create_key(
     """
     from tallystick.identity import generate
     from tallystick.ledger import read_card
-    from tallystick.statement import KeyKind
 
     session.need_ledger()
     origin = read_card(session.home).origin
@@ -61,7 +63,7 @@ def create_key(
     key_record(generate(), kind, public_name, origin)  # what is wrong shows before a key is made
     with session.changing_issuers() as issuers:
         if name not in issuers.names():
-            issuers.add_signer(name, generate(KeyKind(algorithm)))
+            issuers.add_signer(name, generate(key_kind(algorithm)))
         else:
             with session.reader() as ledger:
                 if _is_registered(ledger, issuers.signer(name)):
@@ -69,16 +71,24 @@ def create_key(
                     raise InputError(words, advice="choose another name")
             session.say(f"the key {name!r} was made before, and not registered")
         signer = issuers.signer(name)
-    _register(session, key_record(signer, kind, public_name, origin))
+    register(session, key_record(signer, kind, public_name, origin))
 
 
 @keys.command("request")
 @click.argument("name")
 @_KIND
+@ALGORITHM
 @click.option("--public-name", help="Name on the ledger, for ever; never for a person.")
 @click.option("--origin", required=True, help="The log that is to register the key.")
 @pass_session
-def request(session: Session, name: str, kind: str, public_name: str | None, origin: str) -> None:
+def request(
+    session: Session,
+    name: str,
+    kind: str,
+    public_name: str | None,
+    algorithm: str | None,
+    origin: str,
+) -> None:
     """Make the key of NAME here, and write what another ledger's operator needs to register it."""
     from tallystick.identity import generate
     from tallystick.statement import check_origin
@@ -87,18 +97,21 @@ def request(session: Session, name: str, kind: str, public_name: str | None, ori
     check_origin(origin)
     with session.changing_issuers() as issuers:
         if name not in issuers.names():
-            issuers.add_signer(name, generate())
+            issuers.add_signer(name, generate(key_kind(algorithm)))
         signer = issuers.signer(name)
     record = key_record(signer, kind, public_name, origin)
-    session.give(_as_data(record), json.dumps(_as_data(record)))
+    give_request(session, record)
 
 
 @keys.command("register")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @pass_session
 def register_key(session: Session, file: Path) -> None:
-    """Register the key in FILE, which `tally keys request` wrote elsewhere."""
-    _register(session, _read(file))
+    """Register what FILE asks for: a key, its rotation, its end, or a recovery key.
+
+    `tally keys request` wrote it elsewhere, or another command there with --for.
+    """
+    register(session, read_request(file))
 
 
 @keys.command("list")
@@ -106,26 +119,18 @@ def register_key(session: Session, file: Path) -> None:
 def list_keys(session: Session) -> None:
     """List the issuers whose keys are registered: index, kind, public name, name here, DID.
 
-    The name here is what --as takes; - stands for a key that was made elsewhere.
+    The name here is what --as takes; - stands for a key that was made elsewhere. Behind a key that
+    has ended stands where, and why.
     """
     from tallystick.ledger.assembly import read_state
 
     with session.reader() as ledger:
-        known = read_state(ledger.index, ledger.snapshot).keys.values()
+        chains = read_state(ledger.index, ledger.snapshot).chains
     here = _local_names(session)
+    known = sorted(chains.records.items(), key=lambda found: found[1][0])
     session.give_all(
-        (
-            {
-                "index": index,
-                "issuer": record.issuer,
-                "kind": str(record.kind),
-                "name": record.name,
-                "key_id": record.key.thumbprint().hex(),
-                "here": here.get(record.issuer),
-            },
-            _line(index, record, here.get(record.issuer, "-")),
-        )
-        for index, record in sorted(known, key=lambda found: found[0])
+        _listed(index, record, here.get(record.key.did()), chains.end_of(*name))
+        for name, (index, record) in known
     )
 
 
@@ -154,7 +159,7 @@ def own_issuer(
     if _is_registered(ledger, signer):
         return signer, False
     ledger.register_key(key_record(signer, kind, public_name, ledger.card.origin))
-    rule = Rule(frozenset(types), issuers=frozenset({signer.public.did()}))
+    rule = Rule(frozenset(types), issuers=frozenset({signer.issuer}))
     ledger.set_policy(RegistrationPolicy((*ledger.state.policy.rules, rule)))
     return signer, True
 
@@ -163,7 +168,7 @@ def _is_registered(ledger: "Reads", signer: "SoftwareSigner") -> bool:
     from tallystick.ledger import Query
     from tallystick.statement.governance import StatementType
 
-    query = Query(type=StatementType.KEY, subject=signer.public.did(), limit=1)
+    query = Query(type=StatementType.KEY, subject=signer.issuer, limit=1)
     return bool(ledger.find(query).found)
 
 
@@ -180,9 +185,22 @@ def key_record(
     return KeyRecord.signed(origin, signer.public, IssuerKind(kind), public_name, signer.sign)
 
 
-def _line(index: int, record: "KeyRecord", here: str) -> str:
-    public = readable(record.name or "-")
-    return f"{index:>8}  {record.kind:<12} {public:<24} {readable(here):<12} {record.issuer}"
+def _listed(
+    index: int, record: "KeyRecord", here: str | None, end: "End | None"
+) -> tuple[dict[str, Any], str]:
+    data = {
+        "index": index,
+        "issuer": record.issuer,
+        "kind": str(record.kind),
+        "name": record.name,
+        "key_id": record.key.thumbprint().hex(),
+        "here": here,
+        "state": "valid" if end is None else end.reason,
+        "valid_until": None if end is None else end.last,
+    }
+    public, name = readable(record.name or "-"), readable(here or "-")
+    line = f"{index:>8}  {record.kind:<12} {public:<24} {name:<12} {record.issuer}"
+    return data, line if end is None else f"{line}  until {end.last}, {end.reason}"
 
 
 def _check_name(name: str) -> None:
@@ -210,42 +228,3 @@ def _local_names(session: Session) -> dict[str, str]:
         return {}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise EncodingError(f"{session.home.issuer_keys} is not a key file: {error}") from error
-
-
-def _register(session: Session, record: "KeyRecord") -> None:
-    with session.ledger() as ledger:
-        registered = ledger.register_key(record)
-    session.say(f"registered {readable(record.name or record.kind)} at index {registered.index}")
-    session.give(
-        {"issuer": record.issuer, "id": registered.id.hex(), "index": registered.index},
-        record.issuer,
-    )
-
-
-def _as_data(record: "KeyRecord") -> dict[str, Any]:
-    from tallystick.statement import b64
-
-    return {
-        "issuer": record.issuer,
-        "kind": str(record.kind),
-        "name": record.name,
-        "key": b64.encode_url(record.key.encode()),
-        "possession": b64.encode_url(record.possession),
-    }
-
-
-def _read(file: Path) -> "KeyRecord":
-    from tallystick.statement import b64, parse_cose_key
-    from tallystick.statement.governance import IssuerKind, KeyRecord
-
-    try:
-        data = json.loads(file.read_text(encoding="utf-8"))
-        return KeyRecord(
-            issuer=data["issuer"],
-            kind=IssuerKind(data["kind"]),
-            name=data.get("name"),
-            key=parse_cose_key(b64.decode_url(data["key"], "key")),
-            possession=b64.decode_url(data["possession"], "possession"),
-        )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{file} is not what `tally keys request` writes: {error}") from error

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from tallystick.client import Client, Registered
     from tallystick.ledger import Home, RegistrationPolicy, Submission
-    from tallystick.statement.governance import KeyRecord, StatementType
+    from tallystick.statement.governance import StatementType
+    from tallystick.statement.keylife import KeyStatement
 
 API_KEY: Final = "TALLYSTICK_API_KEY"
 PATIENCE: Final = {"answer_seconds_max": 60.0, "retry_seconds_max": 3.0}
@@ -73,11 +74,11 @@ class RemoteLedger:
     def __exit__(self, *_: object) -> None:
         """Nothing is held between requests."""
 
-    def register_key(self, record: "KeyRecord") -> "Registered":
-        """Register an issuer's key, as the operator."""
+    def register_key(self, said: "KeyStatement") -> "Registered":
+        """Register an issuer's key, what follows it, or its end, as the operator."""
         from tallystick.statement.governance import StatementType
 
-        return self._say(StatementType.KEY, record.encode(), record.issuer)
+        return self._say(StatementType.KEY, said.encode(), said.issuer)
 
     def set_policy(self, policy: "RegistrationPolicy") -> "Registered":
         """Register a new registration policy, as the operator."""

@@ -118,7 +118,7 @@ def register_small_model(session: Session, ledger: "Ledger", card: "Card") -> No
     from tallystick.statement.governance import StatementType
 
     signer = _signer(session, ledger)
-    did = signer.public.did()
+    did = signer.issuer
     known = Query(type=StatementType.MODEL, issuer=did, model=card.digest, limit=1)
     if ledger.find(known).found:
         return

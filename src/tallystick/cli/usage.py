@@ -227,7 +227,7 @@ def _rebuild(session: Session) -> None:
     from tallystick.capture.usage_file import replace_usage
     from tallystick.evidence import emitter_id
 
-    issuer = session.signer(GATEWAY).public.did()
+    issuer = session.signer(GATEWAY).issuer
     with session.reader(with_keys=True) as ledger:
         emitter = emitter_id(bytes.fromhex(ledger.card.genesis), issuer, GATEWAY_NAME)
         counted = recorded(Source(ledger, issuer, emitter))

@@ -51,7 +51,7 @@ class Emitter:
         """
         self._ledger, self._entropy = ledger, entropy
         self._lock = Lock()
-        self.issuer = signer.public.did()
+        self.issuer = signer.issuer
         emitter = emitter_id(bytes.fromhex(ledger.card.genesis), self.issuer, name)
         last = ledger.index.last_epoch(self.issuer, emitter)
         epoch = 0 if last is None else last + 1

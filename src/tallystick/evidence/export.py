@@ -81,8 +81,17 @@ def _rests_on(ledger: Reads, one: Found) -> Iterable[Found]:
                 continue  # a link into another ledger: the verifier says that it is not here
     if header.model is not None and header.type != StatementType.MODEL:
         yield from ledger.find(Query(model=header.model, type=StatementType.MODEL, limit=1)).found
-    keys = ledger.find(Query(subject=header.issuer, type=StatementType.KEY)).found
-    yield from (key for key in keys if key.index < one.index)
+    yield from _key_statements(ledger, header.issuer)
+    if header.type == StatementType.KEY and header.subject is not None:
+        yield from _key_statements(ledger, header.subject)
+
+
+def _key_statements(ledger: Reads, issuer: str) -> Iterable[Found]:
+    """Return all that is said of an issuer's keys: later rotations and revocations, too."""
+    found = ledger.find(Query(subject=issuer, type=StatementType.KEY, limit=STATEMENTS_MAX // 2))
+    if found.next is not None:
+        raise LimitError(f"more than {STATEMENTS_MAX // 2} statements are about keys of {issuer}")
+    return found.found
 
 
 def _member(

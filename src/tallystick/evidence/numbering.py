@@ -36,7 +36,7 @@ class Numbering:
     def __init__(self, signer: SoftwareSigner, emitter: bytes, epoch: int, clock: Clock) -> None:
         """Begin an epoch at number 0."""
         self._signer, self._clock = signer, clock
-        self.issuer, self.emitter, self.epoch = signer.public.did(), emitter, epoch
+        self.issuer, self.emitter, self.epoch = signer.issuer, emitter, epoch
         self._key_id = signer.public.thumbprint()
         self._last: SignedStatement | None = None
 

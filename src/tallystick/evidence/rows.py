@@ -108,7 +108,7 @@ def sign_batch(
     header = Header(
         algorithm=signer.algorithm,
         key_id=signer.public.thumbprint(),
-        issuer=signer.public.did(),
+        issuer=signer.issuer,
         subject=uuid.uuid4().urn,
         issued_at=issued_at,
         type=StatementType.DATASET,

@@ -46,7 +46,7 @@ def sign_fields(
     header = Header(
         algorithm=signer.algorithm,
         key_id=signer.public.thumbprint(),
-        issuer=signer.public.did(),
+        issuer=signer.issuer,
         issued_at=issued_at,
         type=type_,
         **{"subject": uuid.uuid4().urn, **members},

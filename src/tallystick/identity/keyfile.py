@@ -50,11 +50,12 @@ class _Kdf(msgspec.Struct, forbid_unknown_fields=True):
     name: str = "scrypt"
 
 
-class _Sealed(msgspec.Struct, forbid_unknown_fields=True):
+class _Sealed(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     kind: str
     nonce: str
     sealed: str
     did: str | None = None
+    issuer: str | None = None  # where it is not the DID of this key
 
 
 class _File(msgspec.Struct, forbid_unknown_fields=True):
@@ -92,7 +93,7 @@ class KeyFile:
         secret = self._open(name)
         if kind not in _KINDS:
             raise VersionError(f"{name!r} in {self.path} is of unknown kind {kind!r:.40}")
-        return SoftwareSigner(KeyKind(kind), secret)
+        return SoftwareSigner(KeyKind(kind), secret, self._file.keys[name].issuer)
 
     def secret(self, name: str) -> bytes:
         """Return a 32-byte symmetric key.
@@ -110,7 +111,28 @@ class KeyFile:
         Raises:
             ConflictError: The name is taken.
         """
-        self._seal(name, signer.public.kind.value, signer.public.did(), signer.unsafe_secret())
+        kind, did = signer.public.kind.value, signer.public.did()
+        issuer = None if signer.issuer == did else signer.issuer
+        self._seal(name, kind, did, signer.unsafe_secret(), issuer)
+
+    def rename(self, name: str, new: str) -> None:
+        """Give a signing key another name; `save` makes it durable.
+
+        Raises:
+            NotFoundError: No signing key of that name.
+            ConflictError: The new name is taken.
+        """
+        self.add_signer(new, self.signer(name))
+        del self._file.keys[name]
+
+    def remove_signer(self, name: str) -> None:
+        """Forget a signing key; `save` makes that durable.
+
+        Raises:
+            NotFoundError: No signing key of that name.
+        """
+        self.signer(name)
+        del self._file.keys[name]
 
     def add_secret(self, name: str) -> None:
         """Add a fresh symmetric key; `save` makes it durable.
@@ -137,19 +159,23 @@ class KeyFile:
             raise NotFoundError(f"no key {name!r} in {self.path}, it has: {have}")
         return self._file.keys[name]
 
-    def _seal(self, name: str, kind: str, did: str | None, secret: bytes) -> None:
+    def _seal(
+        self, name: str, kind: str, did: str | None, secret: bytes, issuer: str | None = None
+    ) -> None:
         if name in self._file.keys:
             raise ConflictError(f"{self.path} already has a key {name!r}")
         nonce = secrets.token_bytes(12)
-        sealed = self._cipher.encrypt(nonce, secret, _authenticated(name, kind, did))
-        self._file.keys[name] = _Sealed(kind, b64.encode_url(nonce), b64.encode_url(sealed), did)
+        sealed = self._cipher.encrypt(nonce, secret, _authenticated(name, kind, did, issuer))
+        self._file.keys[name] = _Sealed(
+            kind, b64.encode_url(nonce), b64.encode_url(sealed), did, issuer
+        )
 
     def _open(self, name: str) -> bytes:
         member = self._file.keys[name]
         nonce, sealed = (b64.decode_url(t, "key file") for t in (member.nonce, member.sealed))
         try:
             return self._cipher.decrypt(
-                nonce, sealed, _authenticated(name, member.kind, member.did)
+                nonce, sealed, _authenticated(name, member.kind, member.did, member.issuer)
             )
         except (InvalidTag, ValueError) as error:
             raise RefusedError(
@@ -191,8 +217,9 @@ def _scrypt(salt: bytes, n: int, passphrase: bytes) -> bytes:
     return Scrypt(salt=salt, length=32, n=n, r=8, p=1).derive(passphrase)
 
 
-def _authenticated(name: str, kind: str, did: str | None) -> bytes:
-    return f"tallystick/key/{FORMAT}\n{name}\n{kind}\n{did or ''}".encode()
+def _authenticated(name: str, kind: str, did: str | None, issuer: str | None) -> bytes:
+    issued = "" if issuer is None else f"\n{issuer}"
+    return f"tallystick/key/{FORMAT}\n{name}\n{kind}\n{did or ''}{issued}".encode()
 
 
 def _fresh() -> str:

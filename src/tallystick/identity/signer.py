@@ -36,10 +36,16 @@ class Signer(Protocol):
 class SoftwareSigner:
     """A private key in this process's memory; whoever reads that memory can sign as it."""
 
-    __slots__ = ("_public", "_secret", "_sign")
+    __slots__ = ("_issuer", "_public", "_secret", "_sign")
 
-    def __init__(self, kind: KeyKind, secret: bytes) -> None:
-        """Take a 32-byte secret: the Ed25519 seed, or the P-256 scalar, big-endian."""
+    def __init__(self, kind: KeyKind, secret: bytes, issuer: str | None = None) -> None:
+        """Take a 32-byte secret: the Ed25519 seed, or the P-256 scalar, big-endian.
+
+        Args:
+            kind: Curve.
+            secret: Stays in this process's memory.
+            issuer: DID that it signs as, where that names an earlier key of the same issuer.
+        """
         if len(secret) != SECRET_BYTES:
             raise EncodingError(f"a private key must have {SECRET_BYTES} bytes, got {len(secret)}")
         self._secret = secret
@@ -51,11 +57,17 @@ class SoftwareSigner:
             raw = private.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
             self._sign = partial(_sign_es256, private)
         self._public = PublicKey(kind, raw)
+        self._issuer = issuer or self._public.did()
 
     @property
     def public(self) -> PublicKey:
         """The key that verifies."""
         return self._public
+
+    @property
+    def issuer(self) -> str:
+        """DID that statements carry: that of the issuer's first key."""
+        return self._issuer
 
     @property
     def algorithm(self) -> int:
@@ -83,9 +95,14 @@ def _p256_key(secret: bytes) -> ec.EllipticCurvePrivateKey:
         raise EncodingError("a P-256 private key must be in 1..n-1") from error
 
 
-def generate(kind: KeyKind = KeyKind.ED25519) -> SoftwareSigner:
-    """Make a new private key from the system's generator."""
+def generate(kind: KeyKind = KeyKind.ED25519, issuer: str | None = None) -> SoftwareSigner:
+    """Make a new private key from the system's generator.
+
+    Args:
+        kind: Curve.
+        issuer: Whose next key it is; its own DID without one.
+    """
     if kind is KeyKind.ED25519:
-        return SoftwareSigner(kind, Ed25519PrivateKey.generate().private_bytes_raw())
+        return SoftwareSigner(kind, Ed25519PrivateKey.generate().private_bytes_raw(), issuer)
     number = ec.generate_private_key(ec.SECP256R1()).private_numbers().private_value
-    return SoftwareSigner(kind, number.to_bytes(SECRET_BYTES))
+    return SoftwareSigner(kind, number.to_bytes(SECRET_BYTES), issuer)

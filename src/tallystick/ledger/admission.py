@@ -27,6 +27,9 @@ TOGETHER_MIN: Final = 8
 REFUSALS_PER_HOUR: Final = 1000
 """Refusals of one issuer that are recorded in an hour of the ledger's time; then only counted."""
 
+_STRANGERS: Final = frozenset({"issuer.unknown", "signature", "key.recovery", "key.revoked"})
+"""Reasons that are only counted: who holds an ended key may be anybody, and must not write."""
+
 
 class LedgerAdmission:
     """Implements `tallystick.log.Admission`; called by one thread at a time."""
@@ -90,6 +93,7 @@ class LedgerAdmission:
         if self._late:
             self.state.now = now
         placed = len(self._placed)
+        self.state.size = self._size + placed + self._late  # a late heartbeat comes first
         try:
             index = decide(candidate, self.state, self._find)
         except RefusedError as error:
@@ -116,7 +120,7 @@ class LedgerAdmission:
         return place
 
     def _refuse(self, statement: SignedStatement, error: RefusedError) -> TallystickError:
-        if error.reason in {"issuer.unknown", "signature"}:
+        if error.reason in _STRANGERS:
             self._operator.turn_away(statement)
             return SignatureError(str(error)) if error.reason == "signature" else error
         if self._within_quota(statement.header.issuer):

@@ -137,6 +137,7 @@ def read_state(index: Index, snapshot: Snapshot) -> LedgerState:
             StatementType.KEY, StatementType.POLICY, StatementType.HEARTBEAT
         }:  # fmt: skip
             state.apply(statement, at)
+    state.size = size
     return state
 
 

@@ -32,7 +32,8 @@ from tallystick.ledger.state import LedgerState
 from tallystick.ledger.submission import Registered, Submission
 from tallystick.log import Snapshot, WriterLock
 from tallystick.statement import Found, Proof
-from tallystick.statement.governance import KeyRecord, StatementType
+from tallystick.statement.governance import StatementType
+from tallystick.statement.keylife import KeyStatement
 from tallystick.vault import Vault
 
 PUBLISH_SECONDS: Final = 0.1
@@ -214,13 +215,14 @@ class Ledger(Reads):
         """Register a new registration policy, as the operator."""
         return self._say(StatementType.POLICY, policy.encode(), subject=self.card.origin)
 
-    def register_key(self, record: KeyRecord) -> Registered:
-        """Register an issuer's key, as the operator.
+    def register_key(self, said: KeyStatement) -> Registered:
+        """Register an issuer's key, what follows it, or its end, as the operator.
 
         Raises:
-            RefusedError: The key did not sign its possession for this log.
+            RefusedError: The key did not sign its possession for this log, or no valid key of the
+                issuer agreed.
         """
-        return self._say(StatementType.KEY, record.encode(), subject=record.issuer)
+        return self._say(StatementType.KEY, said.encode(), subject=said.issuer)
 
     def prove_registered(self, registered: Registered) -> Proof:
         """Prove a registration, as of the checkpoint that it was answered with."""

@@ -95,6 +95,8 @@ def check_statements(
             record = state.record(header.issuer, header.key_id)
             if record is None:
                 raise DamagedError(f"the issuer {header.issuer} was not registered before")
+            if (end := state.chains.end_of(header.issuer, header.key_id)) is not None:
+                raise DamagedError(f"the issuer's key ended at {end.last}, by entry {end.index}")
             if checks.check([question(statement, record.key)]) != [True]:
                 raise DamagedError("the signature does not match the issuer's key")
             batch = batch_of(statement)

@@ -7,7 +7,9 @@ order of entries is decided here, in log order.
 Reasons, in the order in which they are tried:
 
     issuer.unknown          nobody registered that key for that issuer
+    key.recovery            a recovery key signs no statements
     signature               the signature does not match
+    key.revoked             the key was rotated or revoked before
     type.unknown            not a type this release knows
     type.operator           only the operator of the log registers that type
     policy                  no rule of the registration policy allows it
@@ -18,6 +20,11 @@ Reasons, in the order in which they are tried:
     sequence.prev           it does not name the statement before it
     payload                 the inline payload is not what the type asks for
     key.known               that key is registered already
+    key.issuer              a first key that is not its issuer's, or a second without agreement
+    key.chain               no valid key of the issuer agreed to it
+    key.until               a key ends at an entry after its revocation
+    key.ended               the key ended already, at that entry or before
+    key.operator            the operator's own key
     batch.leaves            the leaf hashes are missing, or do not lead to the root
     link.relation           a link of a kind that does not exist
 """
@@ -26,7 +33,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from tallystick.errors import InputError, RefusedError, SignatureError
+from tallystick.errors import (
+    IndeterminateError,
+    InputError,
+    KeyChainError,
+    RefusedError,
+    SignatureError,
+)
 from tallystick.ledger.policy import parse_policy_payload
 from tallystick.ledger.state import LedgerState
 from tallystick.merkle import HASH_BYTES
@@ -36,9 +49,9 @@ from tallystick.statement.governance import (
     KeyRecord,
     StatementType,
     parse_heartbeat,
-    parse_key_record,
 )
 from tallystick.statement.header import Sequence
+from tallystick.statement.keylife import KeyStatement, parse_key_statement
 from tallystick.statement.labels import BATCH_MEDIA_TYPE
 
 FUTURE_SECONDS_MAX: Final = 300
@@ -86,6 +99,7 @@ def decide(candidate: Candidate, state: LedgerState, find: FindIndex) -> int | N
     header = statement.header
     record = state.record(header.issuer, header.key_id)
     if record is None:
+        _check_use(header.issuer, header.key_id, state)
         raise RefusedError(
             f"no key with id {header.key_id.hex()[:16]}… is registered for {header.issuer}",
             reason="issuer.unknown",
@@ -96,6 +110,7 @@ def decide(candidate: Candidate, state: LedgerState, find: FindIndex) -> int | N
     index = _registered(statement, state, find)
     if index is not None:
         return index
+    _check_life(header.issuer, header.key_id, state)
     _check_type(statement, state)
     _check_time(header.issued_at, state)
     if header.sequence is not None:
@@ -104,6 +119,25 @@ def decide(candidate: Candidate, state: LedgerState, find: FindIndex) -> int | N
     if unknown := set(header.links) - _RELATIONS:
         raise RefusedError(f"{min(unknown)!r:.40} is not a relation", reason="link.relation")
     return None
+
+
+def _check_use(issuer: str, key_id: bytes, state: LedgerState) -> None:
+    if state.chains.is_recovery(issuer, key_id):
+        raise RefusedError(
+            f"the key {key_id.hex()[:16]}… recovers {issuer}, it signs no statements",
+            reason="key.recovery",
+        )
+
+
+def _check_life(issuer: str, key_id: bytes, state: LedgerState) -> None:
+    """Refuse what a key signed that has ended; what it signed before was found as a retry."""
+    end = state.chains.end_of(issuer, key_id)
+    if end is not None:
+        raise RefusedError(
+            f"the key {key_id.hex()[:16]}… of {issuer} ended at index {end.last} ({end.reason})",
+            reason="key.revoked",
+            advice="sign with the issuer's newest key",
+        )
 
 
 def _registered(statement: SignedStatement, state: LedgerState, find: FindIndex) -> int | None:
@@ -183,7 +217,7 @@ def _check_payload(candidate: Candidate, state: LedgerState) -> None:
         elif statement.header.type == StatementType.HEARTBEAT:
             parse_heartbeat(statement.payload)
         elif statement.header.type == StatementType.KEY and state.genesis is not None:
-            _check_key(parse_key_record(statement.payload), state.genesis.origin, state)
+            _check_key(parse_key_statement(statement.payload), state)
         batch = batch_of(statement)
     except (InputError, SignatureError) as error:
         raise RefusedError(str(error), reason="payload") from error
@@ -191,15 +225,16 @@ def _check_payload(candidate: Candidate, state: LedgerState) -> None:
         _check_leaves(candidate, batch)
 
 
-def _check_key(record: KeyRecord, origin: str, state: LedgerState) -> None:
-    """Refuse a second record of a key: what the first one says of its holder stays."""
-    record.verify_possession(origin)
-    known = state.record(record.issuer, record.key.thumbprint())
-    if known is not None:
-        raise RefusedError(
-            f"this key is registered already, as {known.kind} {known.name or 'without a name'}",
-            reason="key.known",
-        )
+def _check_key(said: KeyStatement, state: LedgerState) -> None:
+    """Refuse a key, or an end of one, that does not follow from the issuer's keys so far."""
+    try:
+        state.chains.check(said, state.size)
+        if isinstance(said, KeyRecord):
+            state.chains.check_newcomer(said)
+    except IndeterminateError as error:  # here everything is known that there is
+        raise RefusedError(str(error), reason="key.chain") from error
+    except KeyChainError as error:
+        raise RefusedError(str(error), reason=error.reason, advice=error.advice) from error
 
 
 def batch_of(statement: SignedStatement) -> Batch | None:

@@ -18,8 +18,9 @@ from tallystick.statement.governance import (
     operator_record,
     parse_genesis,
     parse_heartbeat,
-    parse_key_record,
 )
+from tallystick.statement.keychain import KeyChains
+from tallystick.statement.keylife import parse_key_statement
 
 EmitterKey = tuple[str, bytes, int]
 """Issuer, emitter and epoch."""
@@ -47,7 +48,8 @@ class LedgerState:
         genesis: Entry 0, once it was applied.
         policy: The newest registration policy.
         policy_id: Statement that registered it.
-        keys: Registered keys by issuer and key id, with the index that registered each.
+        chains: Keys of all issuers, how each followed from the one before, and how it ended.
+        size: Index of the next entry.
         now: Time of the operator's newest heartbeat, seconds since 1970.
         look_up: Finds the count of an emitter that is not kept in memory.
     """
@@ -55,7 +57,8 @@ class LedgerState:
     genesis: Genesis | None = None
     policy: RegistrationPolicy = field(default_factory=RegistrationPolicy)
     policy_id: bytes = b""
-    keys: dict[tuple[str, bytes], tuple[int, KeyRecord]] = field(default_factory=dict)
+    chains: KeyChains = field(default_factory=KeyChains)
+    size: int = 0
     now: int = 0
     look_up: Callable[[EmitterKey], Counted | None] = _nobody
     _emitters: dict[EmitterKey, Counted] = field(default_factory=dict)
@@ -72,9 +75,15 @@ class LedgerState:
             self.policy = parse_policy_payload(statement.payload)
             self.policy_id = statement.id
         elif header.type == StatementType.KEY:
-            self._add_key(parse_key_record(statement.payload), index)
+            self.chains.apply(parse_key_statement(statement.payload), index)
         elif header.type == StatementType.HEARTBEAT and self.is_operator(header.issuer):
             self.now = max(self.now, parse_heartbeat(statement.payload).time)
+        self.size = index + 1
+
+    @property
+    def keys(self) -> dict[tuple[str, bytes], tuple[int, KeyRecord]]:
+        """Registered keys by issuer and key id, with the index that registered each."""
+        return self.chains.records
 
     def is_operator(self, issuer: str) -> bool:
         """Tell whether `issuer` governs this log."""
@@ -105,8 +114,6 @@ class LedgerState:
             raise DamagedError("entry 0 is not a genesis statement")
         self.genesis = parse_genesis(statement.payload)
         self.policy, self.policy_id = read_policy(self.genesis.policy), statement.id
-        self._add_key(operator_record(self.genesis), 0)
+        self.chains.origin, self.chains.operator = self.genesis.origin, self.genesis.operator
+        self.chains.apply(operator_record(self.genesis), 0)
         self.now = statement.header.issued_at or 0
-
-    def _add_key(self, record: KeyRecord, index: int) -> None:
-        self.keys.setdefault((record.issuer, record.key.thumbprint()), (index, record))

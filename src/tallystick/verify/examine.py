@@ -5,13 +5,15 @@
     report.statements[report.subject]    # what may be believed
 
 The order: the checkpoint under the relying party's policy; the genesis entry, which names the
-log's other keys; the keys that the operator registered; then every statement: that the log holds
+log's other keys; what the operator registered of issuers' keys, also what ended them later; then
+every other statement: that the log holds
 it, who signed it, that opened content and rows are what it committed to; last, how the statements
 hang together. A part that fails spoils the verdict and not the other parts, so that the report
 names exactly what is wrong.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -26,12 +28,11 @@ from tallystick.statement import (
 )
 from tallystick.statement.governance import (
     Genesis,
-    KeyRecord,
     StatementType,
     operator_record,
     parse_genesis,
-    parse_key_record,
 )
+from tallystick.statement.keylife import KeyStatement, parse_key_statement
 from tallystick.verify.bundle import Bundle, Member, parse_bundle
 from tallystick.verify.checkpoint import VerifiedCheckpoint, open_checkpoint
 from tallystick.verify.coherence import check_coherence
@@ -89,6 +90,10 @@ class _Part:
     def name(self) -> str:
         return f"{self.statement.header.type or 'statement'} at index {self.receipt.index}"
 
+    @property
+    def governs_keys(self) -> bool:
+        return not self.receipt.index or self.statement.header.type == StatementType.KEY
+
 
 class _Examination:
     def __init__(self, bundle: Bundle, policy: TrustPolicy, *, any_signer: bool) -> None:
@@ -102,8 +107,9 @@ class _Examination:
 
     def run(self) -> Report:
         self._attempt("checkpoint", None, self._open_checkpoint)
-        # In log order, because the genesis entry and keys come before what they sign.
-        parts = sorted(self._parse(), key=lambda part: part.receipt.index)
+        # In log order, because each key hangs on those before it; all keys before what they sign,
+        # because a revocation may say that a key had ended earlier.
+        parts = sorted(self._parse(), key=lambda part: (not part.governs_keys, part.receipt.index))
         for part in parts:
             self._examine(part)
         if self.genesis is None:
@@ -140,22 +146,22 @@ class _Examination:
         Nor is it believed if the entry that registered its issuer's key is not.
         """
         before = len(self.checks)
-        record: KeyRecord | None = None
+        said: KeyStatement | None = None
         if part.receipt.index == 0:
-            record = self._attempt("genesis", part, lambda: self._read_genesis(part))
+            said = self._attempt("genesis", part, lambda: self._read_genesis(part))
         self._attempt("registered", part, lambda: self._check_registered(part))
         verified = self._attempt("signature", part, lambda: self._check_signature(part))
         if verified is None:
             return
         if part.statement.header.type == StatementType.KEY:
-            record = self._attempt("key", part, lambda: self._read_key(part))
+            said = self._attempt("key", part, lambda: self._read_key(part))
         values = self._attempt("content", part, lambda: self._open_content(part))
         rows = self._attempt("rows", part, lambda: self._open_rows(part))
         if any(check.code for check in self.checks[before:]):
             return
         # The genesis names the key that signs it; all other keys hang on that one.
-        if record is not None and (part.receipt.index == 0 or self._is_believed(verified)):
-            self.believed.add(record, part.receipt.index)
+        if said is not None and (part.receipt.index == 0 or self._is_believed(verified)):
+            self._believe(said, part.receipt.index)
         if self._is_believed(verified):
             self.verified[part.statement.id] = replace(
                 verified,
@@ -165,6 +171,13 @@ class _Examination:
                 withheld=_withheld(part),
                 rows_in_all=_rows_in_all(part),
             )
+
+    def _believe(self, said: KeyStatement, index: int) -> None:
+        """Believe what is said of a key, if the keys that it follows from are believed."""
+        with suppress(IndeterminateError):
+            if index:
+                self.believed.chains.check(said, index)
+            self.believed.add(said, index)
 
     def _is_believed(self, verified: VerifiedStatement) -> bool:
         """Tell whether the key that signed is known from an entry that is itself proven."""
@@ -176,16 +189,18 @@ class _Examination:
         except TallystickError:
             return False
 
-    def _read_genesis(self, part: _Part) -> KeyRecord:
+    def _read_genesis(self, part: _Part) -> KeyStatement:
         if part.statement.header.type != StatementType.GENESIS:
             raise VerificationError("entry 0 is not a genesis statement")
         genesis = parse_genesis(part.statement.payload)
         if self.checkpoint and genesis.origin != self.checkpoint.checkpoint.origin:
             raise VerificationError(f"the genesis is of another log, {genesis.origin!r}")
         self.genesis = genesis
-        record = operator_record(genesis)
-        self.keys.add(record, 0)
-        return record
+        said = operator_record(genesis)
+        for known in (self.keys, self.believed):
+            known.chains.origin, known.chains.operator = genesis.origin, genesis.operator
+        self.keys.add(said, 0)
+        return said
 
     def _check_registered(self, part: _Part) -> None:
         if self.checkpoint is None:
@@ -208,15 +223,15 @@ class _Examination:
         self._add("signature", Verdict.VERIFIED, detail, part)
         return verified
 
-    def _read_key(self, part: _Part) -> KeyRecord:
-        record = parse_key_record(part.statement.payload)
+    def _read_key(self, part: _Part) -> KeyStatement:
+        said = parse_key_statement(part.statement.payload)
         if self.genesis is None:
             raise IndeterminateError("without the genesis entry the operator is not known")
         if part.statement.header.issuer != self.genesis.operator:
             raise VerificationError("the key was not registered by the operator of the log")
-        record.verify_possession(self.genesis.origin)
-        self.keys.add(record, part.receipt.index)
-        return record
+        self.keys.chains.check(said, part.receipt.index)
+        self.keys.add(said, part.receipt.index)
+        return said
 
     def _open_content(self, part: _Part) -> dict[str, object]:
         if not part.statement.header.hashed:

@@ -24,6 +24,7 @@ NOT_PROVEN: Final = (
     "that everything was recorded: calls past the gateway leave no trace here",
     "that the recorded answer is the one that was delivered",
     "that nothing else was said about it later",
+    "that no key was ended by a statement that is not in the bundle",
 )
 """Said with every report, because a green line is easily read as more than it is."""
 

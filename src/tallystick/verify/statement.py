@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from tallystick.errors import IndeterminateError, ProofError, SignatureError
+from tallystick.errors import IndeterminateError, KeyEndedError, ProofError, SignatureError
 from tallystick.merkle import leaf_hash
 from tallystick.statement import (
     PublicKey,
@@ -13,6 +13,8 @@ from tallystick.statement import (
     parse_did_key,
 )
 from tallystick.statement.governance import IssuerKind, KeyRecord
+from tallystick.statement.keychain import End, KeyChains
+from tallystick.statement.keylife import KeyStatement
 from tallystick.verify.checkpoint import VerifiedCheckpoint
 
 
@@ -45,6 +47,7 @@ class KeyHistory(Protocol):
 
         Raises:
             IndeterminateError: Nobody registered it, as far as is known here.
+            KeyEndedError: It was rotated or revoked before.
             SignatureError: It was not valid at that index, or belongs to somebody else.
         """
         ...
@@ -52,17 +55,28 @@ class KeyHistory(Protocol):
 
 @dataclass
 class RegisteredKeys:
-    """Keys that were registered in the log itself, collected from its verified entries."""
+    """Keys that were registered in the log itself, collected from its verified entries.
 
-    records: dict[tuple[str, bytes], tuple[int, KeyRecord]] = field(default_factory=dict)
+    Knows of the end of a key only if the statement that ended it was added, which may stand later
+    in the log than what the key signed: add all `key` statements first.
+    """
 
-    def add(self, record: KeyRecord, index: int) -> None:
-        """Add a record of a verified `key` statement, or the operator's of the genesis entry."""
-        self.records.setdefault((record.issuer, record.key.thumbprint()), (index, record))
+    chains: KeyChains = field(default_factory=KeyChains)
+
+    @property
+    def records(self) -> dict[tuple[str, bytes], tuple[int, KeyRecord]]:
+        """Keys by issuer and key id, with the index that registered each."""
+        return self.chains.records
+
+    def add(self, said: KeyStatement, index: int) -> None:
+        """Add what a verified `key` statement says, or the operator's record of the genesis."""
+        self.chains.apply(said, index)
 
     def find(self, issuer: str, key_id: bytes, index: int) -> KnownIssuer:
-        """Return the issuer's key if it was registered at or before `index`."""
+        """Return the issuer's key if it was valid at `index`."""
         found = self.records.get((issuer, key_id))
+        if self.chains.is_recovery(issuer, key_id):
+            raise SignatureError(f"the key recovers {issuer}, it signs no statements")
         if found is None:
             raise IndeterminateError(
                 f"no registered key of {issuer} with id {key_id.hex()[:16]}… is supplied",
@@ -73,8 +87,28 @@ class RegisteredKeys:
             raise SignatureError(
                 f"the key of {issuer} was registered at {registered}, after entry {index}"
             )
+        end = self.chains.end_of(issuer, key_id)
+        if end is not None and index > end.last:
+            raise KeyEndedError(_ended(issuer, end, index))
         basis = f"registered at index {registered} by the operator of the log"
+        if (issuer, key_id) in self.chains.agreed:
+            basis += ", with the agreement of a key before it"
+        if end is not None:
+            basis += f"; it ended at index {end.last}, {end.reason}"
         return KnownIssuer(issuer, record.key, record.kind, record.name, basis, registered)
+
+
+def _ended(issuer: str, end: End, index: int) -> str:
+    """Say how a key ended before it signed; who can only have signed with it afterwards."""
+    if end.reason == "rotated":
+        return (
+            f"the key of {issuer} was rotated at index {end.last}, entry {index} is signed with it "
+            "after rotation"
+        )
+    return (
+        f"the key of {issuer} was revoked at index {end.index} as {end.reason}, it is valid until "
+        f"{end.last}; entry {index} is signed with it after revocation"
+    )
 
 
 class DidKeys:

@@ -8,6 +8,7 @@ from tallystick.ledger import parse_policy_payload
 from tallystick.ledger.policy import read_policy
 from tallystick.statement import b64
 from tallystick.statement.governance import KeyRecord, StatementType, parse_genesis
+from tallystick.statement.keychain import KeyChains
 from tallystick.web.answers import Answer, json_answer
 from tallystick.web.call import Call
 from tallystick.web.cursors import next_path, read_cursor
@@ -61,8 +62,9 @@ def keys(call: Call) -> Answer:
         raise InputError(f"limit must be in 1..{KEYS_MAX}, got {limit}")
     ledger, first = call.service.ledger, read_cursor(call.query, 0)
     genesis = parse_genesis(ledger.at(0).statement.payload)
-    records = list(ledger.state.keys.values())
-    shown = [_key_view(index, record) for index, record in islice(records, first, first + limit)]
+    chains = ledger.state.chains
+    records = list(chains.records.values())
+    shown = [_key_view(chains, *one) for one in islice(records, first, first + limit)]
     more = first + limit < len(records)
     view = KeysView(
         origin=ledger.card.origin,
@@ -75,12 +77,18 @@ def keys(call: Call) -> Answer:
     return json_answer(view)
 
 
-def _key_view(index: int, record: KeyRecord) -> KeyView:
+def _key_view(chains: KeyChains, index: int, record: KeyRecord) -> KeyView:
+    key_id = record.key.thumbprint()
+    end, agreed = chains.end_of(record.issuer, key_id), chains.agreed.get((record.issuer, key_id))
     return KeyView(
         issuer=record.issuer,
-        key_id=record.key.thumbprint().hex(),
+        key_id=key_id.hex(),
         key=b64.encode_url(record.key.encode()),
         kind=str(record.kind),
         name=record.name,
         index=index,
+        valid_until=None if end is None else end.last,
+        state="valid" if end is None else end.reason,
+        ended_by=None if end is None else end.index,
+        agreed=None if agreed is None else agreed.hex(),
     )

@@ -324,6 +324,10 @@ class KeyView(msgspec.Struct):
         kind: person, organisation, machine or ai.
         name: Public name; always null for a person.
         index: Entry that registered it.
+        valid_until: Last index at which what it signed is to be believed; null while it signs.
+        state: `valid`, `rotated`, or the reason of its revocation.
+        ended_by: Entry that ended it.
+        agreed: Key of the issuer that agreed to it, hex; null for a first key.
     """
 
     issuer: str
@@ -332,6 +336,10 @@ class KeyView(msgspec.Struct):
     kind: str
     name: str | None
     index: int
+    valid_until: int | None
+    state: str
+    ended_by: int | None
+    agreed: str | None
 
 
 class KeysView(msgspec.Struct):

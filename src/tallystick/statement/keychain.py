@@ -1,0 +1,287 @@
+"""Which key was whose from which entry to which, and who may say so: the life of issuers' keys.
+
+    chains = KeyChains(origin, operator)
+    for index, said in key_statements:     # in log order
+        chains.check(said, index)          # raises; the rules of admission and the verifier ask it
+        chains.apply(said, index)
+    chains.end_of(issuer, key_id)          # None while the key signs
+
+Pure, and the same for the sequencer that admits and the stranger who verifies. What is checked is
+what was known at that index: a key that is revoked later, and until an earlier index, still has
+agreed to what it agreed to before. Whoever revokes a compromised key revokes what it let in, too.
+
+Source:
+    docs/reference/formats.md, section "Keys".
+"""
+
+from dataclasses import dataclass, field
+
+from tallystick.errors import IndeterminateError, KeyChainError, SignatureError
+from tallystick.statement.governance import KeyRecord
+from tallystick.statement.keylife import (
+    KeyStatement,
+    RecoveryKey,
+    Revocation,
+    Rotation,
+    registered_key,
+)
+from tallystick.statement.keys import PublicKey
+
+KeyName = tuple[str, bytes]
+"""Issuer and key id."""
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How a key ended.
+
+    Attributes:
+        last: Last index at which what it signed is to be believed.
+        index: Entry that says so.
+        reason: `rotated`, or the reason of the revocation.
+        by: Key id of the key that said so; None where the operator alone did.
+    """
+
+    last: int
+    index: int
+    reason: str
+    by: bytes | None
+
+
+@dataclass(slots=True)
+class KeyChains:
+    """The keys of all issuers, as far as `key` statements were taken in.
+
+    Attributes:
+        origin: The log.
+        operator: Its operator, whose own key neither ends nor changes.
+        records: Signing keys with the index that registered each; none is ever removed.
+        agreed: Key id of the key that agreed to a signing key; a first key has none.
+        ends: How keys ended, recovery keys too.
+        recovery: The recovery key of an issuer, with the index that registered it.
+    """
+
+    origin: str = ""
+    operator: str = ""
+    records: dict[KeyName, tuple[int, KeyRecord]] = field(default_factory=dict)
+    agreed: dict[KeyName, bytes] = field(default_factory=dict)
+    ends: dict[KeyName, End] = field(default_factory=dict)
+    recovery: dict[str, tuple[int, PublicKey]] = field(default_factory=dict)
+    _keys_of: dict[str, list[bytes]] = field(default_factory=dict)
+    _known: dict[bytes, KeyName] = field(default_factory=dict)
+    """Every key id, recovery keys too: a key has one holder and one use."""
+
+    def keys_of(self, issuer: str) -> list[bytes]:
+        """Return the ids of an issuer's signing keys, the newest last."""
+        return self._keys_of.get(issuer, [])
+
+    def end_of(self, issuer: str, key_id: bytes) -> End | None:
+        """Return how a key ended; None while it has not."""
+        return self.ends.get((issuer, key_id))
+
+    def is_recovery(self, issuer: str, key_id: bytes) -> bool:
+        """Tell whether this is, or was, a key that recovers and signs no statements."""
+        name = (issuer, key_id)
+        return name not in self.records and self._known.get(key_id) == name
+
+    # --- may it be said
+
+    def check(self, said: KeyStatement, index: int) -> None:
+        """Accept only what follows from the keys before it.
+
+        Args:
+            said: Payload of a `key` statement that the operator signed.
+            index: Where it stands, or would stand, in the log.
+
+        Raises:
+            KeyChainError: It does not; `reason` names the rule.
+            SignatureError: The new key did not sign its possession.
+            IndeterminateError: A key that it rests on is not known.
+        """
+        if isinstance(said, KeyRecord):
+            self._check_first(said)
+        elif said.issuer == self.operator:
+            raise KeyChainError(
+                "the operator's own key is neither rotated nor revoked by a statement",
+                reason="key.operator",
+            )
+        elif isinstance(said, Rotation):
+            self._check_rotation(said)
+        elif isinstance(said, Revocation):
+            self._check_revocation(said, index)
+        else:
+            self._check_recovery(said)
+
+    def check_newcomer(self, record: KeyRecord) -> None:
+        """Refuse a second record of a key, and a further key that no key of its issuer agreed to.
+
+        Not part of `check`: logs of earlier releases may hold them, and stay readable.
+
+        Raises:
+            KeyChainError: The key is known, or the issuer has one.
+        """
+        self._check_unknown(record.key, record.issuer)
+        if self.keys_of(record.issuer):
+            raise KeyChainError(
+                f"{record.issuer} has a key already, and a further one needs its agreement",
+                reason="key.issuer",
+                advice="rotate the key: `tally keys rotate`",
+            )
+
+    def _check_first(self, record: KeyRecord) -> None:
+        record.verify_possession(self.origin)
+        if record.issuer.startswith("did:key:") and record.issuer != record.key.did():
+            raise KeyChainError(
+                f"the first key of {record.issuer} is the one that the DID names, got "
+                f"{record.key.did()}",
+                reason="key.issuer",
+                advice="rotate the key: `tally keys rotate`",
+            )
+
+    def _check_rotation(self, said: Rotation) -> None:
+        record, keys = said.record, self.keys_of(said.issuer)
+        record.verify_possession(self.origin)
+        self._check_unknown(record.key, said.issuer)
+        if said.previous not in keys:
+            raise IndeterminateError(
+                f"the key {_short(said.previous)} of {said.issuer}, which this one follows, is "
+                "not known here",
+                advice="ask for all `key` statements of the issuer",
+            )
+        if said.previous != keys[-1]:
+            raise KeyChainError(
+                f"it follows the key {_short(said.previous)}, the newest one of {said.issuer} is "
+                f"{_short(keys[-1])}",
+                reason="key.chain",
+            )
+        _, before = self.records[said.issuer, said.previous]
+        if (record.kind, record.name) != (before.kind, before.name):
+            raise KeyChainError(
+                f"the issuer is {before.kind} {before.name or 'without a name'}, and a rotation "
+                "does not change that",
+                reason="key.issuer",
+            )
+        self._check_agreed(said.issuer, said.by, said.authorisation, said.claim(self.origin))
+
+    def _check_revocation(self, said: Revocation, index: int) -> None:
+        name = (said.issuer, said.key_id)
+        if self._known.get(said.key_id) != name:
+            raise IndeterminateError(
+                f"the key {_short(said.key_id)} of {said.issuer}, which is revoked, is not known "
+                "here",
+                advice="ask for all `key` statements of the issuer",
+            )
+        recovers = self.is_recovery(*name)
+        last = index if said.until is None else said.until
+        if said.until is not None and (said.until >= index or recovers):
+            raise KeyChainError(
+                f"a key ends at an entry before its revocation at {index}, got {said.until}"
+                if not recovers
+                else "a recovery key signs no entries: it is revoked without 'until'",
+                reason="key.until",
+            )
+        end = self.ends.get(name)
+        if end is not None and last >= end.last:
+            raise KeyChainError(
+                f"the key {_short(said.key_id)} ended at index {end.last} already ({end.reason})",
+                reason="key.ended",
+            )
+        if said.by is None:
+            return
+        if recovers and said.by != said.key_id:
+            raise KeyChainError(
+                "only a recovery key itself, or the operator, revokes it", reason="key.recovery"
+            )
+        self._check_agreed(said.issuer, said.by, said.authorisation, said.claim(self.origin))
+
+    def _check_recovery(self, said: RecoveryKey) -> None:
+        said.verify_possession(self.origin)
+        self._check_unknown(said.key, said.issuer)
+        if not self.keys_of(said.issuer):
+            raise IndeterminateError(f"no key of {said.issuer} is known here")
+        before = self.recovery.get(said.issuer)
+        if before is not None and said.by != before[1].thumbprint():
+            raise KeyChainError(
+                "the issuer has a recovery key, and only that one agrees to another",
+                reason="key.recovery",
+            )
+        self._check_agreed(said.issuer, said.by, said.authorisation, said.claim(self.origin))
+
+    def _check_unknown(self, key: PublicKey, issuer: str) -> None:
+        """Refuse a key that is known: what was said first of its holder and use stays."""
+        known = self._known.get(key.thumbprint())
+        if known is None:
+            return
+        found = self.records.get(known)
+        what = f"{found[1].kind} {found[1].name or 'without a name'}" if found else "recovery key"
+        whose = "" if known[0] == issuer else f" of {known[0]}"
+        raise KeyChainError(f"this key is registered already, as {what}{whose}", reason="key.known")
+
+    def _check_agreed(self, issuer: str, by: bytes, signature: bytes, claim: bytes) -> None:
+        """Accept what a key of the issuer signed that had not ended by then."""
+        end = self.ends.get((issuer, by))
+        if end is not None:
+            raise KeyChainError(
+                f"the key {_short(by)}, which agrees, ended at index {end.last} ({end.reason})",
+                reason="key.chain",
+            )
+        try:
+            self._agreeing(issuer, by).verify(signature, claim)
+        except SignatureError as error:
+            raise KeyChainError(
+                f"the key {_short(by)} of {issuer} did not agree: {error}", reason="key.chain"
+            ) from error
+
+    def _agreeing(self, issuer: str, by: bytes) -> PublicKey:
+        recovery = self.recovery.get(issuer)
+        if recovery is not None and recovery[1].thumbprint() == by:
+            return recovery[1]
+        found = self.records.get((issuer, by))
+        if found is None:
+            raise IndeterminateError(
+                f"the key {_short(by)}, which agrees, is not known as one of {issuer}",
+                advice="ask for all `key` statements of the issuer",
+            )
+        return found[1].key
+
+    # --- taking in
+
+    def apply(self, said: KeyStatement, index: int) -> None:
+        """Take in what was checked, or what an earlier release admitted."""
+        record = registered_key(said)
+        if isinstance(said, Rotation):
+            for key_id in self.keys_of(said.issuer):
+                self.ends.setdefault((said.issuer, key_id), End(index, index, "rotated", said.by))
+            self.agreed[said.issuer, said.record.key.thumbprint()] = said.by
+        if record is not None:
+            self._add(record, index)
+        elif isinstance(said, RecoveryKey):
+            self._replace_recovery(said, index)
+        elif isinstance(said, Revocation):
+            self._revoke(said, index)
+
+    def _add(self, record: KeyRecord, index: int) -> None:
+        name = (record.issuer, record.key.thumbprint())
+        if name not in self.records:
+            self.records[name] = (index, record)
+            self._known.setdefault(name[1], name)
+            self._keys_of.setdefault(record.issuer, []).append(name[1])
+
+    def _replace_recovery(self, said: RecoveryKey, index: int) -> None:
+        before = self.recovery.get(said.issuer)
+        if before is not None:
+            name = (said.issuer, before[1].thumbprint())
+            self.ends.setdefault(name, End(index, index, "rotated", said.by))
+        self.recovery[said.issuer] = (index, said.key)
+        self._known.setdefault(said.key.thumbprint(), (said.issuer, said.key.thumbprint()))
+
+    def _revoke(self, said: Revocation, index: int) -> None:
+        last = index if said.until is None else said.until
+        self.ends[said.issuer, said.key_id] = End(last, index, str(said.reason), said.by)
+        recovery = self.recovery.get(said.issuer)
+        if recovery is not None and recovery[1].thumbprint() == said.key_id:
+            del self.recovery[said.issuer]
+
+
+def _short(key_id: bytes) -> str:
+    return f"{key_id.hex()[:16]}…"
