@@ -16,6 +16,7 @@ from tallystick.errors import (
     RefusedError,
     SignatureError,
     UnavailableError,
+    VersionError,
 )
 from tallystick.identity import KeyFile, generate, keyfile
 from tallystick.ledger.creation import read_card
