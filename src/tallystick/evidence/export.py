@@ -13,7 +13,8 @@ from tallystick.errors import LimitError, NotFoundError
 from tallystick.ledger import Found, Query, Reads, batch_of
 from tallystick.log import Snapshot
 from tallystick.merkle import HASH_BYTES
-from tallystick.statement import Disclosure
+from tallystick.statement import Disclosure, Relation
+from tallystick.statement.delegation import revocation_subject
 from tallystick.statement.governance import StatementType
 from tallystick.verify import Bundle, Member, OpenRow
 
@@ -81,8 +82,19 @@ def _rests_on(ledger: Reads, one: Found) -> Iterable[Found]:
                 continue  # a link into another ledger: the verifier says that it is not here
     if header.model is not None and header.type != StatementType.MODEL:
         yield from ledger.find(Query(model=header.model, type=StatementType.MODEL, limit=1)).found
+    if Relation.ACTED_FOR in header.links or header.type == StatementType.DELEGATION:
+        yield from _delegated(ledger, one)
     keys = ledger.find(Query(subject=header.issuer, type=StatementType.KEY)).found
     yield from (key for key in keys if key.index < one.index)
+
+
+def _delegated(ledger: Reads, one: Found) -> Iterable[Found]:
+    """Yield what tells the time at an act, and that a delegation was revoked."""
+    operator = ledger.at(0).statement.header.issuer
+    beats = Query(type=StatementType.HEARTBEAT, issuer=operator, before=one.index, limit=1)
+    yield from ledger.find(beats).found
+    revoked = Query(type=StatementType.DELEGATION, subject=revocation_subject(one.statement.id))
+    yield from ledger.find(revoked).found
 
 
 def _member(
