@@ -31,6 +31,10 @@ DELEGABLE: Final = frozenset(StatementType) - OPERATOR_TYPES - {
 }  # fmt: skip
 """Types that one party may register for another. Whether a delegation may be passed on is said
 by its depth, not by a type."""
+_GRANT: Final = frozenset(
+    {"version", "principal", "agent", "types", "not_after", "depth", "purpose"}
+)
+_REVOCATION: Final = frozenset({"version", "revokes"})
 _PURPOSE: Final = re.compile(r"[a-z0-9][a-z0-9.-]{0,39}")
 _URN: Final = "urn:tallystick:delegation:"
 
@@ -140,7 +144,9 @@ def parse_delegation(payload: bytes) -> Delegation | Revocation:
     if (version := members.get("version")) != VERSION or type(version) is not int:
         raise VersionError(f"delegation has version {version!r:.20}, this release reads {VERSION}")
     if "revokes" in members:
+        _only(members, _REVOCATION)
         return _revocation(members)
+    _only(members, _GRANT)
     principal, agent = _did(members, "principal"), _did(members, "agent")
     if principal == agent:
         raise EncodingError(f"principal and agent are both {agent}; nobody acts for themselves")
@@ -251,6 +257,13 @@ def _fault_of_step(child: Granted | None, parent: Granted) -> Fault | None:
     if parent.index >= child.index:
         return Fault("chain", f"the grant at {child.index} passes on a later one, {parent.index}")
     return narrower_fault(child.delegation, parent.delegation)
+
+
+def _only(members: dict[Any, Any], known: frozenset[str]) -> None:
+    """Refuse what is not understood: it may narrow what is granted."""
+    for name in members:
+        if name not in known:
+            raise EncodingError(f"delegation has a member {name!r:.40} that is not known")
 
 
 def _revocation(members: dict[str, Any]) -> Revocation:
