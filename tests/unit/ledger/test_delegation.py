@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from tallystick.errors import RefusedError
+from tallystick.evidence import Emitter
 from tallystick.evidence.export import build_bundle
+from tallystick.evidence.records import Change
 from tallystick.ledger import Ledger, RegistrationPolicy, Rule, Submission
 from tallystick.ledger.assembly import read_state
 from tallystick.ledger.delegated import known_originator
@@ -94,6 +96,15 @@ def test_an_agent_acts_for_its_principal_and_a_stranger_can_check_it(world: Worl
     assert report.known[act].assurance == "key"
     [check] = [check for check in report.checks if check.what == "delegation"]
     assert f"{world.agent.did} acts for {world.person.did}" in check.detail
+
+
+def test_an_emitter_acts_for_somebody(world: World) -> None:
+    grant = world.grant(world.person, world.agent, types=frozenset({"change"}))
+
+    with Emitter(world.ledger, world.agent.signer) as emitter:
+        said = emitter.register(Change(what="a", after=1, reason="asked to"), acting_for=grant)
+
+    assert world.report(said.id).known[said.id].principal == world.person.did
 
 
 def test_a_chain_leads_to_the_first_principal(world: World) -> None:
