@@ -103,6 +103,11 @@ def _reasons_table() -> str:
 
 def _refusal(call: ast.Call) -> Iterator[tuple[str, str]]:
     """Yield reason and message where this is the making of a refusal."""
+    if isinstance(call.func, ast.Name) and call.func.id == "Fault" and len(call.args) == 2:
+        reason, message = call.args
+        if isinstance(reason, ast.Constant) and isinstance(reason.value, str):
+            words = "the delegation does not allow this: " + _message(message)
+            yield f"delegation.{reason.value}", words.replace("(as its cause says)", "…")
     for keyword in call.keywords:
         if (
             keyword.arg == "reason"

@@ -47,6 +47,7 @@ from tallystick.statement import (
 )
 from tallystick.statement.commitment import field_digests, payload_commitment
 from tallystick.statement.cose import parse_sign1, split_registered
+from tallystick.statement.delegation import Delegation, Revocation, parse_delegation
 from tallystick.statement.governance import (
     IssuerKind,
     StatementType,
@@ -240,6 +241,10 @@ def key_life(data: bytes) -> None:
         chains.apply(said, 100)
 
 
+def delegation(data: bytes) -> None:
+    assert parse_delegation(data).encode() == data
+
+
 def record(data: bytes) -> None:
     values = dcbor.decode(data, "fields")
     if isinstance(values, dict):
@@ -294,6 +299,13 @@ _PARTS = tuple(
 _PROOF = TlogProof(3, tuple(HASHES), parse_note(NOTE), b"extra")
 _MERKLE = (3).to_bytes(8) + (5).to_bytes(8) + (1).to_bytes(8) + b"".join(HASHES)
 
+_DELEGATIONS = (
+    Delegation(
+        principal="did:key:z6MkP", agent="did:key:z6MkA", types=frozenset({"action", "inference"}),
+        not_after=2_000_000_000, depth=2, purpose="billing",
+    ).encode(),
+    Revocation(bytes(32)).encode(),
+)  # fmt: skip
 PURE = (
     Target("cbor", cbor, UNREADABLE, (dcbor.encode(_FIELDS), *payloads(StatementType.POLICY))),
     Target("envelope", envelope, UNREADABLE, (STATEMENTS[0], RECEIPT)),
@@ -313,6 +325,7 @@ PURE = (
     Target("key-record", lambda d: parse_key_record(d).verify_possession(ORIGIN),
            (InputError, SignatureError), payloads(StatementType.KEY)),
     Target("key-life", key_life, UNBELIEVED, (*payloads(StatementType.KEY), *KEY_LIFE)),
+    Target("delegation", delegation, UNREADABLE, _DELEGATIONS),
     Target("heartbeat", parse_heartbeat, UNREADABLE, payloads(StatementType.HEARTBEAT)),
     Target("disclosure", disclosure, (InputError, CommitmentError), (dcbor.encode(_FIELDS),)),
     Target("trust-policy", trust, UNREADABLE, vectors("trust.policy")),

@@ -14,7 +14,7 @@ from tallystick.cli.session import Session, find_id, pass_session
 from tallystick.errors import InputError, NotFoundError, RefusedError
 
 if TYPE_CHECKING:
-    from tallystick.ledger import Found
+    from tallystick.ledger import Found, Reads
     from tallystick.statement import SignedStatement
 
 
@@ -36,8 +36,8 @@ def find(session: Session, /, limit: int, before: int | None, **wanted: str | No
     with session.reader() as ledger:
         query = replace(
             filters.query(ledger),
-            since=_time(wanted["since"]),
-            until=_time(wanted["until"]),
+            since=seconds_of(wanted["since"]),
+            until=seconds_of(wanted["until"]),
             limit=limit,
             before=END if before is None else before,
         )
@@ -61,13 +61,18 @@ def show(session: Session, what: str) -> None:
         raise NotFoundError(f"no such file: {what}")
     with session.reader() as ledger:
         found = ledger.get(find_id(ledger, what))
-        data = brief(found) | _details(found.statement)
+        data = brief(found) | _details(found.statement) | _originator(ledger, found)
     content, why = _content(session, found)
     known = {"content": content} if content is not None else {"content_missing": why}
     session.give(data | (known if content is not None or why else {}), _card(data, content, why))
 
 
-def _time(text: str | None) -> int | None:
+def seconds_of(text: str | None) -> int | None:
+    """Return a time that somebody gave in seconds since 1970; UTC unless it says otherwise.
+
+    Raises:
+        InputError: Not a time.
+    """
     if text is None:
         return None
     try:
@@ -93,7 +98,7 @@ def brief(found: "Found") -> dict[str, Any]:
 def line(found: "Found") -> str:
     """Return a statement as one line of a list."""
     header = found.statement.header
-    when = _moment(header.issued_at)
+    when = moment(header.issued_at)
     return (
         f"{found.index:>8}  {readable(header.type or '-'):<11} {when}  "
         f"{found.statement.id.hex()[:16]}…  {readable(header.issuer[:28])}…"
@@ -121,6 +126,22 @@ def _details(statement: "SignedStatement") -> dict[str, Any]:
     }
 
 
+def _originator(ledger: "Reads", found: "Found") -> dict[str, Any]:
+    """Return for whom it was made, as computed; what the header claims stands beside it."""
+    from tallystick.ledger.delegated import known_originator
+
+    known = known_originator(ledger.index, ledger.snapshot, found.statement, found.index)
+    data: dict[str, Any] = {
+        "known_by": str(known.assurance),
+        "basis": known.basis,
+        "principal": known.principal,
+        "agent": known.agent,
+    }
+    if known.exceeded:
+        data["problem"] = f"claims {known.claimed!r:.40}, which is more than there is evidence for"
+    return data
+
+
 def _inline(statement: "SignedStatement") -> Any:
     from tallystick.statement import dcbor
 
@@ -143,7 +164,7 @@ def _content(session: Session, found: "Found") -> tuple[dict[str, Any] | None, s
 def _card(data: dict[str, Any], content: dict[str, Any] | None, why: str) -> str:
     """Put a statement on lines: what is public first, then what the vault holds."""
     shown = {name: value for name, value in data.items() if value is not None and value != {}}
-    shown["issued_at"] = _moment(data["issued_at"])
+    shown["issued_at"] = moment(data["issued_at"])
     lines = [f"{name:<12} {short(value)}" for name, value in shown.items()]
     if content is not None:
         lines += ["content", *_fields(content)]
@@ -172,7 +193,8 @@ def _of_bundle(file: Path) -> Iterator[tuple[dict[str, Any], str]]:
         yield data, "\n".join(lines)
 
 
-def _moment(seconds: int | None) -> str:
+def moment(seconds: int | None) -> str:
+    """Return seconds since 1970 as people read them."""
     if seconds is None:
         return "-" * 20
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

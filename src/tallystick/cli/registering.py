@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     metavar="RELATION=ID",
     help="Point to another statement, by id or index.",
 )
+@click.option("--acting-for", metavar="ID", help="The delegation under which --as acts.")
 @click.option("--model", metavar="SHA256", help="Digest of the model that was used.")
 @pass_session
 def register(
@@ -47,6 +48,7 @@ def register(
     subject: str | None,
     fields: tuple[str, ...],
     links: tuple[str, ...],
+    acting_for: str | None,
     model: str | None,
 ) -> None:
     """Register signed statements from FILES (COSE_Sign1), or sign and register a new one.
@@ -60,6 +62,10 @@ def register(
     if issuer and files:
         raise InputError("give either files with signed statements, or --as NAME, not both")
     session.need_ledger()
+    if acting_for is not None:
+        if not issuer:
+            raise InputError("--acting-for needs --as NAME, the agent that signs")
+        links = (*links, f"acted_for={acting_for}")
     if issuer:
         submission = _new(session, issuer, type_, subject, fields, links, model)
         submissions = [submission]

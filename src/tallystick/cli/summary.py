@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Final
 
-from tallystick.statement import Relation
+from tallystick.statement import Assurance, Relation
 from tallystick.statement.governance import StatementType
 from tallystick.verify import Report, VerifiedStatement
 
@@ -36,11 +36,14 @@ def _originators(report: Report, subject: VerifiedStatement) -> Iterator[tuple[s
     """Say for whom an AI acted: its outcome says so itself, or the intent that it belongs to."""
     for said in (subject, *_linked(report, subject, Relation.GENERATED_BY)):
         assurance = said.statement.header.assurance
-        for key in _linked(report, said, Relation.ACTED_FOR):
-            yield "for", f"{key.statement.header.subject} (known by: {assurance or 'nothing said'})"
+        known = report.known.get(said.statement.id)
+        if known and known.principal and Relation.ACTED_FOR in said.statement.header.links:
+            yield "for", f"{known.principal} (known by: {known.assurance}; {known.basis})"
+            yield "agent", known.agent
             return
         if assurance is not None:
-            yield "for", f"nobody named (known by: {assurance})"
+            computed = known.assurance if known else Assurance.ASSERTED
+            yield "for", f"nobody named (known by: {computed})"
             return
 
 

@@ -20,7 +20,7 @@ from tallystick.evidence.records import Record
 from tallystick.identity import SoftwareSigner
 from tallystick.ledger import Ledger, Registered, Rows, Submission
 from tallystick.merkle import HASH_BYTES, tree_root
-from tallystick.statement import Batch, SignedStatement, commit
+from tallystick.statement import Batch, Relation, SignedStatement, commit
 from tallystick.statement.commitment import Entropy
 from tallystick.statement.governance import StatementType
 from tallystick.statement.labels import BATCH_MEDIA_TYPE
@@ -73,15 +73,27 @@ class Emitter:
         links: Links | None = None,
         model: bytes | None = None,
         assurance: str | None = None,
+        acting_for: bytes | None = None,
     ) -> Registered:
         """Register a record; its fields go to the vault.
+
+        Args:
+            record: What to say.
+            subject: What it is about; random by default.
+            links: Statements that it points to.
+            model: Digest of the model that was used.
+            assurance: How strongly the originator is known; what is shown is computed.
+            acting_for: Id of the delegation under which this issuer acts.
 
         Raises:
             RefusedError: The registration policy says no.
             UnavailableError: The ledger cannot append.
         """
         content = commit(record.values(), self._entropy)
-        members = {"links": links or {}, "model": model, "assurance": assurance}
+        links = dict(links or {})
+        if acting_for is not None:
+            links[Relation.ACTED_FOR] = (*links.get(Relation.ACTED_FOR, ()), acting_for)
+        members = {"links": links, "model": model, "assurance": assurance}
         if subject is not None:
             members["subject"] = subject
         with self._lock:

@@ -13,7 +13,8 @@ from tallystick.errors import LimitError, NotFoundError
 from tallystick.ledger import Found, Query, Reads, batch_of
 from tallystick.log import Snapshot
 from tallystick.merkle import HASH_BYTES
-from tallystick.statement import Disclosure
+from tallystick.statement import Disclosure, Relation
+from tallystick.statement.delegation import revocation_subject
 from tallystick.statement.governance import StatementType
 from tallystick.verify import Bundle, Member, OpenRow
 
@@ -84,6 +85,8 @@ def _rests_on(ledger: Reads, one: Found) -> Iterable[Found]:
     yield from _key_statements(ledger, header.issuer)
     if header.type == StatementType.KEY and header.subject is not None:
         yield from _key_statements(ledger, header.subject)
+    if Relation.ACTED_FOR in header.links or header.type == StatementType.DELEGATION:
+        yield from _delegated(ledger, one)
 
 
 def _key_statements(ledger: Reads, issuer: str) -> Iterable[Found]:
@@ -92,6 +95,15 @@ def _key_statements(ledger: Reads, issuer: str) -> Iterable[Found]:
     if found.next is not None:
         raise LimitError(f"more than {STATEMENTS_MAX // 2} statements are about keys of {issuer}")
     return found.found
+
+
+def _delegated(ledger: Reads, one: Found) -> Iterable[Found]:
+    """Yield what tells the time at an act, and that a delegation was revoked."""
+    operator = ledger.at(0).statement.header.issuer
+    beats = Query(type=StatementType.HEARTBEAT, issuer=operator, before=one.index, limit=1)
+    yield from ledger.find(beats).found
+    revoked = Query(type=StatementType.DELEGATION, subject=revocation_subject(one.statement.id))
+    yield from ledger.find(revoked).found
 
 
 def _member(

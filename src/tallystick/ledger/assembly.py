@@ -10,6 +10,7 @@ from tallystick.errors import DamagedError
 from tallystick.identity import KeyFile
 from tallystick.ledger.admission import LedgerAdmission
 from tallystick.ledger.creation import OPERATOR, VAULT, Card, checkpoint_key
+from tallystick.ledger.delegated import find_granted
 from tallystick.ledger.entries import read_statement
 from tallystick.ledger.home import Home
 from tallystick.ledger.index import Index, Property
@@ -63,6 +64,7 @@ def assemble(home: Home, card: Card, keys: KeyFile, clock: Clock, head: Path | N
         check_index(index, log.snapshot)
         catch_up(index, log.snapshot)
         state = read_state(index, log.snapshot)
+        state.look_up_delegation = lambda one: find_granted(index, log.snapshot, one)
         vault = Vault(home.vault, keys.secret(VAULT))
     except BaseException:
         log.close()
@@ -123,7 +125,10 @@ def read_state(index: Index, snapshot: Snapshot) -> LedgerState:
 
     Only the newest policy and the newest of the operator's heartbeats matter, and every key.
     """
-    state = LedgerState(look_up=index.counted)
+    state = LedgerState(
+        look_up=index.counted,
+        look_up_delegation=lambda one: find_granted(index, snapshot, one),
+    )
     state.apply(read_statement(snapshot.reader, 0), 0)
     size = snapshot.checkpoint.size
     wanted = sorted(index.find([Property("type", StatementType.KEY.encode())], size))

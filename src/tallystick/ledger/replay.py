@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from tallystick.errors import InputError, RefusedError
+from tallystick.ledger.delegated import find_granted
 from tallystick.ledger.reading import Reads
 from tallystick.ledger.rules import Candidate, batch_of, decide
 from tallystick.ledger.signatures import InlineChecks, question
@@ -32,6 +33,8 @@ def replay_refusal(
         raise InputError(f"statement {refusal_id.hex()} is not a refusal")
     values = ledger.vault.get(refusal_id).values()
     state, ids = LedgerState(), dict[bytes, int]()
+    index_, log = ledger.index, ledger.snapshot
+    state.look_up_delegation = lambda one: find_granted(index_, log, one, found.index)
     for index in range(found.index):
         statement = ledger.at(index).statement
         state.apply(statement, index)

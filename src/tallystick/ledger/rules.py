@@ -27,6 +27,7 @@ Reasons, in the order in which they are tried:
     key.operator            the operator's own key
     batch.leaves            the leaf hashes are missing, or do not lead to the root
     link.relation           a link of a kind that does not exist
+    delegation.…, assurance see `tallystick.ledger.delegated`
 """
 
 from collections.abc import Callable
@@ -34,16 +35,19 @@ from dataclasses import dataclass
 from typing import Final
 
 from tallystick.errors import (
+    EncodingError,
     IndeterminateError,
     InputError,
     KeyChainError,
     RefusedError,
     SignatureError,
 )
+from tallystick.ledger.delegated import check_delegated
 from tallystick.ledger.policy import parse_policy_payload
 from tallystick.ledger.state import LedgerState
 from tallystick.merkle import HASH_BYTES
 from tallystick.statement import Batch, Relation, SignedStatement, parse_batch
+from tallystick.statement.delegation import parse_delegation
 from tallystick.statement.governance import (
     OPERATOR_TYPES,
     KeyRecord,
@@ -57,6 +61,8 @@ from tallystick.statement.labels import BATCH_MEDIA_TYPE
 FUTURE_SECONDS_MAX: Final = 300
 _TYPES: Final = frozenset(StatementType)
 _ONLY_OPERATOR: Final = OPERATOR_TYPES - {StatementType.HEARTBEAT} | {StatementType.GENESIS}
+_OPERATOR_MAY: Final = OPERATOR_TYPES | {StatementType.DELEGATION}
+"""The operator can always revoke a delegation."""
 _RELATIONS: Final = frozenset(Relation)
 
 
@@ -118,6 +124,7 @@ def decide(candidate: Candidate, state: LedgerState, find: FindIndex) -> int | N
     _check_payload(candidate, state)
     if unknown := set(header.links) - _RELATIONS:
         raise RefusedError(f"{min(unknown)!r:.40} is not a relation", reason="link.relation")
+    check_delegated(statement, state)
     return None
 
 
@@ -156,7 +163,7 @@ def _check_type(statement: SignedStatement, state: LedgerState) -> None:
     operator = state.is_operator(header.issuer)
     if header.type is not None and header.type not in _TYPES:
         raise RefusedError(f"{header.type!r:.40} is not a statement type", reason="type.unknown")
-    if header.type in OPERATOR_TYPES and operator:
+    if header.type in _OPERATOR_MAY and operator:
         return
     if header.type in _ONLY_OPERATOR:
         raise RefusedError(
@@ -218,11 +225,22 @@ def _check_payload(candidate: Candidate, state: LedgerState) -> None:
             parse_heartbeat(statement.payload)
         elif statement.header.type == StatementType.KEY and state.genesis is not None:
             _check_key(parse_key_statement(statement.payload), state)
+        elif statement.header.type == StatementType.DELEGATION:
+            _check_inline(statement)
+            parse_delegation(statement.payload)
         batch = batch_of(statement)
     except (InputError, SignatureError) as error:
         raise RefusedError(str(error), reason="payload") from error
     if batch is not None:
         _check_leaves(candidate, batch)
+
+
+def _check_inline(statement: SignedStatement) -> None:
+    """Refuse a commitment where everybody must be able to read what is said."""
+    if statement.header.hashed:
+        raise EncodingError(
+            f"a {statement.header.type} statement has an inline payload, got a commitment"
+        )
 
 
 def _check_key(said: KeyStatement, state: LedgerState) -> None:

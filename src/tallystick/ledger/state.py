@@ -5,12 +5,19 @@ state is the same on every machine. Admission reads it; nothing else decides.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from tallystick.errors import DamagedError
 from tallystick.ledger.policy import RegistrationPolicy, parse_policy_payload, read_policy
 from tallystick.statement import SignedStatement
+from tallystick.statement.delegation import (
+    Granted,
+    LookUp,
+    Revocation,
+    granted_by,
+    read_delegation,
+)
 from tallystick.statement.governance import (
     Genesis,
     KeyRecord,
@@ -26,6 +33,8 @@ EmitterKey = tuple[str, bytes, int]
 """Issuer, emitter and epoch."""
 EMITTERS_KEPT: Final = 10_000
 """Emitters whose count is kept in memory; the index has the others."""
+DELEGATIONS_KEPT: Final = 10_000
+"""Delegations that are kept in memory, and ids that are known to be none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +46,10 @@ class Counted:
 
 
 def _nobody(_key: EmitterKey) -> Counted | None:
+    return None
+
+
+def _nothing(_id: bytes) -> Granted | None:
     return None
 
 
@@ -52,6 +65,7 @@ class LedgerState:
         size: Index of the next entry.
         now: Time of the operator's newest heartbeat, seconds since 1970.
         look_up: Finds the count of an emitter that is not kept in memory.
+        look_up_delegation: Finds a delegation that is not kept in memory, among entries before.
     """
 
     genesis: Genesis | None = None
@@ -61,7 +75,9 @@ class LedgerState:
     size: int = 0
     now: int = 0
     look_up: Callable[[EmitterKey], Counted | None] = _nobody
+    look_up_delegation: LookUp = _nothing
     _emitters: dict[EmitterKey, Counted] = field(default_factory=dict)
+    _delegations: dict[bytes, Granted | None] = field(default_factory=dict)
 
     def apply(self, statement: SignedStatement, index: int) -> None:
         """Take in an entry that was admitted."""
@@ -76,6 +92,8 @@ class LedgerState:
             self.policy_id = statement.id
         elif header.type == StatementType.KEY:
             self.chains.apply(parse_key_statement(statement.payload), index)
+        elif header.type == StatementType.DELEGATION:
+            self._delegate(statement, index)
         elif header.type == StatementType.HEARTBEAT and self.is_operator(header.issuer):
             self.now = max(self.now, parse_heartbeat(statement.payload).time)
         self.size = index + 1
@@ -102,6 +120,27 @@ class LedgerState:
             if counted is not None:
                 self._keep(key, counted)
         return counted
+
+    def delegation(self, statement_id: bytes) -> Granted | None:
+        """Return a delegation by the id of its statement, and whether it was revoked since."""
+        if statement_id not in self._delegations:
+            self._keep_delegation(statement_id, self.look_up_delegation(statement_id))
+        return self._delegations[statement_id]
+
+    def _delegate(self, statement: SignedStatement, index: int) -> None:
+        said = read_delegation(statement)
+        if isinstance(said, Revocation):
+            grant = self.delegation(said.delegation)
+            if grant is not None and grant.revoked is None:
+                self._keep_delegation(said.delegation, replace(grant, revoked=index))
+        else:
+            self._keep_delegation(statement.id, granted_by(statement, index))
+
+    def _keep_delegation(self, statement_id: bytes, grant: Granted | None) -> None:
+        self._delegations.pop(statement_id, None)
+        self._delegations[statement_id] = grant
+        if len(self._delegations) > DELEGATIONS_KEPT:
+            del self._delegations[next(iter(self._delegations))]
 
     def _keep(self, key: EmitterKey, counted: Counted) -> None:
         self._emitters.pop(key, None)

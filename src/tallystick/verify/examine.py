@@ -36,6 +36,7 @@ from tallystick.statement.keylife import KeyStatement, parse_key_statement
 from tallystick.verify.bundle import Bundle, Member, parse_bundle
 from tallystick.verify.checkpoint import VerifiedCheckpoint, open_checkpoint
 from tallystick.verify.coherence import check_coherence
+from tallystick.verify.delegation import Acting
 from tallystick.verify.policy import TrustPolicy
 from tallystick.verify.report import Check, Report, Verdict, verdict_of
 from tallystick.verify.rows import verify_rows
@@ -116,10 +117,13 @@ class _Examination:
             missing = "entry 0, which names the keys of the log, is not in the bundle"
             self._add("genesis", Verdict.INDETERMINATE, missing)
         self.checks += check_coherence(self.verified)
+        acting = Acting(self.verified, self.genesis)
+        self.checks += acting.checks()
         if self.bundle.subject not in {part.statement.id for part in parts}:
             missing = f"statement {self.bundle.subject.hex()[:12]}… itself is not in the bundle"
             self._add("subject", Verdict.FAILED, missing)
-        return Report(self.bundle.subject, tuple(self.checks), self.checkpoint, self.verified)
+        checks, known = tuple(self.checks), acting.known()
+        return Report(self.bundle.subject, checks, self.checkpoint, self.verified, known)
 
     def _open_checkpoint(self) -> None:
         opened = open_checkpoint(self.bundle.checkpoint, self.policy)

@@ -1,11 +1,12 @@
 """What a verification found: one line per check, and what was not checked."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
 from tallystick.errors import IndeterminateError, TallystickError, VerificationError
+from tallystick.statement.assurance import Known
 from tallystick.verify.checkpoint import VerifiedCheckpoint
 from tallystick.verify.statement import VerifiedStatement
 
@@ -85,12 +86,14 @@ class Report:
         checks: In the order in which they were made.
         checkpoint: The checkpoint, if it was verified.
         statements: What may be believed, by statement id.
+        known: Of those, how strongly their originator is known, computed from the bundle alone.
     """
 
     subject: bytes
     checks: tuple[Check, ...]
     checkpoint: VerifiedCheckpoint | None
     statements: Mapping[bytes, VerifiedStatement]
+    known: Mapping[bytes, Known] = field(default_factory=dict)
 
     @property
     def verdict(self) -> Verdict:

@@ -9,6 +9,7 @@ from tallystick import tracing
 from tallystick.errors import InputError, RefusedError
 from tallystick.evidence import Shown, build_bundle
 from tallystick.ledger import Query
+from tallystick.ledger.delegated import known_originator
 from tallystick.ledger.reading import END
 from tallystick.merkle import HASH_BYTES
 from tallystick.statement import TlogProof, b64, parse_note
@@ -48,7 +49,9 @@ def statement(call: Call) -> Answer:
         return cached_answer(answer, call.header(b"if-none-match"))
     with tracing.part("prove"):
         made = ledger.prove(statement_id)
-    return json_answer(statement_view(made), headers=(NEVER, _VARY))
+    found = made.found
+    known = known_originator(ledger.index, ledger.snapshot, found.statement, found.index)
+    return json_answer(statement_view(made, known), headers=(NEVER, _VARY))
 
 
 def search(call: Call) -> Answer:

@@ -204,6 +204,24 @@ class EndView(msgspec.Struct):
     reason: str
 
 
+class OriginatorView(msgspec.Struct):
+    """For whom a statement was made, computed from what stands in the log.
+
+    Attributes:
+        assurance: How strongly the originator is known; never more than there is evidence for.
+        basis: In words, what that rests on.
+        principal: DID for whom was acted; null where nobody is named.
+        agent: DID that signed.
+        exceeded: The header claims more than that.
+    """
+
+    assurance: str
+    basis: str
+    principal: str | None
+    agent: str
+    exceeded: bool
+
+
 class StatementView(msgspec.Struct):
     """A registered statement with its proof.
 
@@ -214,6 +232,7 @@ class StatementView(msgspec.Struct):
         entry: As registered, base64url.
         receipt: COSE receipt, base64url.
         checkpoint: Signed note that the receipt leads to.
+        originator: For whom it was made, as this service computes it; verify a bundle to know.
     """
 
     index: int
@@ -222,6 +241,7 @@ class StatementView(msgspec.Struct):
     entry: str
     receipt: str
     checkpoint: str
+    originator: OriginatorView
 
 
 class PageView(msgspec.Struct):

@@ -2,7 +2,8 @@
 
 from tallystick.ledger import Found, Proof
 from tallystick.statement import Header, b64
-from tallystick.web.schemas import FoundView, HeaderView, StatementView
+from tallystick.statement.assurance import Known
+from tallystick.web.schemas import FoundView, HeaderView, OriginatorView, StatementView
 
 
 def found_view(found: Found, *, entry: bool = False) -> FoundView:
@@ -12,7 +13,7 @@ def found_view(found: Found, *, entry: bool = False) -> FoundView:
     return FoundView(found.index, said.id.hex(), header_view(said.header), shown)
 
 
-def statement_view(proof: Proof) -> StatementView:
+def statement_view(proof: Proof, known: Known) -> StatementView:
     """Show a statement with its proof."""
     statement = proof.found.statement
     return StatementView(
@@ -22,6 +23,9 @@ def statement_view(proof: Proof) -> StatementView:
         entry=b64.encode_url(statement.entry),
         receipt=b64.encode_url(proof.receipt),
         checkpoint=proof.checkpoint.decode(),
+        originator=OriginatorView(
+            str(known.assurance), known.basis, known.principal, known.agent, known.exceeded
+        ),
     )
 
 

@@ -27,6 +27,8 @@ def test_a_statement_is_shown_with_its_proof(place: Place) -> None:
     place.client.ledger.register(submissions(statement))
 
     reply = place.client.get(f"/statements/{statement.id.hex()}")
+    originator = reply.json["originator"]
+    assert (originator["assurance"], originator["exceeded"]) == ("key", False)
 
     shown = reply.json
     assert b64.decode_url(shown["entry"], "entry") == statement.entry

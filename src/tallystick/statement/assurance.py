@@ -1,0 +1,88 @@
+"""How strongly the originator of a statement is known: computed from evidence, never believed.
+
+| computed | evidence |
+|---|---|
+| `key` | the principal signed the delegation that the statement names, or signed it itself |
+| `api-key` | the statement names the registered key whose API key a recorder says it saw |
+| `asserted` | none: the signer says that somebody asked |
+
+`passkey` and `credential` are computed by nothing yet, so whoever claims them claims too much.
+A signer that claims less than `key` and names nobody says that somebody else was the originator,
+and is taken at its word: a claim can lower what is shown, and never raise it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from tallystick.statement.delegation import Granted, LookUp, fault_of, links_of
+from tallystick.statement.header import Header
+from tallystick.statement.labels import Assurance, Relation
+
+_ORDER: Final = {str(one): rank for rank, one in enumerate(Assurance)}
+FindHolder = Callable[[bytes], str | None]
+"""Finds whose key a `key` statement registered, by the statement's id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Who was behind a statement, as far as evidence goes.
+
+    Attributes:
+        assurance: Computed.
+        basis: In words: what that rests on.
+        principal: DID for whom was acted; None where nobody is named.
+        agent: DID that acted.
+        claimed: What the header claims.
+    """
+
+    assurance: Assurance
+    basis: str
+    principal: str | None
+    agent: str
+    claimed: str | None = None
+
+    @property
+    def exceeded(self) -> bool:
+        """Tell whether the header claims more than there is evidence for."""
+        if self.claimed is None:
+            return False
+        return _ORDER.get(self.claimed, len(_ORDER)) > _ORDER[self.assurance]
+
+
+def assurance_of(
+    header: Header, index: int, look_up: LookUp, holder: FindHolder, now: int = 0
+) -> Known:
+    """Compute how strongly the originator of a statement is known.
+
+    Args:
+        header: Of the statement; its signature is verified already.
+        index: Where it stands.
+        look_up: Finds grants.
+        holder: Finds holders of registered keys.
+        now: The ledger's time there; 0 where admission has seen to expiry.
+    """
+    targets, claimed = header.links.get(Relation.ACTED_FOR, ()), header.assurance
+    for grant in filter(None, map(look_up, targets)):
+        if fault_of(grant, header.issuer, header.type, now, index, look_up) is None:
+            return _delegated(grant, header, look_up)
+    for named in filter(None, map(holder, targets)):
+        basis = "its recorder says that the call came with an API key of this originator"
+        return Known(Assurance.API_KEY, basis, named, header.issuer, claimed)
+    if targets:
+        basis = "what it names as acted for is neither a delegation to it nor a registered key"
+        return Known(Assurance.ASSERTED, basis, None, header.issuer, claimed)
+    if claimed in {Assurance.ASSERTED, Assurance.API_KEY}:
+        basis = "its signer says that somebody else asked, and names nobody"
+        return Known(Assurance.ASSERTED, basis, None, header.issuer, claimed)
+    basis = "the originator itself signed it"
+    return Known(Assurance.KEY, basis, header.issuer, header.issuer, claimed)
+
+
+def _delegated(leaf: Granted, header: Header, look_up: LookUp) -> Known:
+    chain = [link for link in links_of(leaf, look_up) if link is not None]
+    first = chain[-1]
+    passed = f", passed on {len(chain) - 1} times" if len(chain) > 1 else ""
+    basis = f"the principal signed the delegation at index {first.index}{passed}"
+    principal = first.delegation.principal
+    return Known(Assurance.KEY, basis, principal, header.issuer, header.assurance)

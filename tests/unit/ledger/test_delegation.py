@@ -1,0 +1,263 @@
+"""Who acts for whom: what is admitted, what a verifier says of it, and that both agree."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tallystick.errors import RefusedError
+from tallystick.evidence import Emitter
+from tallystick.evidence.export import build_bundle
+from tallystick.evidence.records import Change
+from tallystick.ledger import Ledger, RegistrationPolicy, Rule, Submission
+from tallystick.ledger.assembly import read_state
+from tallystick.ledger.delegated import known_originator
+from tallystick.ledger.operator import operator_says
+from tallystick.statement import SignedStatement, parse_vkey
+from tallystick.statement.delegation import Delegation, Revocation, revocation_subject
+from tallystick.statement.governance import IssuerKind, StatementType
+from tallystick.verify import Report, Verdict, examine, log_policy
+from tallystick.verify.bundle import Bundle
+from tests.ledgers import START, Clock, Issuer, ledger_in
+
+DAY = 86_400
+ANYTHING = RegistrationPolicy((Rule(frozenset("*"), kinds=frozenset(IssuerKind)),))
+
+
+@dataclass
+class World:
+    ledger: Ledger
+    clock: Clock
+    person: Issuer
+    agent: Issuer
+    helper: Issuer
+
+    def grant(self, principal: Issuer, agent: Issuer, *parent: bytes, **changes: Any) -> bytes:
+        members: dict[str, Any] = {"types": frozenset({"action"}), "not_after": START + DAY}
+        said = Delegation(principal=principal.did, agent=agent.did, **{**members, **changes})
+        return self.say(principal, said.encode(), links={"acted_for": parent} if parent else {})
+
+    def revoke(self, issuer: Issuer, grant: bytes) -> bytes:
+        return self.say(issuer, Revocation(grant).encode(), subject=revocation_subject(grant))
+
+    def say(self, issuer: Issuer, payload: bytes, **changes: Any) -> bytes:
+        members = {"type": "delegation", "hashed": False, "content_type": "application/cbor"}
+        return self.register(issuer.sign(payload, **members, **changes))
+
+    def act(self, agent: Issuer, *grants: bytes, **changes: Any) -> bytes:
+        members = {"type": "action", "links": {"acted_for": grants} if grants else {}, **changes}
+        return self.register(agent.sign(**members))
+
+    def register(self, statement: SignedStatement) -> bytes:
+        return self.ledger.register_one(Submission(statement.entry)).id
+
+    def report(self, statement: bytes, *, without: tuple[bytes, ...] = ()) -> Report:
+        bundle = build_bundle(self.ledger, statement)
+        left_out = {self.ledger.get(one).statement.entry for one in without}
+        kept = tuple(one for one in bundle.members if one.entry not in left_out)
+        bundle = Bundle(bundle.subject, bundle.checkpoint, kept)
+        key = parse_vkey(self.ledger.card.checkpoint_key)
+        return examine(bundle.encode(), log_policy(key))
+
+
+@contextmanager
+def world_in(folder: Path) -> Iterator[World]:
+    clock = Clock()
+    issuers = [Issuer("p", IssuerKind.PERSON), Issuer("a", IssuerKind.AI), Issuer("h")]
+    with ledger_in(folder, *issuers, clock=clock, policy=ANYTHING) as ledger:
+        yield World(ledger, clock, *issuers)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    with world_in(tmp_path) as made:
+        yield made
+
+
+def reason(call: Any, *arguments: Any, **changes: Any) -> str | None:
+    with pytest.raises(RefusedError) as refused:
+        call(*arguments, **changes)
+    return refused.value.reason
+
+
+def test_an_agent_acts_for_its_principal_and_a_stranger_can_check_it(world: World) -> None:
+    grant = world.grant(world.person, world.agent)
+    act = world.act(world.agent, grant, assurance="key")
+
+    report = world.report(act)
+
+    assert report.verdict is Verdict.VERIFIED
+    assert (report.known[act].principal, report.known[act].agent) == (
+        world.person.did, world.agent.did
+    )  # fmt: skip
+    assert report.known[act].assurance == "key"
+    [check] = [check for check in report.checks if check.what == "delegation"]
+    assert f"{world.agent.did} acts for {world.person.did}" in check.detail
+
+
+def test_an_emitter_acts_for_somebody(world: World) -> None:
+    grant = world.grant(world.person, world.agent, types=frozenset({"change"}))
+
+    with Emitter(world.ledger, world.agent.signer) as emitter:
+        said = emitter.register(Change(what="a", after=1, reason="asked to"), acting_for=grant)
+
+    assert world.report(said.id).known[said.id].principal == world.person.did
+
+
+def test_a_chain_leads_to_the_first_principal(world: World) -> None:
+    first = world.grant(world.person, world.agent, depth=1)
+    second = world.grant(world.agent, world.helper, first)
+    act = world.act(world.helper, second)
+
+    report = world.report(act)
+
+    assert report.verdict is Verdict.VERIFIED
+    assert report.known[act].principal == world.person.did
+    assert "passed on 1 times" in report.known[act].basis
+
+
+def test_what_no_delegation_allows_is_refused(world: World) -> None:
+    grant = world.grant(world.person, world.agent)
+
+    assert reason(world.act, world.helper, grant) == "delegation.not-yours"
+    assert reason(world.act, world.agent, grant, type="decision") == "delegation.type"
+    assert reason(world.grant, world.agent, world.helper, grant) == "delegation.chain"
+    assert reason(world.grant, world.agent, world.helper, b"x" * 32) == "delegation.unknown"
+    forged = Delegation(
+        principal=world.person.did, agent=world.helper.did,
+        types=frozenset({"action"}), not_after=START + DAY,
+    )  # fmt: skip
+    assert reason(world.say, world.agent, forged.encode()) == "delegation.not-yours"
+
+
+@pytest.mark.parametrize(
+    "wider",
+    [
+        {"types": frozenset({"action", "call"})},
+        {"not_after": START + DAY + 1},
+        {"depth": 1},
+    ],
+)
+def test_what_is_passed_on_is_never_wider(world: World, wider: dict[str, Any]) -> None:
+    first = world.grant(world.person, world.agent, depth=1)
+
+    assert reason(world.grant, world.agent, world.helper, first, **wider) == "delegation.chain"
+
+
+def test_it_ends_by_the_time_of_the_ledger(world: World) -> None:
+    grant = world.grant(world.person, world.agent, not_after=START + 100)
+    world.clock.now = START + 99
+    world.act(world.agent, grant)
+    world.clock.now = START + 200
+
+    assert reason(world.act, world.agent, grant) == "delegation.expired"
+    assert reason(world.grant, world.person, world.agent, not_after=START) == "delegation.expired"
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_revoking_any_link_ends_the_chain_and_leaves_what_was_done(
+    world: World, which: int
+) -> None:
+    first = world.grant(world.person, world.agent, depth=1)
+    second = world.grant(world.agent, world.helper, first)
+    act = world.act(world.helper, second)
+    by, grant = [(world.person, first), (world.agent, second)][which]
+
+    revoked = world.revoke(by, grant)
+
+    assert reason(world.act, world.helper, second) == "delegation.revoked"
+    report = world.report(act)
+    assert report.verdict is Verdict.VERIFIED
+    assert revoked in report.statements
+    assert any("revoked later" in check.detail for check in report.checks)
+
+
+def test_only_principal_and_operator_revoke_and_once(world: World) -> None:
+    grant = world.grant(world.person, world.agent)
+    assert reason(world.revoke, world.agent, grant) == "delegation.not-yours"
+    assert reason(world.revoke, world.person, b"x" * 32) == "delegation.unknown"
+
+    world.ledger.register_one(
+        operator_says(
+            world.ledger.keys.signer("operator"), StatementType.DELEGATION,
+            Revocation(grant).encode(), subject=revocation_subject(grant), now=START,
+        )
+    )  # fmt: skip
+
+    assert reason(world.revoke, world.person, grant) == "delegation.revoked"
+    assert reason(world.act, world.agent, grant) == "delegation.revoked"
+
+
+def test_revoked_in_the_same_batch_is_revoked(world: World) -> None:
+    grant = world.grant(world.person, world.agent)
+    revocation = world.person.sign(
+        Revocation(grant).encode(), type="delegation", hashed=False,
+        content_type="application/cbor", subject=revocation_subject(grant),
+    )  # fmt: skip
+    act = world.agent.sign(type="action", links={"acted_for": (grant,)})
+
+    answers = world.ledger.register([Submission(one.entry) for one in (revocation, act)])
+
+    assert getattr(answers[1], "reason", None) == "delegation.revoked"
+
+
+def test_a_bundle_without_a_link_or_the_time_decides_nothing(world: World) -> None:
+    first = world.grant(world.person, world.agent, depth=1)
+    second = world.grant(world.agent, world.helper, first)
+    act = world.act(world.helper, second, assurance="key")
+    beats = tuple(
+        one.statement.id
+        for one in map(world.ledger.at, range(1, world.ledger.snapshot.checkpoint.size))
+        if one.statement.header.type == "heartbeat"
+    )
+
+    for missing in ((first,), (second,), beats):
+        report = world.report(act, without=missing)
+        assert report.verdict is Verdict.INDETERMINATE
+        assert {check.code for check in report.checks} & {"delegation.unknown", "assurance"}
+
+
+def test_a_claim_without_evidence_is_refused(world: World) -> None:
+    key = world.ledger.at(1).statement.id
+
+    for claimed in ("passkey", "credential"):
+        assert reason(world.act, world.agent, assurance=claimed) == "assurance"
+    assert reason(world.act, world.agent, key, assurance="key") == "assurance"
+    assert reason(world.act, world.agent, assurance="api-key") == "assurance"
+
+
+def test_assurance_is_computed_from_what_stands_in_the_log(world: World) -> None:
+    ledger = world.ledger
+    key = next(
+        one.statement.id
+        for one in map(ledger.at, range(ledger.snapshot.checkpoint.size))
+        if one.statement.header.subject == world.person.did
+    )
+    said = {
+        "key": world.act(world.agent),
+        "api-key": world.act(world.agent, key, assurance="api-key"),
+        "asserted": world.act(world.agent, assurance="asserted"),
+    }
+
+    for expected, statement in said.items():
+        found = ledger.get(statement)
+        known = known_originator(ledger.index, ledger.snapshot, found.statement, found.index)
+        assert (known.assurance, known.exceeded) == (expected, False)
+
+
+def test_state_that_is_read_again_decides_alike(tmp_path: Path) -> None:
+    with world_in(tmp_path) as world:
+        kept = world.grant(world.person, world.agent)
+        ended = world.grant(world.person, world.agent, purpose="billing")
+        world.revoke(world.person, ended)
+        live = [world.ledger.state.delegation(one) for one in (kept, ended)]
+        ledger = world.ledger
+        rebuilt = read_state(ledger.index, ledger.snapshot)
+        assert [rebuilt.delegation(one) for one in (kept, ended)] == live
+    with ledger_in(tmp_path, clock=world.clock) as again:
+        world.ledger = again
+        world.act(world.agent, kept)
+        assert reason(world.act, world.agent, ended) == "delegation.revoked"
