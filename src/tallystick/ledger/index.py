@@ -46,6 +46,8 @@ NEAR: Final = 256
 """Entries that a search walks over before it searches for the next one that can match."""
 _INSERT_ROWS: Final = (256, 16, 1)
 """Rows that one statement inserts."""
+CLOSING_ENTRIES: Final = 512
+"""So many entries become a run when the index is closed, and need not be read again."""
 RETRIES_ROWS: Final = 256
 _RETRIES: Final = (
     f"WITH asked (iat, id8) AS (VALUES {','.join(['(?, ?)'] * RETRIES_ROWS)}) "  # noqa: S608 - constants
@@ -191,20 +193,18 @@ class Index:
             UnavailableError: The disk is full; everything stays in memory, call again later.
         """
         with self._lock:
-            if not self._pending:
-                return
             try:
-                self._write()
+                if self._pending:
+                    self._write()
+                if self._applied - self._postings.sealed >= RUN_ENTRIES:
+                    self._postings.seal(self._applied)
             except (sqlite3.OperationalError, OSError) as error:
                 if self._database.in_transaction:
                     self._database.execute("ROLLBACK")
                 raise UnavailableError(f"the index cannot be written: {error}") from error
-            self._applied = self.size
-            self._pending.clear()
-            self._recent.clear()
-            self._emitters.clear()
 
     def _write(self) -> None:
+        """Write rows, and forget them as soon as they are written: never twice."""
         self._database.execute("BEGIN")
         self._insert(self._pending)
         self._database.executemany(
@@ -214,8 +214,10 @@ class Index:
         self._database.executemany(_WIDEN_BLOCK, _times_by_block(self._pending))
         self._set_meta("applied", self.size)
         self._database.execute("COMMIT")
-        if self.size - self._postings.sealed >= RUN_ENTRIES:
-            self._postings.seal(self.size)
+        self._applied = self.size
+        self._pending.clear()
+        self._recent.clear()
+        self._emitters.clear()
 
     def _insert(self, rows: list[Row]) -> None:
         """Insert many rows at a time: after each step of SQLite's, Python lets others run first."""
@@ -228,8 +230,13 @@ class Index:
                 at += count
 
     def merge(self) -> bool:
-        """Merge some runs of postings, if there are many; tell whether there were."""
-        return self._postings.merge()
+        """Merge runs of postings for a while, as a writer; tell whether to go on at once."""
+        return self._writable and self._postings.merge() and self._postings.crowded
+
+    def merge_all(self) -> None:
+        """Merge runs of postings until there is nothing to merge; it may take minutes."""
+        while self._postings.merge():
+            pass
 
     def retry(self, statement: SignedStatement) -> Iterator[int]:
         """Yield where the same statement may be registered; compare the entry there."""
@@ -337,6 +344,9 @@ class Index:
         """Write what waits, and give all files back."""
         if self._writable:
             self.flush()
+            if self._applied - self._postings.sealed >= CLOSING_ENTRIES:
+                with suppress(OSError):  # then `catch_up` reads them again
+                    self._postings.seal(self._applied)
         self._postings.close()
         self._database.close()
 

@@ -287,12 +287,14 @@ class Ledger(Reads):
         self._failed = None
 
     def _publish(self) -> None:
-        while not self._closing.wait(self._publish_seconds):
+        crowded = False
+        while not self._closing.wait(0 if crowded else self._publish_seconds):
+            crowded = False
             try:
                 parts = self._parts
                 parts.log.integrate()
                 parts.index.flush()
-                parts.index.merge()
+                crowded = parts.index.merge()
                 self.publish_error = None
             except (OSError, TallystickError) as error:
                 if self.publish_error is None:

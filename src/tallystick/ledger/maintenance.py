@@ -125,8 +125,7 @@ def rebuild_index(home: Home, progress: Progress | None = None) -> int:
         check_genesis(snapshot, card)
         index = Index(home.index, bytes.fromhex(card.genesis), writable=True)
         catch_up(index, snapshot, progress)
-        while index.merge():  # else the first searches would look into thousands of runs
-            pass
+        index.merge_all()  # else the first searches would look into a hundred runs
         index.close()
     finally:
         lock.release()

@@ -33,6 +33,8 @@ POSTING_BYTES: Final = 16
 MERGE_RUNS: Final = 8
 RUN_ENTRIES: Final = 4096
 """Entries whose postings are collected in memory before they become a run."""
+RUNS_MAX: Final = 128
+"""With more runs than that merging goes before waiting: each is an open file, and is searched."""
 
 _PAGE: Final = 256  # postings between two sparse keys: one read of 4 KiB
 _MAGIC: Final = b"TALLYRN1"
@@ -159,6 +161,11 @@ class Postings:
     def sealed(self) -> int:
         """Entries below this index have their postings in runs."""
         return self._runs[-1].span.last if self._runs else 0
+
+    @property
+    def crowded(self) -> bool:
+        """Whether there are so many runs that merging must not wait."""
+        return len(self._runs) > RUNS_MAX
 
     def add(self, index: int, keys: Iterable[bytes]) -> None:
         """Add the properties of the next entry."""

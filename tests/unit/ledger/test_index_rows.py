@@ -1,10 +1,14 @@
 """Rows of the index: however many are written at a time, each is found again."""
 
+from errno import ENOSPC
 from pathlib import Path
 
 import pytest
 
-from tallystick.ledger.index import Index, Property
+from tallystick.errors import UnavailableError
+from tallystick.ledger import index as index_module
+from tallystick.ledger.index import CLOSING_ENTRIES, Index, Property
+from tallystick.ledger.postings import Postings
 from tests.ledgers import START, Issuer, many
 
 CLINIC = Issuer()
@@ -47,3 +51,43 @@ def test_what_was_added_before_is_not_added_twice(tmp_path: Path) -> None:
     assert index.size == 20
     assert [list(index.retry(s)) for s in statements] == [[n] for n in range(20)]
     index.close()
+
+
+@pytest.mark.parametrize(("count", "start"), [(CLOSING_ENTRIES - 1, 0), (CLOSING_ENTRIES,) * 2])
+def test_what_a_closed_index_holds_need_not_be_read_again(
+    tmp_path: Path, count: int, start: int
+) -> None:
+    index = Index(tmp_path, GENESIS, writable=True)
+    index.add_all(many(CLINIC, count), 0)
+    index.close()
+
+    index = Index(tmp_path, GENESIS, writable=True)
+    begun = index.start
+    index.close()
+
+    assert begun == start
+
+
+def test_rows_are_written_once_where_their_postings_cannot_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_postings: Postings, _last: int) -> None:
+        raise OSError(ENOSPC, "no space left on device")
+
+    monkeypatch.setattr(index_module, "RUN_ENTRIES", 50)
+    statements = many(CLINIC, 60)
+    index = Index(tmp_path, GENESIS, writable=True)
+    with monkeypatch.context() as broken:
+        broken.setattr(Postings, "seal", full)
+        index.add_all(statements[:49], 0)
+        index.flush()
+        index.add_all(statements[49:], 49)
+        with pytest.raises(UnavailableError, match="no space"):
+            index.flush()
+
+    index.flush()
+    start, found = index.start, [list(index.retry(one)) for one in statements]
+    index.close()
+
+    assert start == 60
+    assert found == [[n] for n in range(60)]
