@@ -10,7 +10,7 @@ import pytest
 from tallystick.capture.usage import UNKNOWN, Counts, Place, Source, recorded
 from tallystick.errors import UnavailableError
 from tallystick.evidence import Intent, Outcome, Record
-from tallystick.ledger import Ledger, Submission
+from tallystick.ledger import Ledger, Query, Submission
 from tallystick.statement import Relation, Sequence
 from tests.ledgers import Issuer, ledger_in
 
@@ -45,6 +45,11 @@ class Emitter:
         begun = self.say(said, **members)
         self.say(OUTCOME, kept=kept, links={Relation.GENERATED_BY: (begun,)})
 
+    def key_statement(self) -> bytes:
+        """Return what registered the emitter's own key; any key will do for a test."""
+        query = Query(subject=self.issuer.did, type="key", limit=1)
+        return self.ledger.find(query).found[0].statement.id
+
     def source(self, **changes: Any) -> Source:
         return Source(self.ledger, self.issuer.did, self.issuer.emitter, **changes)
 
@@ -59,9 +64,12 @@ def emitter(tmp_path: Path) -> Iterator[Emitter]:
 
 
 def test_each_outcome_counts_for_the_key_that_its_intent_names(emitter: Emitter) -> None:
-    emitter.call(intent(api_key="k"), assurance="api-key")
-    emitter.call(intent(api_key="k"), assurance="api-key")
-    emitter.call(intent(), assurance="api-key")
+    known: dict[str, Any] = {
+        "assurance": "api-key", "links": {Relation.ACTED_FOR: (emitter.key_statement(),)},
+    }  # fmt: skip
+    emitter.call(intent(api_key="k"), **known)
+    emitter.call(intent(api_key="k"), **known)
+    emitter.call(intent(), **known)
     emitter.call(intent(), assurance="asserted")
     emitter.say(intent(api_key="k"))
 
