@@ -24,6 +24,7 @@ from tallystick.statement import Batch, SignedStatement, commit
 from tallystick.statement.commitment import Entropy
 from tallystick.statement.governance import StatementType
 from tallystick.statement.labels import BATCH_MEDIA_TYPE
+from tallystick.vault import About
 
 Links = Mapping[str, tuple[bytes, ...]]
 
@@ -73,8 +74,17 @@ class Emitter:
         links: Links | None = None,
         model: bytes | None = None,
         assurance: str | None = None,
+        about: About | None = None,
     ) -> Registered:
         """Register a record; its fields go to the vault.
+
+        Args:
+            record: What is said.
+            subject: What it is about, in public; random by default.
+            links: Statements that it points to.
+            model: Digest of the model that was used.
+            assurance: How strongly the originator is known.
+            about: Whom the content is about, so that it can be erased; stays in the vault.
 
         Raises:
             RefusedError: The registration policy says no.
@@ -87,7 +97,7 @@ class Emitter:
         with self._lock:
             self._settle()
             statement = self._numbering.sign(record.statement_type, content.commitment(), **members)
-            return self._register(Submission(statement.entry, content), statement)
+            return self._register(Submission(statement.entry, content, about=about), statement)
 
     def register_rows(
         self,

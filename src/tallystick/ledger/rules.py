@@ -30,7 +30,7 @@ from tallystick.errors import InputError, RefusedError, SignatureError
 from tallystick.ledger.policy import parse_policy_payload
 from tallystick.ledger.state import LedgerState
 from tallystick.merkle import HASH_BYTES
-from tallystick.statement import Batch, Relation, SignedStatement, parse_batch
+from tallystick.statement import Batch, Relation, SignedStatement, parse_batch, parse_erasure
 from tallystick.statement.governance import (
     OPERATOR_TYPES,
     KeyRecord,
@@ -43,7 +43,9 @@ from tallystick.statement.labels import BATCH_MEDIA_TYPE
 
 FUTURE_SECONDS_MAX: Final = 300
 _TYPES: Final = frozenset(StatementType)
-_ONLY_OPERATOR: Final = OPERATOR_TYPES - {StatementType.HEARTBEAT} | {StatementType.GENESIS}
+_ONLY_OPERATOR: Final = OPERATOR_TYPES - {StatementType.HEARTBEAT, StatementType.ERASURE} | {
+    StatementType.GENESIS
+}
 _RELATIONS: Final = frozenset(Relation)
 
 
@@ -182,6 +184,8 @@ def _check_payload(candidate: Candidate, state: LedgerState) -> None:
             parse_policy_payload(statement.payload)
         elif statement.header.type == StatementType.HEARTBEAT:
             parse_heartbeat(statement.payload)
+        elif statement.header.type == StatementType.ERASURE:
+            parse_erasure(statement)
         elif statement.header.type == StatementType.KEY and state.genesis is not None:
             _check_key(parse_key_record(statement.payload), state.genesis.origin, state)
         batch = batch_of(statement)
