@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from enum import EnumType
 from types import NoneType, UnionType
 from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
@@ -9,7 +10,7 @@ from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hi
 import msgspec
 
 from tallystick.evidence.records import RECORDS, Record
-from tallystick.statement import Batch, PublicKey, VerifierKey
+from tallystick.statement import Batch, Erasure, PublicKey, VerifierKey
 from tallystick.statement.governance import (
     OPERATOR_TYPES,
     Genesis,
@@ -24,6 +25,7 @@ INLINE: Final[dict[StatementType, type]] = {
     StatementType.KEY: KeyRecord,
     StatementType.HEARTBEAT: Heartbeat,
     StatementType.DATASET: Batch,
+    StatementType.ERASURE: Erasure,
 }
 """Types whose payload stands in the statement, because the ledger or verifiers compute on it."""
 
@@ -115,4 +117,5 @@ _NAMES: Final = {
     VerifierKey: "verifier key (C2SP signed-note), as text",
     PublicKey: "COSE_Key, as bytes",
     dict: "map",
+    Mapping[bytes, frozenset[int] | None]: "statement ids, each with positions of rows or none",
 }

@@ -122,6 +122,7 @@ def test_a_backup_from_before_does_not_bring_it_back(tmp_path: Path) -> None:
         backup(home, saved, ledger.keys.secret("vault"))
     with ledger_in(home.root) as ledger:
         ledger.erase(ledger.vault.about("jane"), ErasureReason.OBJECTION)
+        ledger.publish()
         backup(home, saved)  # the log goes on; the vault there is the old one
     restored = Home(tmp_path / "restored")
     restore(saved, restored, [], unsafe_alone=True)

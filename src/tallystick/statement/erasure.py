@@ -108,8 +108,8 @@ def _read_rows(content: list[Any]) -> dict[bytes, Positions]:
     for one in content:
         match one:
             case [bytes() as batch, [_, *_] as listed] if len(batch) == HASH_BYTES:
-                if batch in rows:
-                    raise EncodingError(f"rows of {batch.hex()} stand twice in the erasure")
+                if batch <= max(rows, default=b""):
+                    raise EncodingError("batches of erased rows must be in order, each once")
             case _:
                 raise EncodingError("erased rows must be [batch id, ranges], at least one range")
         read = [_read_range(range_) for range_ in listed]

@@ -40,7 +40,7 @@ class Erasing(Segments):
             names, only = (*names, self._master.name(purpose)), " AND subjects.purpose = ?"
         places = self._all(
             "SELECT place FROM keys JOIN subjects ON subjects.number = keys.subject "  # noqa: S608
-            f"WHERE subjects.subject = ?{only} AND keys.wrapped != ?",
+            f"WHERE keys.subject > 0 AND subjects.subject = ?{only} AND keys.wrapped != ?",
             (*names, DESTROYED),
         )
         found: dict[bytes, Positions | None] = {}
@@ -75,6 +75,7 @@ class Erasing(Segments):
             UnavailableError: The disk is full, or another process is reading: call again.
         """
         with self._transaction() as database:
+            self._touched: set[int] = set()
             whole = [one for one, positions in erasure.items() if positions is None]
             self._erase_content(whole)
             for batch in whole:
@@ -82,7 +83,8 @@ class Erasing(Segments):
             for batch, positions in erasure.items():
                 if positions is not None:
                     self._erase_segments(batch, positions)
-            _drop_subjects(database)
+            _drop_subjects(database, self._touched)
+            self._touched = set()
             self._forget()
         self._empty_log()
 
@@ -105,7 +107,8 @@ class Erasing(Segments):
         for at in range(0, len(ids), _TAKEN):
             some = ids[at : at + _TAKEN]
             marks = ", ".join(["?"] * len(some))
-            self._destroy_keys(f"SELECT wrapped FROM content WHERE id IN ({marks})", some)  # noqa: S608
+            which = f"SELECT wrapped FROM content WHERE id IN ({marks})"  # noqa: S608
+            self._touched |= self._destroy_keys(which, some)
             self._database.execute(
                 f"UPDATE content SET wrapped = NULL, sealed = x'' WHERE id IN ({marks})",  # noqa: S608
                 some,
@@ -134,7 +137,9 @@ class Erasing(Segments):
         subject = 0
         if kept:
             rows, subject = self._kept_rows(batch, segment, kept)
-        self._destroy_keys("SELECT wrapped FROM segments WHERE batch = ? AND segment = ?", place)
+        self._touched |= self._destroy_keys(
+            "SELECT wrapped FROM segments WHERE batch = ? AND segment = ?", place
+        )
         self._database.execute(
             "UPDATE segments SET wrapped = NULL, sealed = x'' WHERE batch = ? AND segment = ?",
             place,
@@ -156,13 +161,17 @@ class Erasing(Segments):
         rows = [row for row in self._rows(batch, number, *key) if row[0] in set(kept)]
         return rows, key[1] or 0
 
-    def _destroy_keys(self, which: str, values: Iterable[object]) -> None:
-        """Overwrite keys; they keep their length, so they are overwritten where they lie."""
+    def _destroy_keys(self, which: str, values: Iterable[object]) -> set[int]:
+        """Overwrite keys where they lie, since they keep their length; return whose they were."""
+        touched: set[int] = set()
         for [number] in self._database.execute(which, tuple(values)).fetchall():
             if isinstance(number, int):
-                self._database.execute(
-                    "UPDATE keys SET wrapped = ? WHERE number = ?", (DESTROYED, number)
+                done = self._database.execute(
+                    "UPDATE keys SET wrapped = ? WHERE number = ? RETURNING subject",
+                    (DESTROYED, number),
                 )
+                touched |= {row[0] for row in done.fetchall()}
+        return touched
 
     # --- asking
 
@@ -191,17 +200,21 @@ class Erasing(Segments):
             )
 
 
-def _drop_subjects(database: sqlite3.Connection) -> None:
+def _drop_subjects(database: sqlite3.Connection, touched: Iterable[int]) -> None:
     """Destroy the keys of subjects of whom nothing is left; the place of each stays, unnamed."""
-    gone = database.execute(
-        "SELECT number FROM subjects WHERE wrapped != ?1 AND NOT EXISTS (SELECT 1 FROM keys "
-        "WHERE keys.subject = subjects.number AND keys.wrapped != ?1)",
-        (DESTROYED,),
-    ).fetchall()
+    gone = [
+        (number,)
+        for number in touched
+        if number
+        and not database.execute(
+            "SELECT 1 FROM keys WHERE subject = ? AND subject > 0 AND wrapped != ?",
+            (number, DESTROYED),
+        ).fetchone()
+    ]
     for row in gone:
         database.execute("UPDATE subjects SET wrapped = ? WHERE number = ?", (DESTROYED, *row))
         database.execute(
             "UPDATE subjects SET subject = randomblob(32), purpose = zeroblob(32) WHERE number = ?",
             row,
         )
-        database.execute("UPDATE keys SET subject = 0 WHERE subject = ?", row)
+        database.execute("UPDATE keys SET subject = 0 WHERE subject = ? AND subject > 0", row)

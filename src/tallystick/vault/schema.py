@@ -17,7 +17,7 @@ from tallystick.vault.readonly import connect_reading
 
 FORMAT: Final = 1
 """The file's `user_version`. Files without a number are of releases before subjects had keys."""
-_PRAGMAS: Final = ("journal_mode=wal", "synchronous=full", "secure_delete=on")
+_PRAGMAS: Final = ("journal_mode=wal", "synchronous=full", "secure_delete=on", "cache_size=-32768")
 """What is acknowledged must survive a power cut; what is erased must not linger."""
 
 _KEYS: Final = """
@@ -31,10 +31,11 @@ CREATE TABLE IF NOT EXISTS subjects (
 CREATE UNIQUE INDEX IF NOT EXISTS subjects_by_name ON subjects (subject, purpose);
 CREATE TABLE IF NOT EXISTS marks (name TEXT PRIMARY KEY, at INTEGER, id BLOB) WITHOUT ROWID;
 """
+# Content lies in the order in which it came: ids are random, and sorting it by them costs most.
 # `wrapped` holds the number of a key. Where an older release wrote it, it holds the key itself.
 _SCHEMA: Final = f"""
 CREATE TABLE IF NOT EXISTS content (
-    id BLOB PRIMARY KEY, wrapped BLOB, sealed BLOB NOT NULL) WITHOUT ROWID;
+    id BLOB PRIMARY KEY, wrapped BLOB, sealed BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS segments (
     batch BLOB, segment INTEGER, wrapped BLOB, sealed BLOB NOT NULL,
     PRIMARY KEY (batch, segment)) WITHOUT ROWID;
