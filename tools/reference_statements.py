@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from enum import EnumType
 from types import NoneType, UnionType
 from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
@@ -9,7 +10,7 @@ from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hi
 import msgspec
 
 from tallystick.evidence.records import RECORDS, Record
-from tallystick.statement import Batch, PublicKey, VerifierKey
+from tallystick.statement import Batch, Erasure, PublicKey, VerifierKey
 from tallystick.statement.governance import (
     OPERATOR_TYPES,
     Genesis,
@@ -25,6 +26,7 @@ INLINE: Final[dict[StatementType, type | tuple[type, ...]]] = {
     StatementType.KEY: (KeyRecord, Rotation, Revocation, RecoveryKey),
     StatementType.HEARTBEAT: Heartbeat,
     StatementType.DATASET: Batch,
+    StatementType.ERASURE: Erasure,
 }
 """Types whose payload stands in the statement, because the ledger or verifiers compute on it."""
 
@@ -118,4 +120,5 @@ _NAMES: Final = {
     PublicKey: "COSE_Key, as bytes",
     KeyRecord: "the members of a KeyRecord",
     dict: "map",
+    Mapping[bytes, frozenset[int] | None]: "statement ids, each with positions of rows or none",
 }

@@ -6,6 +6,7 @@ TallystickError
     LimitError        larger than what is accepted
     VersionError      a format version this release does not know
     NotFoundError     names something that is not here
+      ErasedError     it was here, and was erased
   MissingExtraError   an optional dependency is not installed: install it
   VerificationError   well-formed, but not to be believed: never retry
     SignatureError    a signature does not match its key
@@ -74,6 +75,13 @@ class NotFoundError(InputError):
 
     code = "input.not-found"
     http_status = 404
+
+
+class ErasedError(NotFoundError):
+    """It was here, and was erased; it does not come back."""
+
+    code = "input.erased"
+    http_status = 410
 
 
 class MissingExtraError(TallystickError):

@@ -10,6 +10,7 @@ from tallystick.errors import DamagedError, InputError, NotFoundError, Unavailab
 from tallystick.ledger import Home, Rows, Submission
 from tallystick.statement import commit, dcbor
 from tallystick.vault import Vault
+from tallystick.vault.wrapping import seal
 from tests.conftest import Entropy
 from tests.fault.conftest import Command
 from tests.ledgers import Issuer, ledger_in
@@ -103,7 +104,9 @@ def test_content_of_another_shape_is_named(vault: Vault, plain: bytes) -> None:
 
 
 def test_rows_of_another_shape_are_named(vault: Vault, path: Path) -> None:
-    wrapped, sealed = vault._seal(BATCH + (0).to_bytes(8), dcbor.encode([[0, b"s"]]))
+    place = BATCH + (0).to_bytes(8)
+    key, sealed = seal(dcbor.encode([[0, b"s"]]), place)
+    wrapped = vault._master.wrap(key, place)
     change(path, "UPDATE segments SET wrapped = ?, sealed = ? WHERE segment = 0", wrapped, sealed)
 
     with pytest.raises(DamagedError, match="is not what a vault writes"):

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from tallystick.errors import (
@@ -24,8 +25,11 @@ from tallystick.log.layout import parse_tile_path, tile_path
 from tallystick.merkle import root_from_inclusion, verify_consistency, verify_inclusion
 from tallystick.statement import (
     Disclosure,
+    Erasure,
+    ErasureReason,
     Header,
     OpenField,
+    Relation,
     SignedStatement,
     TlogProof,
     b64,
@@ -36,6 +40,7 @@ from tallystick.statement import (
     parse_checkpoint,
     parse_cose_key,
     parse_did_key,
+    parse_erasure,
     parse_header,
     parse_note,
     parse_receipt,
@@ -62,6 +67,7 @@ from tallystick.verify import Verdict, examine
 from tallystick.verify import parse_bundle as parse_evidence
 from tallystick.verify import parse_policy as parse_trust
 from tests.fuzz.target import Errors, Target, vectors
+from tests.ledgers import Issuer
 
 STATEMENTS = vectors("statements/*.cbor")
 PARSED = [parse_statement(entry) for entry in STATEMENTS]
@@ -71,6 +77,11 @@ TRUST = parse_trust(vectors("trust.policy")[0])
 BUNDLE = vectors("answer.tally.json")[0]
 KEY_LIFE = vectors("keys/*.cbor")
 HASHES = [bytes([n]) * 32 for n in range(4)]
+ERASING = Issuer().sign(
+    Erasure(reason=ErasureReason.OTHER, erased={HASHES[0]: frozenset({0, 1, 7})}).encode(),
+    type="erasure", hashed=False, content_type="application/cbor",
+    links={Relation.ERASES: tuple(HASHES[:2])},
+)  # fmt: skip
 
 UNREADABLE: Errors = (InputError,)
 UNBELIEVED: Errors = (InputError, VerificationError, IndeterminateError)
@@ -104,6 +115,10 @@ def statement(data: bytes) -> None:
     key = next((s for s in PARSED if s.header.key_id == parsed.header.key_id), None)
     if key is not None:
         parsed.verify_signature(parse_did_key(key.header.issuer))
+
+
+def erasure(data: bytes) -> None:
+    assert parse_erasure(replace(ERASING, payload=data)).encode() == data
 
 
 def header(data: bytes) -> None:
@@ -321,6 +336,7 @@ PURE = (
     Target("merkle", merkle, (), (_MERKLE, _MERKLE[:24])),
     Target("batch", lambda d: parse_batch(d).encode() == d, UNREADABLE,
            tuple(s.payload for s in PARSED if "batch" in (s.header.content_type or ""))),
+    Target("erasure", erasure, UNREADABLE, (ERASING.payload,)),
     Target("genesis", parse_genesis, UNREADABLE, (GENESIS.payload,)),
     Target("key-record", lambda d: parse_key_record(d).verify_possession(ORIGIN),
            (InputError, SignatureError), payloads(StatementType.KEY)),

@@ -13,10 +13,11 @@ them, so that after a crash little is registered again; registering again change
 
 Trust: whoever can change the spool can lose what is not registered yet, or delay it; a statement
 cannot be changed without its issuer's key. Ciphertext and wrapped keys stay here until they are
-overwritten, also of content that is erased from the vault meanwhile: whoever has an old copy of
-the spool and the vault's master key can read them.
+overwritten, also of content that is erased from the vault meanwhile: `scrub` overwrites them when
+no gateway runs. Whoever has an old copy of the spool and the vault's master key can read it.
 """
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,7 +29,7 @@ from tallystick import tracing
 from tallystick.errors import DamagedError, UnavailableError, VersionError
 from tallystick.ledger import Submission
 from tallystick.ledger.versioned import parse_versioned
-from tallystick.log import Disk
+from tallystick.log import Disk, PosixDisk
 from tallystick.log.journal import Journal
 from tallystick.statement import Relation, SignedStatement, dcbor, parse_statement
 from tallystick.statement.governance import StatementType
@@ -222,12 +223,36 @@ class Spool:
         finally:
             self._journal.close()
 
+    def blank(self) -> None:
+        """Overwrite all items; everything is registered, and was replayed."""
+        self._journal.blank(self._mark.registered)
+
     def _write_mark(self) -> None:
         """First say durably what may be overwritten, then allow it."""
         mark = self._mark
         self._disk.replace(self._path, msgspec.json.encode(mark))
         self._marked, self._unmarked_bytes = mark, 0
         self._journal.recycle(mark.registered)
+
+
+def scrub(folder: Path) -> bool:
+    """Overwrite what lies in a spool that no process has open; return whether something is left.
+
+    What is not registered yet is left alone, and everything with it.
+
+    Raises:
+        DamagedError: The spool is not whole.
+    """
+    if not (folder / "journal").is_dir():
+        return False
+    spool = Spool(PosixDisk(), folder, os.urandom)
+    try:
+        if spool.replay():
+            return True
+        spool.blank()
+    finally:
+        spool.close()
+    return False
 
 
 def read_mark(folder: Path, disk: Disk) -> Mark:

@@ -30,9 +30,22 @@ if TYPE_CHECKING:
     help="Instead of a file: rows that are registered, such as ID:0-99,120.",
 )
 @click.option("--text", is_flag=True, help="Keep all values of a CSV or TSV file as text.")
+@click.option(
+    "--subject-column",
+    metavar="COLUMN",
+    help="Column that says whom a row is about; rows of one subject can be erased together.",
+)
+@click.option("--purpose", default="", metavar="P", help="What the rows are kept for.")
 @pass_session
 def batch(
-    session: Session, file: Path | None, issuer: str, selected: tuple[str, ...], *, text: bool
+    session: Session,
+    file: Path | None,
+    issuer: str,
+    selected: tuple[str, ...],
+    subject_column: str | None,
+    purpose: str,
+    *,
+    text: bool,
 ) -> None:
     """Register all rows of FILE under one signature: .csv, .tsv, else JSON lines; UTF-8.
 
@@ -44,33 +57,54 @@ def batch(
         raise InputError("give either a file with rows, or --select")
     session.need_ledger()
     if file is not None:
-        submission = _of_file(session, issuer, file, text=text)
+        read = _read(file, subject_column, text=text)
+        submission = _of_rows(session, issuer, *read, purpose)
     else:
         submission = _of_selection(session, issuer, selected)
     submit(session, [submission])
 
 
-def _of_file(session: Session, issuer: str, file: Path, *, text: bool) -> "Submission":
+def _read(
+    file: Path, column: str | None, *, text: bool
+) -> tuple[list[bytes], list[str | None] | None]:
+    """Return encoded rows, and whom each is about where a column says so."""
+    from tallystick.evidence import encode_row
+
+    records: list[bytes] = []
+    subjects: list[str | None] = []
+    for number, row in enumerate(_rows(file, text=text), start=1):
+        try:
+            records.append(encode_row(row))
+        except EncodingError as error:
+            raise InputError(f"{file}, row {number}: {error}") from error
+        if column is not None:
+            if column not in row:
+                raise InputError(f"{file}, row {number} has no column {column!r}")
+            subjects.append(None if row[column] in {None, ""} else str(row[column]))
+    return records, subjects if column is not None else None
+
+
+def _of_rows(
+    session: Session,
+    issuer: str,
+    records: list[bytes],
+    subjects: list[str | None] | None,
+    purpose: str,
+) -> "Submission":
     from tallystick.evidence.committing import PIECE_ROWS, RowCommitter
     from tallystick.ledger import Rows
 
-    records = list(_encoded(file, text=text))
     processes = os.cpu_count() or 1 if len(records) > 4 * PIECE_ROWS else 1
     with RowCommitter(processes) as committer:
         committed = committer.commit(records)
-    rows = Rows(committed.salts, records)
+    rows = Rows(committed.salts, records, subjects, purpose)
     return _signed(session.signer(issuer), committed.leaves, {}, rows)
 
 
-def _encoded(file: Path, *, text: bool) -> Iterator[bytes]:
+def _rows(file: Path, *, text: bool) -> "Iterator[dict[str, Any]]":
     from tallystick.cli.rowfiles import read_rows
-    from tallystick.evidence import encode_row
 
-    for number, row in enumerate(read_rows(file, text=text), start=1):
-        try:
-            yield encode_row(row)
-        except EncodingError as error:
-            raise InputError(f"{file}, row {number}: {error}") from error
+    yield from read_rows(file, text=text)
 
 
 def _of_selection(session: Session, issuer: str, selected: tuple[str, ...]) -> "Submission":
@@ -96,6 +130,15 @@ def _signed(
         raise InputError("there are no rows")
     statement = sign_batch(signer, leaves, issued_at=int(time.time()), links=links)
     return Submission(statement.entry, leaves=leaves, rows=rows)
+
+
+def positions_of(text: str, count: int) -> Iterator[int]:
+    """Read positions of rows, such as 0-99,120; none means all.
+
+    Raises:
+        InputError: Not that, or not below `count`.
+    """
+    yield from _positions(text, count)
 
 
 def _positions(text: str, count: int) -> Iterator[int]:

@@ -14,7 +14,7 @@ from tallystick.cli.session import Session, find_id, pass_session
 from tallystick.errors import InputError, NotFoundError, RefusedError
 
 if TYPE_CHECKING:
-    from tallystick.ledger import Found, Reads
+    from tallystick.ledger import Found, LedgerReader, Reads
     from tallystick.statement import SignedStatement
 
 
@@ -62,6 +62,7 @@ def show(session: Session, what: str) -> None:
     with session.reader() as ledger:
         found = ledger.get(find_id(ledger, what))
         data = brief(found) | _details(found.statement) | _originator(ledger, found)
+        data |= _since(ledger, found)
     content, why = _content(session, found)
     known = {"content": content} if content is not None else {"content_missing": why}
     session.give(data | (known if content is not None or why else {}), _card(data, content, why))
@@ -103,6 +104,19 @@ def line(found: "Found") -> str:
         f"{found.index:>8}  {readable(header.type or '-'):<11} {when}  "
         f"{found.statement.id.hex()[:16]}…  {readable(header.issuer[:28])}…"
     )
+
+
+def _since(ledger: "LedgerReader", found: "Found") -> dict[str, Any]:
+    """Return what was erased since: content, rows, or rows that a model was trained on."""
+    from tallystick.evidence import retrain_due
+    from tallystick.ledger import erasures_of
+
+    data: dict[str, Any] = {}
+    if by := erasures_of(ledger, found.statement.id):
+        data["erased_by"] = [one.index for one in by]
+    if found.statement.header.type == "model" and (count := retrain_due(ledger, found)):
+        data["retrain_due"] = f"{count} row{'' if count == 1 else 's'} that it used erased since"
+    return data
 
 
 def _details(statement: "SignedStatement") -> dict[str, Any]:

@@ -4,6 +4,7 @@ import json
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from tallystick.errors import InputError, RefusedError, TallystickError
 if TYPE_CHECKING:
     from tallystick.client import Registered as Remote
     from tallystick.ledger import Registered, Submission
+    from tallystick.vault import About
 
 
 @click.command()
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
 )
 @click.option("--acting-for", metavar="ID", help="The delegation under which --as acts.")
 @click.option("--model", metavar="SHA256", help="Digest of the model that was used.")
+@click.option("--about", metavar="REF", help="Whom the content is about; stays in the vault.")
+@click.option("--purpose", metavar="P", help="What it is kept for, with --about.")
 @pass_session
 def register(
     session: Session,
@@ -50,6 +54,8 @@ def register(
     links: tuple[str, ...],
     acting_for: str | None,
     model: str | None,
+    about: str | None,
+    purpose: str | None,
 ) -> None:
     """Register signed statements from FILES (COSE_Sign1), or sign and register a new one.
 
@@ -59,6 +65,8 @@ def register(
     """
     from tallystick.ledger import Submission
 
+    if about is not None and not issuer:
+        raise InputError("--about goes with --as NAME: statements from files bring no content")
     if issuer and files:
         raise InputError("give either files with signed statements, or --as NAME, not both")
     session.need_ledger()
@@ -68,7 +76,7 @@ def register(
         links = (*links, f"acted_for={acting_for}")
     if issuer:
         submission = _new(session, issuer, type_, subject, fields, links, model)
-        submissions = [submission]
+        submissions = [replace(submission, about=read_about(about, purpose))]
     elif files:
         submissions = [Submission(file.read_bytes()) for file in files]
     else:
@@ -99,6 +107,23 @@ def _new(
         model=parse_digest(model) if model else None,
         subject=subject or uuid.uuid4().urn,
     )
+
+
+def read_about(about: str | None, purpose: str | None) -> "About | None":
+    """Read whom content is about.
+
+    Raises:
+        InputError: It is empty, or there is a purpose and nobody.
+    """
+    from tallystick.vault import About
+
+    if about is None:
+        if purpose is not None:
+            raise InputError("--purpose needs --about REF")
+        return None
+    if not about.strip():
+        raise InputError("--about is empty, expected a reference such as case-4711")
+    return About(about, purpose or "")
 
 
 def submit(session: Session, submissions: "list[Submission]", names: Sequence[str] = ()) -> None:

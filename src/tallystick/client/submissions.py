@@ -107,6 +107,8 @@ def _encode_json(record: Registrable) -> bytes:
             body["leaves"] = b64.encode_url(record.leaves)
         if record.rows is not None:
             body["rows"] = _rows(record.rows)
+        if (about := getattr(record, "about", None)) is not None:
+            body |= {"about": about.subject, "purpose": about.purpose}
     return msgspec.json.encode(body)
 
 
@@ -129,7 +131,9 @@ def _rows(rows: RowsLike) -> Mapping[str, Any]:
         "records": [b64.encode_url(record) for record in rows.records],
     }
     if rows.subjects is not None:
-        if not all(type(subject) in {str, int} for subject in rows.subjects):
+        if not all(type(subject) in {str, int, type(None)} for subject in rows.subjects):
             raise InputError("subjects of rows are text or numbers where they are sent")
         shown["subjects"] = list(rows.subjects)
+        if purpose := getattr(rows, "purpose", ""):
+            shown["purpose"] = purpose
     return shown

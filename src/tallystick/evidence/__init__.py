@@ -1,6 +1,7 @@
 """Typed records, emitters that number them, loaders that yield only what verifies, bundles."""
 
 from tallystick.evidence.emitter import Emitter
+from tallystick.evidence.erased import retrain_due
 from tallystick.evidence.export import Shown, build_bundle
 from tallystick.evidence.numbering import Numbering, emitter_id
 from tallystick.evidence.records import (
@@ -47,6 +48,7 @@ __all__ = [
     "encode_row",
     "load_rows",
     "read_record",
+    "retrain_due",
     "schema_digest",
     "schemas",
     "sign_batch",

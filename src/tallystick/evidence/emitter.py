@@ -24,6 +24,7 @@ from tallystick.statement import Batch, Relation, SignedStatement, commit
 from tallystick.statement.commitment import Entropy
 from tallystick.statement.governance import StatementType
 from tallystick.statement.labels import BATCH_MEDIA_TYPE
+from tallystick.vault import About
 
 Links = Mapping[str, tuple[bytes, ...]]
 
@@ -74,6 +75,7 @@ class Emitter:
         model: bytes | None = None,
         assurance: str | None = None,
         acting_for: bytes | None = None,
+        about: About | None = None,
     ) -> Registered:
         """Register a record; its fields go to the vault.
 
@@ -84,6 +86,7 @@ class Emitter:
             model: Digest of the model that was used.
             assurance: How strongly the originator is known; what is shown is computed.
             acting_for: Id of the delegation under which this issuer acts.
+            about: Whom the content is about, so that it can be erased; stays in the vault.
 
         Raises:
             RefusedError: The registration policy says no.
@@ -99,7 +102,7 @@ class Emitter:
         with self._lock:
             self._settle()
             statement = self._numbering.sign(record.statement_type, content.commitment(), **members)
-            return self._register(Submission(statement.entry, content), statement)
+            return self._register(Submission(statement.entry, content, about=about), statement)
 
     def register_rows(
         self,

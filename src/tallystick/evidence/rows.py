@@ -14,10 +14,16 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-from tallystick.errors import CommitmentError, DamagedError, NotFoundError, TallystickError
+from tallystick.errors import (
+    CommitmentError,
+    DamagedError,
+    ErasedError,
+    NotFoundError,
+    TallystickError,
+)
 from tallystick.evidence.export import build_bundle
 from tallystick.identity import SoftwareSigner
-from tallystick.ledger import Reads, batch_of
+from tallystick.ledger import Reads, batch_of, erased_rows
 from tallystick.merkle import HASH_BYTES, tree_root
 from tallystick.statement import (
     Batch,
@@ -144,9 +150,12 @@ def load_rows(ledger: Reads, batches: Sequence[bytes], trust: TrustPolicy) -> Lo
         report = verify_bundle(build_bundle(ledger, batch).encode(), trust)
         leaves = report.statements[batch].leaves
         stored = _stored(ledger, batch)
+        erased = erased_rows(ledger, batch, len(leaves) // HASH_BYTES)
         for position in range(len(leaves) // HASH_BYTES):
             leaf = leaves[position * HASH_BYTES : (position + 1) * HASH_BYTES]
             try:
+                if position in erased:
+                    raise ErasedError(f"row {position} is erased, as a registered statement says")
                 record = _check(stored.get(position), position, leaf)
                 rows.append(VerifiedRow(batch, position, leaf, dcbor.decode(record, "row")))
             except TallystickError as error:

@@ -5,6 +5,7 @@ Start with `tallystick.ledger.Ledger`. The rules of admission stand in `tallysti
 
 from tallystick.ledger.batches import Batches
 from tallystick.ledger.creation import Card, create, read_card
+from tallystick.ledger.erasures import check_targets, erased_rows, erasures_of, sign_erasures
 from tallystick.ledger.home import Home, default_home
 from tallystick.ledger.index import Index, Property
 from tallystick.ledger.ledger import Ledger
@@ -46,11 +47,15 @@ __all__ = [
     "SignatureChecks",
     "Submission",
     "batch_of",
+    "check_targets",
     "create",
     "decide",
     "default_home",
+    "erased_rows",
+    "erasures_of",
     "operator_says",
     "parse_policy_payload",
     "read_card",
     "read_policy",
+    "sign_erasures",
 ]

@@ -12,6 +12,7 @@ from tallystick.ledger.admission import LedgerAdmission
 from tallystick.ledger.creation import OPERATOR, VAULT, Card, checkpoint_key
 from tallystick.ledger.delegated import find_granted
 from tallystick.ledger.entries import read_statement
+from tallystick.ledger.erasures import carry_out
 from tallystick.ledger.home import Home
 from tallystick.ledger.index import Index, Property
 from tallystick.ledger.operator import Clock, Operator
@@ -66,7 +67,7 @@ def assemble(home: Home, card: Card, keys: KeyFile, clock: Clock, head: Path | N
         catch_up(index, log.snapshot)
         state = read_state(index, log.snapshot)
         state.look_up_delegation = lambda one: find_granted(index, log.snapshot, one)
-        vault = Vault(home.vault, keys.secret(VAULT))
+        vault = _vault(home, keys, index, log.snapshot)
     except BaseException:
         log.close()
         halfway.close()
@@ -147,6 +148,17 @@ def read_state(index: Index, snapshot: Snapshot) -> LedgerState:
             state.apply(statement, at)
     state.size = size
     return state
+
+
+def _vault(home: Home, keys: KeyFile, index: Index, snapshot: Snapshot) -> Vault:
+    """Open the vault; what the log says is erased is, before anybody is served."""
+    vault = Vault(home.vault, keys.secret(VAULT))
+    try:
+        carry_out(vault, index, snapshot)
+    except BaseException:
+        vault.close()
+        raise
+    return vault
 
 
 def _operator(keys: KeyFile, index: Index, snapshot: Snapshot, clock: Clock) -> Operator:

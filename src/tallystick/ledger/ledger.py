@@ -21,6 +21,7 @@ from tallystick.identity import KeyFile, SoftwareSigner
 from tallystick.ledger.assembly import Parts, assemble
 from tallystick.ledger.batches import Batches
 from tallystick.ledger.creation import API, OPERATOR, RECEIPT, read_card
+from tallystick.ledger.erasures import Targets, carry_out, check_targets, sign_erasures
 from tallystick.ledger.home import Home
 from tallystick.ledger.index import Index
 from tallystick.ledger.operator import Clock, operator_says
@@ -31,7 +32,7 @@ from tallystick.ledger.signatures import InlineChecks, SignatureChecks
 from tallystick.ledger.state import LedgerState
 from tallystick.ledger.submission import Registered, Submission
 from tallystick.log import Snapshot, WriterLock
-from tallystick.statement import Found, Proof
+from tallystick.statement import ErasureReason, Found, Proof
 from tallystick.statement.governance import StatementType
 from tallystick.statement.keylife import KeyStatement
 from tallystick.vault import Vault
@@ -63,7 +64,8 @@ class Ledger(Reads):
         self._lock = lock
         self._parts: Parts = assemble(home, self.card, keys, clock, head)
         self._failed: TallystickError | None = None
-        self._reopening = Lock()
+        self._reopening, self._erasures = Lock(), Lock()
+        self._erasing = False
         self._grown = Condition()
         self._receipt = keys.signer(RECEIPT)
         self._closing = Event()
@@ -195,6 +197,9 @@ class Ledger(Reads):
             raise failure from error
         with self._grown:
             self._grown.notify_all()
+        if registrar.erasing:
+            self._erasing = True
+            self.carry_out_erasures()
         return answers
 
     def register_one(self, submission: Submission) -> Registered:
@@ -223,6 +228,45 @@ class Ledger(Reads):
                 issuer agreed.
         """
         return self._say(StatementType.KEY, said.encode(), subject=said.issuer)
+
+    def erase(
+        self, targets: Targets, reason: ErasureReason, signer: SoftwareSigner | None = None
+    ) -> list[Registered]:
+        """Register that content is erased, and erase it; it does not come back.
+
+        Args:
+            targets: Statements whose content is to go, as `vault.about` returns them: None for
+                all of it, else positions of rows of a batch.
+            reason: Why; a code, which is public.
+            signer: Whom the policy lets erase; the operator by default.
+
+        Raises:
+            NotFoundError: Nothing was named, or no such statement is registered.
+            InputError: It has no content, or is a batch with fewer rows.
+            ConflictError: All of it was erased before.
+            RefusedError: The registration policy says no.
+            UnavailableError: It is registered, and not all was carried out yet: the ledger goes
+                on trying, and does so when it is opened.
+        """
+        check_targets(self, targets)
+        by = signer or self.keys.signer(OPERATOR)
+        registered = []
+        for answer in self.register(sign_erasures(by, targets, reason, self.clock())):
+            if isinstance(answer, TallystickError):
+                raise answer
+            registered.append(answer)
+        return registered
+
+    def carry_out_erasures(self) -> None:
+        """Erase what the log says is erased, if something still is to be.
+
+        Raises:
+            UnavailableError: The vault cannot be written, or another process is reading it.
+        """
+        if self._erasing:
+            with self._erasures:
+                carry_out(self.vault, self.index, self.snapshot)
+                self._erasing = False
 
     def prove_registered(self, registered: Registered) -> Proof:
         """Prove a registration, as of the checkpoint that it was answered with."""
@@ -295,6 +339,7 @@ class Ledger(Reads):
                 parts.log.integrate()
                 parts.index.flush()
                 crowded = parts.index.merge()
+                self.carry_out_erasures()
                 self.publish_error = None
             except (OSError, TallystickError) as error:
                 if self.publish_error is None:

@@ -14,12 +14,14 @@ from typing import Any, Final
 
 from tallystick.errors import EncodingError, VersionError
 from tallystick.statement import dcbor
-from tallystick.statement.governance import IssuerKind
+from tallystick.statement.governance import IssuerKind, StatementType
 
 VERSION: Final = 1
 RULES_MAX: Final = 10_000
 OTHER_TYPES: Final = "*"
 """Stands for every type, also for statements of other products, which have none."""
+NEVER_MEANT: Final = frozenset({StatementType.ERASURE})
+"""Types that destroy something: a policy must name them, `*` is not enough."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,8 @@ class Rule:
 
     def allows(self, statement_type: str | None, issuer: str, kind: IssuerKind) -> bool:
         """Tell whether this rule lets the issuer register that type."""
-        named = statement_type in self.types or OTHER_TYPES in self.types
+        any_type = OTHER_TYPES in self.types and statement_type not in NEVER_MEANT
+        named = statement_type in self.types or any_type
         return named and (issuer in self.issuers or kind in self.kinds)
 
 

@@ -7,6 +7,7 @@ from tallystick.identity import KeyFile, SoftwareSigner
 from tallystick.ledger.assembly import catch_up, check_genesis
 from tallystick.ledger.batches import Batches
 from tallystick.ledger.creation import API, RECEIPT, VAULT, read_card
+from tallystick.ledger.erasures import check_carried_out
 from tallystick.ledger.home import Home
 from tallystick.ledger.index import Index
 from tallystick.ledger.reading import Reads
@@ -65,9 +66,16 @@ class LedgerReader(Reads):
 
         Raises:
             RefusedError: Opened without a passphrase.
+            ErasedError: It was restored, and still holds what the log says is erased.
         """
         if self._vault is None:
-            self._vault = Vault(self.home.vault, self._opened().secret(VAULT), writable=False)
+            vault = Vault(self.home.vault, self._opened().secret(VAULT), writable=False)
+            try:
+                check_carried_out(vault, self._index, self._snapshot)
+            except BaseException:
+                vault.close()
+                raise
+            self._vault = vault
         return self._vault
 
     @property

@@ -13,6 +13,7 @@ from tallystick.ledger.submission import Registered, Submission
 from tallystick.log import Outcome
 from tallystick.merkle import HASH_BYTES, tree_root
 from tallystick.statement import SignedStatement
+from tallystick.statement.governance import StatementType
 
 Answer = Registered | TallystickError
 
@@ -32,6 +33,8 @@ class Registrar:
     def __init__(self, parts: Parts, checks: SignatureChecks, batches: Batches) -> None:
         """Work on the open parts of one ledger."""
         self._parts, self._checks, self._batches = parts, checks, batches
+        self.erasing = False
+        """Something that erases was registered: it must be carried out."""
 
     def register(self, submissions: Sequence[Submission]) -> list[Answer]:
         """Register submissions in their order; see `Ledger.register`."""
@@ -67,14 +70,14 @@ class Registrar:
             assert candidate is not None  # noqa: S101 - the caller chose those
             statement_id = candidate.statement.id
             if submission.content is not None:
-                sealed.append(vault.seal(statement_id, submission.content))
+                sealed.append(vault.seal(statement_id, submission.content, submission.about))
             elif submission.sealed is not None:
                 sealed.append(submission.sealed)
             if submission.leaves is not None and candidate.leaf_count is not None:
                 self._batches.keep(statement_id, submission.leaves)
             if submission.rows is not None:
                 rows = submission.rows
-                vault.put_rows(statement_id, rows.salts, rows.records, rows.subjects)
+                vault.put_rows(statement_id, rows.salts, rows.records, rows.subjects, rows.purpose)
         if sealed:
             vault.put(sealed)
 
@@ -82,6 +85,7 @@ class Registrar:
         assert work.candidate is not None  # noqa: S101 - only candidates were submitted
         statement_id = work.candidate.statement.id
         if isinstance(outcome, Outcome):
+            self.erasing |= work.candidate.statement.header.type == StatementType.ERASURE
             work.answer = Registered(statement_id, outcome.index, outcome.existed, outcome.snapshot)
             return
         work.answer = outcome

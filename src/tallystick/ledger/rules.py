@@ -46,7 +46,7 @@ from tallystick.ledger.delegated import check_delegated
 from tallystick.ledger.policy import parse_policy_payload
 from tallystick.ledger.state import LedgerState
 from tallystick.merkle import HASH_BYTES
-from tallystick.statement import Batch, Relation, SignedStatement, parse_batch
+from tallystick.statement import Batch, Relation, SignedStatement, parse_batch, parse_erasure
 from tallystick.statement.delegation import parse_delegation
 from tallystick.statement.governance import (
     OPERATOR_TYPES,
@@ -60,7 +60,9 @@ from tallystick.statement.labels import BATCH_MEDIA_TYPE
 
 FUTURE_SECONDS_MAX: Final = 300
 _TYPES: Final = frozenset(StatementType)
-_ONLY_OPERATOR: Final = OPERATOR_TYPES - {StatementType.HEARTBEAT} | {StatementType.GENESIS}
+_ONLY_OPERATOR: Final = OPERATOR_TYPES - {StatementType.HEARTBEAT, StatementType.ERASURE} | {
+    StatementType.GENESIS
+}
 _OPERATOR_MAY: Final = OPERATOR_TYPES | {StatementType.DELEGATION}
 """The operator can always revoke a delegation."""
 _RELATIONS: Final = frozenset(Relation)
@@ -223,6 +225,8 @@ def _check_payload(candidate: Candidate, state: LedgerState) -> None:
             parse_policy_payload(statement.payload)
         elif statement.header.type == StatementType.HEARTBEAT:
             parse_heartbeat(statement.payload)
+        elif statement.header.type == StatementType.ERASURE:
+            parse_erasure(statement)
         elif statement.header.type == StatementType.KEY and state.genesis is not None:
             _check_key(parse_key_statement(statement.payload), state)
         elif statement.header.type == StatementType.DELEGATION:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from tallystick.log import Snapshot
 from tallystick.statement import Preimage
-from tallystick.vault import SealedContent
+from tallystick.vault import About, SealedContent
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,11 +16,13 @@ class Rows:
         salts: 32 bytes per row, concatenated.
         records: Encoded rows.
         subjects: Whom each row is about, if rows of one subject are to be erased together.
+        purpose: What the rows are for.
     """
 
     salts: bytes
     records: Sequence[bytes]
     subjects: Sequence[object] | None = None
+    purpose: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,8 @@ class Submission:
         sealed: The same, encrypted already by this ledger's vault, from a spool of ours.
         leaves: Leaf hashes of a batch statement, concatenated; required for those.
         rows: Rows of a batch statement, to be kept in the vault.
+        about: Whom the content is about, so that it can be erased with all that is; this stays in
+            the vault and is in no statement.
     """
 
     entry: bytes
@@ -40,6 +44,7 @@ class Submission:
     sealed: SealedContent | None = None
     leaves: bytes | None = None
     rows: Rows | None = None
+    about: About | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ _MAGIC: Final = b"TALLYJN1"
 _FRAME_HEAD: Final = 4 + 4 + 8 + 32
 _SEGMENT_HEAD: Final = 8 + 8 + 8 + 32 + 32
 _BODY_AT: Final = 4096
+_BLANK_BYTES: Final = 1 << 20
 BODY_BYTES_MAX: Final = SEGMENT_BYTES - _BODY_AT - _FRAME_HEAD
 """Longest body, with segments of the usual size."""
 
@@ -175,6 +176,23 @@ class Journal:
             for segment in self._segments:
                 if segment is not self._current and segment.last <= number:
                     segment.serial = 0
+
+    def blank(self, number: int) -> None:
+        """Overwrite all items with zeros; none reaches beyond `number`, and all were replayed.
+
+        A fresh segment is begun first, so that whoever is killed finds nothing missing.
+        """
+        self.recycle(number)
+        with self._lock:
+            fresh = self._begin(number)
+            others = [segment for segment in self._segments if segment is not fresh]
+        fresh.file.datasync()
+        for segment in (*others, fresh):
+            for at in range(_BODY_AT if segment is fresh else 0, self._segment_bytes, _BLANK_BYTES):
+                rest = min(_BLANK_BYTES, self._segment_bytes - at)
+                segment.file.pwrite(bytes(rest), at)
+            segment.file.datasync()
+            segment.serial = segment.serial if segment is fresh else 0
 
     def close(self) -> None:
         """Give all files back."""

@@ -13,6 +13,7 @@ from tallystick.statement.commitment import (
     commit,
     verify_disclosure,
 )
+from tallystick.statement.erasure import Erasure, ErasureReason, parse_erasure
 from tallystick.statement.header import Header, Sequence, parse_header
 from tallystick.statement.header_encoding import encode_header
 from tallystick.statement.keys import KeyKind, PublicKey, parse_cose_key, parse_did_key
@@ -40,6 +41,8 @@ __all__ = [
     "Batch",
     "Checkpoint",
     "Disclosure",
+    "Erasure",
+    "ErasureReason",
     "Found",
     "Header",
     "KeyKind",
@@ -66,6 +69,7 @@ __all__ = [
     "parse_checkpoint",
     "parse_cose_key",
     "parse_did_key",
+    "parse_erasure",
     "parse_header",
     "parse_note",
     "parse_receipt",

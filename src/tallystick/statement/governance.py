@@ -59,7 +59,13 @@ class StatementType(StrEnum):
 
 
 OPERATOR_TYPES: Final = frozenset(
-    {StatementType.POLICY, StatementType.KEY, StatementType.REFUSAL, StatementType.HEARTBEAT}
+    {
+        StatementType.POLICY,
+        StatementType.KEY,
+        StatementType.REFUSAL,
+        StatementType.HEARTBEAT,
+        StatementType.ERASURE,
+    }
 )
 """What the operator may always register, whatever the policy says."""
 

@@ -64,6 +64,7 @@ class Relation(StrEnum):
     SUPERSEDES = "supersedes"
     REFUTES = "refutes"
     SETTLES = "settles"
+    ERASES = "erases"
 
 
 class Assurance(StrEnum):

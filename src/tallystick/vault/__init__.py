@@ -2,5 +2,6 @@
 
 from tallystick.vault.readonly import connect_reading
 from tallystick.vault.vault import SealedContent, Vault
+from tallystick.vault.wrapping import About
 
-__all__ = ["SealedContent", "Vault", "connect_reading"]
+__all__ = ["About", "SealedContent", "Vault", "connect_reading"]

@@ -6,6 +6,7 @@ from tallystick.errors import EncodingError
 from tallystick.statement import Relation, parse_batch
 from tallystick.statement.labels import BATCH_MEDIA_TYPE
 from tallystick.verify.bundle import split_hashes
+from tallystick.verify.erased import check_retraining
 from tallystick.verify.report import Check, Verdict
 from tallystick.verify.statement import VerifiedStatement
 
@@ -24,6 +25,7 @@ def check_coherence(statements: Statements) -> Iterator[Check]:
         yield from _check_model(statement, statements)
         yield from _check_rows(statement, statements)
         yield from _check_row_root(statement, statements)
+    yield from check_retraining(statements)
 
 
 def _check_relation(
@@ -31,6 +33,8 @@ def _check_relation(
 ) -> Iterator[Check]:
     for target in targets:
         found = statements.get(target)
+        if found is None and relation == Relation.ERASES:
+            continue  # what else is erased has nothing to do with this bundle
         where = f"{_name(statement)} {relation} {target.hex()[:12]}…"
         if found is None:
             detail = f"{where}: that statement is not in the bundle"

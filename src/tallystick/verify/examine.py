@@ -37,6 +37,7 @@ from tallystick.verify.bundle import Bundle, Member, parse_bundle
 from tallystick.verify.checkpoint import VerifiedCheckpoint, open_checkpoint
 from tallystick.verify.coherence import check_coherence
 from tallystick.verify.delegation import Acting
+from tallystick.verify.erased import say_erased
 from tallystick.verify.policy import TrustPolicy
 from tallystick.verify.report import Check, Report, Verdict, verdict_of
 from tallystick.verify.rows import verify_rows
@@ -116,6 +117,7 @@ class _Examination:
         if self.genesis is None:
             missing = "entry 0, which names the keys of the log, is not in the bundle"
             self._add("genesis", Verdict.INDETERMINATE, missing)
+        self.checks = list(say_erased(self.checks, self.verified))
         self.checks += check_coherence(self.verified)
         acting = Acting(self.verified, self.genesis)
         self.checks += acting.checks()

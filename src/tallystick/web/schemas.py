@@ -38,11 +38,13 @@ class RowsBody(msgspec.Struct, forbid_unknown_fields=True):
         salts: 32 bytes per row, concatenated, base64url.
         records: Encoded rows, base64url.
         subjects: Whom each row is about, if rows of one subject are to be erased together.
+        purpose: What the rows are kept for.
     """
 
     salts: str
     records: list[str]
-    subjects: list[str | int] | None = None
+    subjects: list[str | int | None] | None = None
+    purpose: str = ""
 
 
 class SubmissionBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -53,12 +55,17 @@ class SubmissionBody(msgspec.Struct, forbid_unknown_fields=True):
         content: What it commits to.
         leaves: Leaf hashes of a batch statement, concatenated, base64url; required for those.
         rows: Rows of a batch statement.
+        about: Whom the content is about, so that it can be erased with all that is; stays in the
+            vault.
+        purpose: What it is kept for, beside `about`.
     """
 
     entry: str
     content: ContentBody | None = None
     leaves: str | None = None
     rows: RowsBody | None = None
+    about: str | None = None
+    purpose: str = ""
 
 
 class EntryResult(msgspec.Struct, omit_defaults=True):

@@ -10,6 +10,7 @@ from tallystick.errors import EncodingError, InputError, LimitError
 from tallystick.ledger import Rows, Submission
 from tallystick.statement import OpenField, Preimage, b64, dcbor
 from tallystick.statement.commitment import FIELDS_MAX, NAME_MAX, SALT_BYTES
+from tallystick.vault import About
 from tallystick.web.intake import Read
 from tallystick.web.schemas import ContentBody, FieldBody, RowsBody, SubmissionBody
 
@@ -66,6 +67,7 @@ def read_body(body: SubmissionBody) -> Read:
             content=None if body.content is None else _content(body.content),
             leaves=None if body.leaves is None else b64.decode_url(body.leaves, "leaves"),
             rows=None if body.rows is None else _rows(body.rows),
+            about=None if body.about is None else About(body.about, body.purpose),
         )
     except InputError as error:
         return error
@@ -104,7 +106,7 @@ def _rows(body: RowsBody) -> Rows:
         )
     if body.subjects is not None and len(body.subjects) != len(records):
         raise EncodingError(f"{len(records)} rows need as many subjects, got {len(body.subjects)}")
-    return Rows(salts, records, body.subjects)
+    return Rows(salts, records, body.subjects, body.purpose)
 
 
 def _salt(text: str, what: str) -> bytes:

@@ -9,7 +9,12 @@ from typing import Any
 
 import pytest
 
-from tallystick.errors import CommitmentError, DamagedError, NotFoundError, VerificationError
+from tallystick.errors import (
+    CommitmentError,
+    DamagedError,
+    ErasedError,
+    VerificationError,
+)
 from tallystick.evidence import Emitter, encode_row, load_rows
 from tallystick.evidence.committing import PIECE_ROWS, RowCommitter
 from tallystick.ledger import Ledger
@@ -113,7 +118,7 @@ def test_rows_that_do_not_decrypt_or_are_gone_are_refused(tmp_path: Path) -> Non
         loaded = load_rows(ledger, [batch], trust)
 
         errors = {row.position: type(row.error) for row in loaded.refused}
-        assert errors == {3: DamagedError, 5: NotFoundError}
+        assert errors == {3: DamagedError, 5: ErasedError}
         assert len(loaded.rows) == 18
 
 

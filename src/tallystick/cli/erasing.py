@@ -1,0 +1,125 @@
+"""`tally erase`: destroy content, and register that it was."""
+
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from tallystick.cli.batches import positions_of
+from tallystick.cli.registering import read_about, submit
+from tallystick.cli.session import Session, find_id, pass_session
+from tallystick.errors import ConflictError, InputError
+
+if TYPE_CHECKING:
+    from tallystick.ledger import LedgerReader, Submission
+    from tallystick.ledger.erasures import Targets
+    from tallystick.statement.erasure import Positions
+
+
+@click.command()
+@click.argument("statements", nargs=-1, metavar="[STATEMENT[:POSITIONS]]...")
+@click.option("--about", metavar="REF", help="Erase all that is kept about this subject.")
+@click.option("--purpose", metavar="P", help="Only what is kept for this, with --about.")
+@click.option(
+    "--reason",
+    help="consent-withdrawn, objection, retention, unlawful, court-order or other; public.",
+)
+@click.option("--as", "issuer", metavar="NAME", help="Sign with this key; else the operator does.")
+@click.option("--pending", is_flag=True, help="Only carry out what is registered already.")
+@pass_session
+def erase(
+    session: Session,
+    statements: tuple[str, ...],
+    about: str | None,
+    purpose: str | None,
+    reason: str | None,
+    issuer: str | None,
+    *,
+    pending: bool,
+) -> None:
+    """Destroy the content of STATEMENTs, or all about a subject, and register that.
+
+    STATEMENT is an id or index; of a batch, BATCH:0-9,12 erases these rows only. What is erased
+    cannot be brought back. Proofs still verify; bundles say that the content was erased.
+    """
+    session.need_ledger()
+    if pending:
+        with session.ledger():  # opening it carries out what is due; a running service has
+            session.say("what is registered as erased is erased")
+        _scrub_spool(session)
+        return
+    if bool(statements) == (about is not None):
+        raise InputError("give either statements, or --about REF")
+    read_about(about, purpose)
+    submissions = _signed(session, statements, about, purpose, reason, issuer)
+    submit(session, submissions)
+    _scrub_spool(session)
+
+
+def _signed(
+    session: Session,
+    statements: tuple[str, ...],
+    about: str | None,
+    purpose: str | None,
+    reason: str | None,
+    issuer: str | None,
+) -> "list[Submission]":
+    from tallystick.identity import KeyFile
+    from tallystick.ledger import check_targets, sign_erasures
+    from tallystick.ledger.creation import OPERATOR
+    from tallystick.statement import ErasureReason
+
+    if reason not in set(ErasureReason):
+        raise InputError(
+            f"--reason must be one of {', '.join(ErasureReason)}; got {reason or 'none'!r:.40}"
+        )
+    with session.reader(with_keys=True) as ledger:
+        targets = ledger.vault.about(about, purpose) if about else _named(ledger, statements)
+        check_targets(ledger, targets)
+    if issuer:
+        signer = session.signer(issuer)
+    else:
+        signer = KeyFile(session.home.service_keys, session.passphrase()).signer(OPERATOR)
+    return sign_erasures(signer, targets, ErasureReason(reason), int(time.time()))
+
+
+def _named(ledger: "LedgerReader", statements: tuple[str, ...]) -> "Targets":
+    from tallystick.ledger import batch_of
+
+    targets: dict[bytes, Positions | None] = {}
+    for text in statements:
+        name, separator, rows = text.partition(":")
+        found = ledger.get(find_id(ledger, name)).statement
+        batch = batch_of(found)
+        if not separator:
+            targets[found.id] = None
+        elif batch is None or not rows:
+            raise InputError(f"{text[:80]!r}: positions, such as ID:0-9,12, are those of a batch")
+        else:
+            before = targets.get(found.id, frozenset())
+            chosen = frozenset(positions_of(rows, batch.rows))
+            targets[found.id] = None if before is None else before | chosen
+    return targets
+
+
+def _scrub_spool(session: Session) -> None:
+    """Overwrite what a gateway spooled, unless one runs or has not registered it yet."""
+    from tallystick.capture.spool import scrub
+    from tallystick.log import WriterLock
+
+    try:
+        lock = WriterLock(session.home.lock)
+    except ConflictError:
+        left = "stop the service"
+        scrubbed = not any(session.home.spool.glob("journal/*"))
+    else:
+        try:
+            scrubbed = not scrub(session.home.spool)
+        finally:
+            lock.release()
+        left = "start the gateway once, so that it registers what is there"
+    if not scrubbed:
+        session.say(
+            "the gateway's spool may still hold copies, encrypted under the vault's key: "
+            f"{left}, and run `tally erase --pending`"
+        )
