@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("agent", metavar="NAME|DID")
 @click.option("--as", "principal", metavar="NAME", required=True, help="Key that signs it.")
-@click.option("--types", required=True, metavar="TYPE,…", help="What the agent may register.")
+@click.option("--types", required=True, metavar="TYPE,...", help="What the agent may register.")
 @click.option("--until", required=True, metavar="TIME", help="End, such as 2027-01-01.")
 @click.option(
     "--may-delegate", "depth", type=click.IntRange(0, 8), default=0, show_default=True,

@@ -15,6 +15,7 @@ Source:
 """
 
 from dataclasses import dataclass, field
+from typing import cast
 
 from tallystick.errors import IndeterminateError, KeyChainError, SignatureError
 from tallystick.statement.governance import KeyRecord
@@ -255,10 +256,10 @@ class KeyChains:
             self.agreed[said.issuer, said.record.key.thumbprint()] = said.by
         if record is not None:
             self._add(record, index)
-        elif isinstance(said, RecoveryKey):
-            self._replace_recovery(said, index)
         elif isinstance(said, Revocation):
             self._revoke(said, index)
+        else:
+            self._replace_recovery(cast("RecoveryKey", said), index)
 
     def _add(self, record: KeyRecord, index: int) -> None:
         name = (record.issuer, record.key.thumbprint())

@@ -1,0 +1,113 @@
+"""Inline payloads that are malformed are refused in words, member by member."""
+
+from typing import Any
+
+import pytest
+
+from tallystick.errors import EncodingError, VersionError
+from tallystick.statement import dcbor
+from tallystick.statement.delegation import (
+    DEPTH_MAX,
+    Delegation,
+    Granted,
+    links_of,
+    parse_delegation,
+    read_delegation,
+)
+from tallystick.statement.erasure import parse_erasure
+from tallystick.statement.keylife import parse_key_statement
+from tests.ledgers import Issuer
+
+GRANT = {"version": 1, "principal": "did:a:b", "agent": "did:a:c", "types": ["inference"],
+         "not_after": 9, "depth": 0}  # fmt: skip
+ID = bytes(32)
+REVOKED = {"version": 2, "action": "revoke", "issuer": "did:a:b", "key_id": ID,
+           "reason": "compromised", "authorisation": b""}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"agent": "did:a:b"}, "nobody acts for themselves"),
+        ({"agent": 7}, "must be a DID"),
+        ({"agent": "did:" + "x" * 5000}, "letters"),
+        ({"types": []}, "must be statement types"),
+        ({"types": ["model", "inference"]}, "must be sorted"),
+        ({"types": ["policy"]}, "cannot be delegated"),
+        ({"not_after": -1}, "must be a number"),
+        ({"purpose": "A B"}, "must be a code"),
+        ({"more": 1}, "is not known"),
+        ({"revokes": b"x"}, "is not known|statement id"),
+    ],
+)
+def test_a_delegation_that_is_malformed(change: dict[str, Any], words: str) -> None:
+    parse_delegation(dcbor.encode(GRANT))
+    with pytest.raises(EncodingError, match=words):
+        parse_delegation(dcbor.encode({**GRANT, **change}))
+
+
+def test_a_revocation_names_a_statement() -> None:
+    with pytest.raises(EncodingError, match="statement id"):
+        parse_delegation(dcbor.encode({"version": 1, "revokes": b"x"}))
+
+
+def test_what_an_older_release_called_a_delegation_grants_nothing() -> None:
+    old = Issuer().sign(b"anything", type="delegation", hashed=False)
+
+    assert read_delegation(old) is None
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"action": "x"}, "'action' must be"),
+        ({"reason": "x"}, "'reason' must be"),
+        ({"until": -1}, "must be an index"),
+        ({"until": 3, "reason": "ceased"}, "needs the reason compromised"),
+        ({"authorisation": b"x"}, "does not say whose"),
+        ({"authorisation": 7}, "must be bytes"),
+        ({"issuer": 7}, "must be text"),
+        ({"key_id": b"x"}, "must have"),
+    ],
+)
+def test_what_is_said_of_a_key_and_malformed(change: dict[str, Any], words: str) -> None:
+    parse_key_statement(dcbor.encode(REVOKED))
+    with pytest.raises(EncodingError, match=words):
+        parse_key_statement(dcbor.encode({**REVOKED, **change}))
+
+
+def test_payloads_of_another_shape_or_version() -> None:
+    for parse in (parse_key_statement, parse_delegation):
+        with pytest.raises(EncodingError, match="must be a map"):
+            parse(dcbor.encode([1]))
+        with pytest.raises(VersionError):
+            parse(dcbor.encode({"version": 9}))
+
+
+def test_erased_rows_are_in_order_and_name_a_batch() -> None:
+    one, other = bytes(32), bytes([1]) * 32
+    for rows, words in (
+        ([[other, [[0, 0]]], [one, [[0, 0]]]], "must be in order"),
+        ([[b"x", [[0, 0]]]], "must be .batch id"),
+    ):
+        payload = dcbor.encode(["tallystick/erasure/1", "objection", rows])
+        statement = Issuer().sign(
+            payload, type="erasure", hashed=False, links={"erases": (one, other)}
+        )
+        with pytest.raises(EncodingError, match=words):
+            parse_erasure(statement)
+
+
+def test_a_chain_that_leads_back_to_itself_ends_as_one_with_a_missing_link() -> None:
+    granted = Granted(ID, 1, "did:a:b", parse_grant(), ID)
+
+    links = list(links_of(granted, lambda _: granted))
+
+    assert links[-1] is None
+    assert len(links) == DEPTH_MAX + 2
+
+
+def parse_grant() -> Delegation:
+    said = parse_delegation(dcbor.encode(GRANT))
+    assert isinstance(said, Delegation)
+    return said
