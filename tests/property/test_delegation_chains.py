@@ -30,7 +30,7 @@ def logs(draw: st.DrawFn) -> dict[bytes, Granted]:
         signer = principal if draw(st.integers(0, 9)) else PARTIES[0]
         revoked = draw(st.none() | st.integers(at + 1, 9))
         id_ = bytes([at])
-        found[id_] = Granted(id_, at, signer, said, parent, revoked)
+        found[id_] = Granted(id_, at, signer, b"", said, parent, revoked)
     return found
 
 

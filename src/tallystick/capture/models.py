@@ -1,6 +1,7 @@
 """Which registered model stands behind a name that callers ask for."""
 
 from collections.abc import Iterator, Mapping
+from itertools import takewhile
 from threading import Lock
 
 from tallystick.errors import DamagedError, EncodingError, NotFoundError
@@ -39,15 +40,9 @@ class ModelNames:
                 self._take(found)
 
     def _newer(self) -> Iterator[Found]:
-        """Yield model statements beyond the last one seen, newest first."""
-        before: int | None = self._ledger.snapshot.checkpoint.size
-        while before is not None:
-            page = self._ledger.find(Query(type=StatementType.MODEL, before=before))
-            for found in page.found:
-                if found.index <= self._seen:
-                    return
-                yield found
-            before = page.next
+        """Return model statements beyond the last one seen, newest first."""
+        found = self._ledger.find_all(Query(type=StatementType.MODEL))
+        return takewhile(lambda one: one.index > self._seen, found)
 
     def _take(self, found: Found) -> None:
         header = found.statement.header

@@ -197,18 +197,10 @@ def mark_of(statement: SignedStatement) -> Mark:
 
 
 def _newest_first(source: Source) -> Iterator[Found]:
-    before: int | None = source.ledger.snapshot.checkpoint.size
-    while before is not None:
-        query = Query(
-            issuer=source.issuer,
-            emitter=source.emitter,
-            type=StatementType.INFERENCE,
-            before=before,
-            limit=PAGE_MAX,
-        )
-        page = source.ledger.find(query)
-        yield from page.found
-        before = page.next
+    query = Query(
+        issuer=source.issuer, emitter=source.emitter, type=StatementType.INFERENCE, limit=PAGE_MAX
+    )
+    return source.ledger.find_all(query)
 
 
 def _read(ledger: Reads, found: Found) -> tuple[str | None, Outcome, int]:

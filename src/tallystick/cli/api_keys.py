@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import click
 
 from tallystick.cli.allowances import budget_data, budget_words, known_spending, scope_words
+from tallystick.cli.arguments import check_did
 from tallystick.cli.printing import readable
-from tallystick.cli.session import Session, check_did, pass_session
+from tallystick.cli.session import Session, pass_session
 from tallystick.errors import InputError
 
 if TYPE_CHECKING:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tallystick.cli.arguments import find_id
 from tallystick.cli.registering import submit
-from tallystick.cli.session import Session, find_id, pass_session
+from tallystick.cli.session import Session, pass_session
 from tallystick.errors import EncodingError, InputError
 
 if TYPE_CHECKING:
@@ -68,11 +69,12 @@ def _read(
     file: Path, column: str | None, *, text: bool
 ) -> tuple[list[bytes], list[str | None] | None]:
     """Return encoded rows, and whom each is about where a column says so."""
+    from tallystick.cli.rowfiles import read_rows
     from tallystick.evidence import encode_row
 
     records: list[bytes] = []
     subjects: list[str | None] = []
-    for number, row in enumerate(_rows(file, text=text), start=1):
+    for number, row in enumerate(read_rows(file, text=text), start=1):
         try:
             records.append(encode_row(row))
         except EncodingError as error:
@@ -101,12 +103,6 @@ def _of_rows(
     return _signed(session.signer(issuer), committed.leaves, {}, rows)
 
 
-def _rows(file: Path, *, text: bool) -> "Iterator[dict[str, Any]]":
-    from tallystick.cli.rowfiles import read_rows
-
-    yield from read_rows(file, text=text)
-
-
 def _of_selection(session: Session, issuer: str, selected: tuple[str, ...]) -> "Submission":
     leaves, sources = b"", []
     with session.reader() as ledger:
@@ -114,7 +110,7 @@ def _of_selection(session: Session, issuer: str, selected: tuple[str, ...]) -> "
             source, _, positions = text.partition(":")
             statement = ledger.get(find_id(ledger, source)).statement
             known = ledger.leaves(statement)
-            chosen = _positions(positions, len(known) // 32)
+            chosen = positions_of(positions, len(known) // 32)
             leaves += b"".join(known[at * 32 : at * 32 + 32] for at in chosen)
             sources.append(statement.id)
     return _signed(session.signer(issuer), leaves, {"derived_from": tuple(sources)}, None)
@@ -138,10 +134,6 @@ def positions_of(text: str, count: int) -> Iterator[int]:
     Raises:
         InputError: Not that, or not below `count`.
     """
-    yield from _positions(text, count)
-
-
-def _positions(text: str, count: int) -> Iterator[int]:
     if not text:
         yield from range(count)
         return

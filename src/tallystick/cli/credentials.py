@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from tallystick.cli.session import Session, check_did, pass_session
+from tallystick.cli.arguments import check_did
+from tallystick.cli.session import Session, pass_session
 from tallystick.errors import InputError
 
 if TYPE_CHECKING:

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tallystick.cli.arguments import check_did, check_type, find_id
 from tallystick.cli.printing import readable
 from tallystick.cli.reading import moment, seconds_of
 from tallystick.cli.registering import submit
-from tallystick.cli.session import Session, check_did, check_type, find_id, pass_session
+from tallystick.cli.session import Session, pass_session
 from tallystick.errors import InputError, NotFoundError
 
 if TYPE_CHECKING:

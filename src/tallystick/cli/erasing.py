@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tallystick.cli.arguments import find_id
 from tallystick.cli.batches import positions_of
 from tallystick.cli.registering import read_about, submit
-from tallystick.cli.session import Session, find_id, pass_session
+from tallystick.cli.session import Session, pass_session
 from tallystick.errors import ConflictError, InputError
 
 if TYPE_CHECKING:

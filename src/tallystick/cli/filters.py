@@ -5,14 +5,8 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import click
 
-from tallystick.cli.session import (
-    Session,
-    check_did,
-    check_type,
-    find_id,
-    parse_digest,
-    parse_id,
-)
+from tallystick.cli.arguments import check_did, check_type, find_id, parse_digest, parse_id
+from tallystick.cli.session import Session
 from tallystick.errors import InputError
 
 if TYPE_CHECKING:

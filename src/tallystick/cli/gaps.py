@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tallystick.cli.arguments import check_did
 from tallystick.cli.printing import readable
-from tallystick.cli.session import Session, check_did, pass_session
+from tallystick.cli.session import Session, pass_session
 from tallystick.errors import DamagedError, VerificationError
 
 if TYPE_CHECKING:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tallystick.cli.options import new_ledger_options
 from tallystick.cli.session import Session, pass_session
 from tallystick.errors import InputError
 
@@ -20,17 +21,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Name of the log, <host>/<name>; never changed.",
 )
-@click.option(
-    "--allow",
-    multiple=True,
-    metavar="TYPE=WHO",
-    help="Who may register a type: a kind (person, organisation, machine, ai) or a DID.",
-)
-@click.option(
-    "--generate-passphrase",
-    is_flag=True,
-    help="Make a random passphrase, and keep it in the ledger's folder.",
-)
+@new_ledger_options
 @pass_session
 def init(
     session: Session, origin: str, allow: tuple[str, ...], *, generate_passphrase: bool

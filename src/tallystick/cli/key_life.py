@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from tallystick.cli.arguments import check_did, parse_id
 from tallystick.cli.key_requests import ALGORITHM, FOR, hand_in, key_kind
 from tallystick.cli.printing import readable
 from tallystick.cli.remote import find_service
-from tallystick.cli.session import Session, check_did, parse_id, pass_session
+from tallystick.cli.session import Session, pass_session
 from tallystick.errors import ConflictError, InputError, NotFoundError
 
 if TYPE_CHECKING:

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from tallystick.cli.arguments import parse_id
 from tallystick.cli.key_life import first_record, make_next, of_another, read_chains, take_next
 from tallystick.cli.key_requests import ALGORITHM, FOR, hand_in, key_kind
-from tallystick.cli.session import Session, parse_id, pass_session
+from tallystick.cli.session import Session, pass_session
 from tallystick.errors import InputError, NotFoundError
 
 if TYPE_CHECKING:

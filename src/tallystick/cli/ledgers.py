@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tallystick.cli.options import new_ledger_options
 from tallystick.cli.session import Session, pass_session
 from tallystick.errors import InputError, TallystickError
 
@@ -25,17 +26,7 @@ def ledgers() -> None:
 @click.argument("name")
 @click.option("--origin", help="Name of its log, <host>/<name>; never changed [that of the first "
               "with NAME in place of its last part].")  # fmt: skip
-@click.option(
-    "--allow",
-    multiple=True,
-    metavar="TYPE=WHO",
-    help="Who may register a type: a kind (person, organisation, machine, ai) or a DID.",
-)
-@click.option(
-    "--generate-passphrase",
-    is_flag=True,
-    help="Make a random passphrase, and keep it in the new ledger's folder.",
-)
+@new_ledger_options
 @pass_session
 def add(
     session: Session,

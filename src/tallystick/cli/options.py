@@ -1,6 +1,6 @@
-"""Options that stand for settings of the service; `tally config` takes them as `tally up` does."""
+"""Options that several commands have: for a new ledger, and for settings of the service."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -52,8 +52,32 @@ _OPTIONS: Final = (
 )
 
 
+_NEW: Final = (
+    click.option(
+        "--allow",
+        multiple=True,
+        metavar="TYPE=WHO",
+        help="Who may register a type: a kind (person, organisation, machine, ai) or a DID.",
+    ),
+    click.option(
+        "--generate-passphrase",
+        is_flag=True,
+        help="Make a random passphrase, and keep it in the ledger's folder.",
+    ),
+)
+
+
+def new_ledger_options(command: Command) -> Command:
+    """Give a command the options that every new ledger has."""
+    return _with(_NEW, command)
+
+
 def serving_options(command: Command) -> Command:
     """Give a command the options of the service, in the order in which they are learned."""
-    for option in reversed(_OPTIONS):
+    return _with(_OPTIONS, command)
+
+
+def _with(options: Sequence[Callable[[Command], Command]], command: Command) -> Command:
+    for option in reversed(options):
         command = option(command)
     return command

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tallystick.cli.session import Session, check_did, check_type, find_id, pass_session
+from tallystick.cli.arguments import check_did, check_type, find_id
+from tallystick.cli.session import Session, pass_session
 from tallystick.errors import InputError, VerificationError
 
 if TYPE_CHECKING:

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tallystick.cli.arguments import find_id
 from tallystick.cli.printing import readable
-from tallystick.cli.session import Session, find_id, pass_session
+from tallystick.cli.session import Session, pass_session
 from tallystick.errors import InputError
 
 if TYPE_CHECKING:

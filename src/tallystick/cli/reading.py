@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tallystick.cli.arguments import find_id
 from tallystick.cli.filters import filter_options, read_filters, saved_option
 from tallystick.cli.printing import readable, short
-from tallystick.cli.session import Session, find_id, pass_session
+from tallystick.cli.session import Session, pass_session
 from tallystick.errors import InputError, NotFoundError, RefusedError
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tallystick.cli.session import Session, check_type, find_id, parse_digest, pass_session
+from tallystick.cli.arguments import check_type, find_id, parse_digest
+from tallystick.cli.session import Session, pass_session
 from tallystick.errors import InputError, RefusedError, TallystickError
 
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import click
 
-from tallystick.cli.session import Session, find_id, pass_session
+from tallystick.cli.arguments import find_id
+from tallystick.cli.session import Session, pass_session
 from tallystick.errors import InputError, VerificationError
 
 

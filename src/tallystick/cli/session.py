@@ -13,17 +13,16 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from tallystick.errors import ConflictError, InputError, NotFoundError, RefusedError
+from tallystick.errors import ConflictError, NotFoundError, RefusedError
 
 if TYPE_CHECKING:
     from tallystick.cli.passphrases import Passphrases
     from tallystick.cli.remote import RemoteLedger
     from tallystick.identity import KeyFile, SoftwareSigner
-    from tallystick.ledger import Home, Ledger, LedgerReader, Reads
+    from tallystick.ledger import Home, Ledger, LedgerReader
     from tallystick.web.sources import Sources
 
 HEAD: Final = "TALLYSTICK_HEAD"
-ID_LETTERS: Final = 64
 WAIT_SECONDS: Final = 5.0
 """How long a command waits for another one that is writing."""
 WAIT_STEP_SECONDS: Final = 0.1
@@ -283,86 +282,6 @@ def need(*modules: str) -> None:
     """Import what a command will need, so that what is not installed shows before it begins."""
     for module in modules:
         importlib.import_module(module)
-
-
-def find_id(ledger: "Reads", text: str) -> bytes:
-    """Return the id of a statement that a person named by its id or its index.
-
-    Raises:
-        InputError: Neither of them.
-        NotFoundError: The log has no such index.
-    """
-    if text.isdigit() and len(text) < ID_LETTERS:
-        return ledger.at(int(text)).statement.id
-    return parse_id(text)
-
-
-def parse_id(text: str) -> bytes:
-    """Read a statement id.
-
-    Raises:
-        InputError: Not 64 hex digits.
-    """
-    try:
-        data = bytes.fromhex(text)
-    except ValueError:
-        data = b""
-    if len(data) * 2 != ID_LETTERS:
-        raise InputError(
-            f"expected an index, or an id of {ID_LETTERS} hex digits, got {text[:80]!r}"
-        )
-    return data
-
-
-def parse_digest(text: str) -> bytes:
-    """Read the digest of a model.
-
-    Raises:
-        InputError: Not 64 hex digits.
-    """
-    try:
-        return parse_id(text)
-    except InputError as error:
-        raise InputError(
-            f"expected the SHA-256 of a model, {ID_LETTERS} hex digits, got {text[:80]!r}"
-        ) from error
-
-
-def check_did(text: str | None) -> str | None:
-    """Return what somebody gave as an issuer.
-
-    Raises:
-        InputError: Not a DID; a `did:key` must be one that can be read.
-    """
-    if text is None:
-        return None
-    from tallystick.statement import parse_did_key
-
-    method, _, rest = text.removeprefix("did:").partition(":")
-    if not text.startswith("did:") or not method or not rest or not text.isprintable():
-        raise InputError(f"expected a DID, such as did:key:z6Mk…, got {text[:80]!r}")
-    if method == "key":
-        parse_did_key(text)
-    return text
-
-
-def check_type(text: str | None) -> str | None:
-    """Return what somebody gave as a statement type.
-
-    Raises:
-        InputError: No such type; suggests the nearest.
-    """
-    from tallystick.statement.governance import StatementType
-
-    if text is None or text in set(StatementType):
-        return text
-    import difflib
-
-    near = difflib.get_close_matches(text, list(StatementType), n=1)
-    raise InputError(
-        f"no statement type {text[:80]!r}" + (f"; is {str(near[0])!r} meant?" if near else ""),
-        advice=f"types: {', '.join(StatementType)}",
-    )
 
 
 def _plain(value: object) -> str:

@@ -2,8 +2,8 @@
 
 from tallystick.errors import NotFoundError
 from tallystick.ledger import Found, Reads, batch_of, erased_rows
-from tallystick.merkle import HASH_BYTES
 from tallystick.statement import Relation, SignedStatement
+from tallystick.verify.bundle import split_hashes
 
 
 def retrain_due(ledger: Reads, model: Found) -> int:
@@ -25,7 +25,7 @@ def _erased_among(ledger: Reads, batch: SignedStatement) -> int:
         gone |= set() if taken_from is None else _gone(ledger, taken_from)
     if not gone:
         return 0
-    return sum(leaf in gone for leaf in _split(ledger.leaves(batch)))
+    return sum(leaf in gone for leaf in split_hashes(ledger.leaves(batch)))
 
 
 def _gone(ledger: Reads, batch: SignedStatement) -> set[bytes]:
@@ -33,7 +33,7 @@ def _gone(ledger: Reads, batch: SignedStatement) -> set[bytes]:
     positions = erased_rows(ledger, batch.id, claimed.rows if claimed else 0)
     if not positions:
         return set()
-    leaves = _split(ledger.leaves(batch))
+    leaves = split_hashes(ledger.leaves(batch))
     return {leaves[at] for at in positions if at < len(leaves)}
 
 
@@ -43,7 +43,3 @@ def _batch(ledger: Reads, statement_id: bytes) -> SignedStatement | None:
     except NotFoundError:
         return None  # of another ledger
     return statement if batch_of(statement) is not None else None
-
-
-def _split(leaves: bytes) -> list[bytes]:
-    return [leaves[at : at + HASH_BYTES] for at in range(0, len(leaves), HASH_BYTES)]

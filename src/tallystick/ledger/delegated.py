@@ -8,9 +8,11 @@ Reasons, besides `payload`:
     delegation.expired      a grant of the chain has ended, by the ledger's time
     delegation.type         the delegation is not for that type
     delegation.chain        a grant goes beyond the one that it passes on
+    delegation.key          the key that signed a grant had ended by then, as was said later
     assurance               the header claims more than there can be evidence for
 """
 
+from dataclasses import replace
 from typing import Final
 
 from tallystick.errors import RefusedError
@@ -27,12 +29,15 @@ from tallystick.statement.delegation import (
     Revocation,
     fault_of,
     granted_by,
+    links_of,
     narrower_fault,
     parse_delegation,
     read_delegation,
     revocation_subject,
 )
 from tallystick.statement.governance import StatementType
+from tallystick.statement.keychain import KeyChains
+from tallystick.statement.keylife import parse_key_statement
 from tallystick.statement.labels import Assurance
 
 _ANY_INDEX: Final = 2**63
@@ -69,7 +74,7 @@ def find_granted(
             subject = revocation_subject(statement_id).encode()
             for end in index.find([Property("subject", subject), by_type], before):
                 if read_delegation(_read(snapshot, end)) == Revocation(statement_id):
-                    return _ended(grant, end)
+                    return replace(grant, revoked=end)
             return grant
     return None
 
@@ -80,7 +85,10 @@ def known_originator(
     """Compute how strongly the originator of a registered statement is known."""
 
     def look_up(statement_id: bytes) -> Granted | None:
-        return find_granted(index, snapshot, statement_id)
+        grant = find_granted(index, snapshot, statement_id)
+        if grant is None or _fault_of_key(grant, _chains_of(index, snapshot, grant.issuer)):
+            return None  # as in a bundle, where such a grant does not verify
+        return grant
 
     def holder(statement_id: bytes) -> str | None:
         by_type = Property("type", StatementType.KEY.encode())
@@ -93,14 +101,26 @@ def known_originator(
     return assurance_of(statement.header, at, look_up, holder)
 
 
+def _chains_of(index: Index, snapshot: Snapshot, issuer: str) -> KeyChains:
+    """Return the keys of one issuer, with all that was said of them until now."""
+    chains = KeyChains()
+    about = [Property("type", StatementType.KEY.encode()), Property("subject", issuer.encode())]
+    for at in sorted(index.find(about, snapshot.checkpoint.size)):
+        chains.apply(parse_key_statement(_read(snapshot, at).payload), at)
+    return chains
+
+
+def _fault_of_key(grant: Granted, chains: KeyChains) -> Fault | None:
+    """Say so where the key that signed a grant is not to be believed at that index any more."""
+    end = chains.end_of(grant.issuer, grant.key_id)
+    if end is None or grant.index <= end.last:
+        return None
+    words = f"the key that signed the grant at index {grant.index} ended at {end.last}"
+    return Fault("key", f"{words} ({end.reason}, says entry {end.index})")
+
+
 def _read(snapshot: Snapshot, index: int) -> SignedStatement:
     return read_statement(snapshot.reader, index)
-
-
-def _ended(grant: Granted, index: int) -> Granted:
-    return Granted(
-        grant.id, grant.index, grant.issuer, grant.delegation, grant.parent, revoked=index
-    )
 
 
 def _check_delegation(
@@ -145,6 +165,8 @@ def _check_revocation(statement: SignedStatement, said: Revocation, state: Ledge
 def _check_use(statement: SignedStatement, grant: Granted, state: LedgerState) -> None:
     header, look_up = statement.header, state.delegation
     fault = fault_of(grant, header.issuer, header.type, state.now, _ANY_INDEX, look_up)
+    for link in filter(None, links_of(grant, look_up)):
+        fault = fault or _fault_of_key(link, state.chains)
     if fault is not None:
         raise _refused(fault)
 

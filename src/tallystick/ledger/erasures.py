@@ -105,18 +105,26 @@ def _pieces(positions: Positions | None) -> Iterator[Positions | None]:
 
 def erasures_of(ledger: Reads, statement_id: bytes) -> list[Found]:
     """Return the registered statements that erase a statement or rows of it, the oldest first."""
-    query = Query(link=statement_id, type=StatementType.ERASURE, limit=1000)
-    found = [one for one in ledger.find(query).found if _read(one) is not None]
-    return [one for one in reversed(found) if statement_id in parse_erasure(one.statement).erased]
+    return [found for found, _ in _erasing(ledger, statement_id)]
 
 
 def erased_rows(ledger: Reads, batch: bytes, rows: int) -> Positions:
     """Return the positions of a batch that registered statements erase."""
     gone: set[int] = set()
-    for found in erasures_of(ledger, batch):
-        positions = parse_erasure(found.statement).erased[batch]
-        gone |= set(range(rows)) if positions is None else positions
+    for _, erasure in _erasing(ledger, batch):
+        positions = erasure.erased[batch]
+        if positions is None:
+            return frozenset(range(rows))
+        gone |= positions
     return frozenset(gone)
+
+
+def _erasing(ledger: Reads, statement_id: bytes) -> list[tuple[Found, Erasure]]:
+    """Return all erasures that name a statement, with what each says, the oldest first."""
+    naming = ledger.find_all(Query(link=statement_id, type=StatementType.ERASURE))
+    read = [(one, _read(one)) for one in naming]
+    said = [(one, erasure) for one, erasure in read if erasure and statement_id in erasure.erased]
+    return said[::-1]
 
 
 def carry_out(vault: Vault, index: Index, snapshot: Snapshot) -> None:
@@ -168,6 +176,6 @@ def _is_at(snapshot: Snapshot, index: int, statement_id: bytes) -> bool:
 def _read(found: Found) -> Erasure | None:
     """Read an erasure; an older release registered content of any form under that type."""
     try:
-        return parse_erasure(found.statement) if found.statement.header.type else None
+        return parse_erasure(found.statement)
     except EncodingError:
         return None

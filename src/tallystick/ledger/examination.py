@@ -5,6 +5,7 @@ content.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +14,8 @@ import msgspec
 from tallystick.errors import (
     ConflictError,
     DamagedError,
+    EncodingError,
+    ErasedError,
     NotFoundError,
     RefusedError,
     TallystickError,
@@ -29,7 +32,8 @@ from tallystick.log import (
     WriterLock,
     leftovers,
 )
-from tallystick.statement import SignedStatement, parse_vkey
+from tallystick.statement import SignedStatement, parse_erasure, parse_vkey
+from tallystick.statement.governance import StatementType
 from tallystick.vault import Vault
 
 
@@ -41,7 +45,9 @@ class Examination:
         damage: What is wrong.
         notes: In words: what is not there, and what could not be checked.
         opened: Records of the vault that opened and match what their statements commit to.
-        closed: Statements whose content is not in the vault.
+        closed: Statements whose content is not in the vault, and of which no statement says that
+            it was erased.
+        erased: Statements whose content was erased, as a registered statement says.
         head_checked: Head store and journal were checked.
     """
 
@@ -49,6 +55,7 @@ class Examination:
     notes: list[str] = field(default_factory=list)
     opened: int = 0
     closed: int = 0
+    erased: int = 0
     head_checked: bool = False
 
 
@@ -69,6 +76,8 @@ class Examiner:
         self.snapshot = PublicLog(public, parse_vkey(self.card.checkpoint_key)).snapshot()
         self._index: Index | None = None
         self._vault: Vault | None = None
+        self._gone = set[bytes]()
+        self._erasing = set[bytes]()
         for one in leftovers(public, self.snapshot):
             if isinstance(one, Damage):
                 self.found.damage.append(one)
@@ -88,6 +97,9 @@ class Examiner:
                     self._damaged("index", f"entry {index} is not found in it", index)
             except TallystickError as error:
                 self._damaged("index", str(error), index)
+        if statement.header.type == StatementType.ERASURE:
+            with suppress(EncodingError):  # of an older release, which meant something else by it
+                self._erasing |= parse_erasure(statement).erased.keys()
         if self._vault is not None and statement.header.hashed:
             self._see_content(self._vault, index, statement)
 
@@ -96,6 +108,10 @@ class Examiner:
         for part in (self._index, self._vault):
             if part is not None:
                 part.close()
+        self.found.erased = len(self._gone & self._erasing)
+        self.found.closed += len(self._gone - self._erasing)
+        if self.found.erased:
+            self.found.notes.append(f"content of {self.found.erased} statements was erased")
         if self.found.closed:
             self.found.notes.append(f"the vault lacks content of {self.found.closed} statements")
         return self.found
@@ -105,6 +121,8 @@ class Examiner:
             if vault.get(statement.id).commitment() != statement.payload:
                 raise DamagedError("the content is not what the statement commits to")
             self.found.opened += 1
+        except ErasedError:
+            self._gone.add(statement.id)
         except NotFoundError:
             self.found.closed += 1
         except TallystickError as error:

@@ -121,7 +121,7 @@ def migrate(home: Home, disk: Disk, now: int) -> Migrated:
         EncodingError: A file is damaged. Nothing was changed.
         OSError: The disk failed: run it again.
     """
-    locks = [WriterLock(path) for path in (home.lock,)]
+    locks = [WriterLock(home.lock)]
     try:
         locks += [WriterLock(home.root / f"{name}.lock") for name in sorted(_LOCKED)]
         todo = plan(home)

@@ -2,7 +2,7 @@
 
 import heapq
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby, islice
 from typing import Final
 
@@ -182,6 +182,18 @@ class Reads:
         found = tuple(islice(matching, query.limit))
         more = next(matching, None) if len(found) == query.limit else None
         return Page(found, found[-1].index if more else None)
+
+    def find_all(self, query: Query) -> Iterator[Found]:
+        """Search to the end, newest first, page by page; `limit` is the size of a page.
+
+        Raises:
+            InputError: The limit is outside 1..PAGE_MAX.
+        """
+        following: int | None = query.before
+        while following is not None:
+            page = self.find(replace(query, before=following))
+            yield from page.found
+            following = page.next
 
     def in_name_of(self, issuer: str) -> InNameOf:
         """Return how to tell what is registered in an issuer's name, as of now.

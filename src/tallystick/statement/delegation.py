@@ -96,6 +96,7 @@ class Granted:
         id: Its statement.
         index: Where.
         issuer: DID that signed it.
+        key_id: The key that signed it.
         delegation: What it says.
         parent: The grant that it passes on; None where a chain begins.
         revoked: Entry that revoked it, as far as is known.
@@ -104,6 +105,7 @@ class Granted:
     id: bytes
     index: int
     issuer: str
+    key_id: bytes
     delegation: Delegation
     parent: bytes | None
     revoked: int | None = None
@@ -167,7 +169,8 @@ def granted_by(statement: SignedStatement, index: int) -> Granted | None:
         return None
     parents = statement.header.links.get(Relation.ACTED_FOR, ())
     parent = parents[0] if parents else None
-    return Granted(statement.id, index, statement.header.issuer, said, parent)
+    header = statement.header
+    return Granted(statement.id, index, header.issuer, header.key_id, said, parent)
 
 
 def read_delegation(statement: SignedStatement) -> Delegation | Revocation | None:

@@ -15,7 +15,6 @@ Source:
 """
 
 from dataclasses import dataclass, field
-from typing import cast
 
 from tallystick.errors import IndeterminateError, KeyChainError, SignatureError
 from tallystick.statement.governance import KeyRecord
@@ -24,7 +23,6 @@ from tallystick.statement.keylife import (
     RecoveryKey,
     Revocation,
     Rotation,
-    registered_key,
 )
 from tallystick.statement.keys import PublicKey
 
@@ -249,17 +247,20 @@ class KeyChains:
 
     def apply(self, said: KeyStatement, index: int) -> None:
         """Take in what was checked, or what an earlier release admitted."""
-        record = registered_key(said)
-        if isinstance(said, Rotation):
-            for key_id in self.keys_of(said.issuer):
-                self.ends.setdefault((said.issuer, key_id), End(index, index, "rotated", said.by))
-            self.agreed[said.issuer, said.record.key.thumbprint()] = said.by
-        if record is not None:
-            self._add(record, index)
+        if isinstance(said, KeyRecord):
+            self._add(said, index)
+        elif isinstance(said, Rotation):
+            self._rotate(said, index)
         elif isinstance(said, Revocation):
             self._revoke(said, index)
         else:
-            self._replace_recovery(cast("RecoveryKey", said), index)
+            self._replace_recovery(said, index)
+
+    def _rotate(self, said: Rotation, index: int) -> None:
+        for key_id in self.keys_of(said.issuer):
+            self.ends.setdefault((said.issuer, key_id), End(index, index, "rotated", said.by))
+        self.agreed[said.issuer, said.record.key.thumbprint()] = said.by
+        self._add(said.record, index)
 
     def _add(self, record: KeyRecord, index: int) -> None:
         name = (record.issuer, record.key.thumbprint())

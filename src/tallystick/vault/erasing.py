@@ -60,7 +60,7 @@ class Erasing(Segments):
                 "SELECT 1 FROM segments WHERE batch = ? AND wrapped IS NOT NULL LIMIT 1",
                 (statement_id, statement_id),
             )
-            return not left and statement_id in self._known([statement_id])
+            return not left and self._is_known(statement_id)
         held = self._all(
             "SELECT position FROM places JOIN segments USING (batch, segment) "
             "WHERE batch = ? AND wrapped IS NOT NULL",
@@ -75,16 +75,10 @@ class Erasing(Segments):
             UnavailableError: The disk is full, or another process is reading: call again.
         """
         with self._transaction() as database:
-            self._touched: set[int] = set()
-            whole = [one for one, positions in erasure.items() if positions is None]
-            self._erase_content(whole)
-            for batch in whole:
-                self._erase_segments(batch, None)
+            touched = self._erase_content([one for one, at in erasure.items() if at is None])
             for batch, positions in erasure.items():
-                if positions is not None:
-                    self._erase_segments(batch, positions)
-            _drop_subjects(database, self._touched)
-            self._touched = set()
+                touched |= self._erase_segments(batch, positions)
+            _drop_subjects(database, touched)
             self._forget()
         self._empty_log()
 
@@ -103,12 +97,14 @@ class Erasing(Segments):
 
     # --- in a transaction
 
-    def _erase_content(self, ids: list[bytes]) -> None:
+    def _erase_content(self, ids: list[bytes]) -> set[int]:
+        """Destroy what statements commit to; return whose it was, by the numbers of their keys."""
+        touched: set[int] = set()
         for at in range(0, len(ids), _TAKEN):
             some = ids[at : at + _TAKEN]
             marks = ", ".join(["?"] * len(some))
             which = f"SELECT wrapped FROM content WHERE id IN ({marks})"  # noqa: S608
-            self._touched |= self._destroy_keys(which, some)
+            touched |= self._destroy_keys(which, some)
             self._database.execute(
                 f"UPDATE content SET wrapped = NULL, sealed = x'' WHERE id IN ({marks})",  # noqa: S608
                 some,
@@ -116,8 +112,10 @@ class Erasing(Segments):
             self._database.executemany(
                 "INSERT OR IGNORE INTO content VALUES (?, NULL, x'')", [(one,) for one in some]
             )
+        return touched
 
-    def _erase_segments(self, batch: bytes, positions: Positions | None) -> None:
+    def _erase_segments(self, batch: bytes, positions: Positions | None) -> set[int]:
+        """Destroy rows of a batch; return whose they were."""
         held: defaultdict[int, set[int]] = defaultdict(set)
         for segment, position in self._database.execute(
             "SELECT segment, position FROM places JOIN segments USING (batch, segment) "
@@ -126,10 +124,12 @@ class Erasing(Segments):
         ):
             if positions is None or position in positions:
                 held[segment].add(position)
+        touched: set[int] = set()
         for segment, going in held.items():
-            self._erase_segment(batch, segment, going)
+            touched |= self._erase_segment(batch, segment, going)
+        return touched
 
-    def _erase_segment(self, batch: bytes, segment: int, going: set[int]) -> None:
+    def _erase_segment(self, batch: bytes, segment: int, going: set[int]) -> set[int]:
         """Destroy rows; those that share their key are sealed anew under another one."""
         place = (batch, segment)
         kept = self._positions(batch, segment) - going
@@ -137,7 +137,7 @@ class Erasing(Segments):
         subject = 0
         if kept:
             rows, subject = self._kept_rows(batch, segment, kept)
-        self._touched |= self._destroy_keys(
+        touched = self._destroy_keys(
             "SELECT wrapped FROM segments WHERE batch = ? AND segment = ?", place
         )
         self._database.execute(
@@ -153,6 +153,7 @@ class Erasing(Segments):
                 "UPDATE places SET segment = ? WHERE batch = ? AND position = ?",
                 [(free, batch, row[0]) for row in rows],
             )
+        return touched
 
     def _kept_rows(
         self, batch: bytes, segment: int, kept: Iterable[int]
@@ -181,14 +182,9 @@ class Erasing(Segments):
         )
         return frozenset(row[0] for row in rows)
 
-    def _known(self, ids: list[bytes]) -> set[bytes]:
-        found: set[bytes] = set()
-        for one in ids:
-            query = (
-                "SELECT 1 FROM content WHERE id = ?1 UNION SELECT 1 FROM segments WHERE batch = ?1"
-            )
-            found |= {one} if self._one(query, (one,)) else set()
-        return found
+    def _is_known(self, statement_id: bytes) -> bool:
+        query = "SELECT 1 FROM content WHERE id = ?1 UNION SELECT 1 FROM segments WHERE batch = ?1"
+        return self._one(query, (statement_id,)) is not None
 
     def _empty_log(self) -> None:
         """Empty the write-ahead log, in which pages stand as they were."""

@@ -19,6 +19,8 @@ from tallystick.ledger.operator import operator_says
 from tallystick.statement import SignedStatement, parse_vkey
 from tallystick.statement.delegation import Delegation, Revocation, revocation_subject
 from tallystick.statement.governance import IssuerKind, StatementType
+from tallystick.statement.keylife import Reason
+from tallystick.statement.keylife import Revocation as KeyRevocation
 from tallystick.verify import Report, Verdict, examine, log_policy
 from tallystick.verify.bundle import Bundle
 from tests.ledgers import START, Clock, Issuer, ledger_in
@@ -96,6 +98,27 @@ def test_an_agent_acts_for_its_principal_and_a_stranger_can_check_it(world: Worl
     assert report.known[act].assurance == "key"
     [check] = [check for check in report.checks if check.what == "delegation"]
     assert f"{world.agent.did} acts for {world.person.did}" in check.detail
+
+
+def test_what_a_thief_granted_falls_with_the_key_that_signed_it(world: World) -> None:
+    honest = world.grant(world.person, world.agent)
+    until = world.ledger.get(honest).index
+    stolen = world.grant(world.person, world.helper)
+    act = world.act(world.helper, stolen, assurance="key")
+    revoked = KeyRevocation(
+        issuer=world.person.did, key_id=world.person.signer.public.thumbprint(),
+        reason=Reason.COMPROMISED, until=until,
+    )  # fmt: skip
+    world.ledger.register_key(revoked)
+
+    assert reason(world.act, world.helper, stolen) == "delegation.key"
+    assert world.act(world.agent, honest)
+    found = world.ledger.get(act)
+    known = known_originator(
+        world.ledger.index, world.ledger.snapshot, found.statement, found.index
+    )
+    assert (known.assurance, known.principal, known.exceeded) == ("asserted", None, True)
+    assert world.report(act).verdict is Verdict.FAILED
 
 
 def test_an_emitter_acts_for_somebody(world: World) -> None:

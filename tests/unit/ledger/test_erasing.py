@@ -15,6 +15,7 @@ from tallystick.errors import (
 from tallystick.evidence import build_bundle, load_rows, retrain_due
 from tallystick.evidence.export import Shown
 from tallystick.ledger import (
+    Home,
     Ledger,
     LedgerReader,
     RegistrationPolicy,
@@ -24,6 +25,8 @@ from tallystick.ledger import (
     erased_rows,
     sign_erasures,
 )
+from tallystick.ledger.examination import Examiner
+from tallystick.ledger.maintenance import check_statements
 from tallystick.statement import Erasure, ErasureReason, Relation, parse_erasure
 from tallystick.statement.erasure import RANGES_MAX
 from tallystick.statement.governance import IssuerKind
@@ -278,3 +281,19 @@ def test_an_erasure_names_something() -> None:
     )  # fmt: skip
     with pytest.raises(EncodingError, match="must name statements by 'erases', got none"):
         parse_erasure(statement)
+
+
+def test_fsck_tells_what_a_statement_erased_from_what_only_the_vault_forgot(tmp_path: Path) -> None:
+    clinic = Issuer()
+    with ledger_in(tmp_path, clinic) as ledger:
+        kept, erased, forgotten = (said(ledger, clinic, text) for text in ("a", "b", "c"))
+        ledger.erase({erased: None}, ErasureReason.OBJECTION)
+        ledger.vault.erase({forgotten: None})
+        assert kept
+
+    examiner = Examiner(Home(tmp_path), PASSPHRASE)
+    assert not list(check_statements(Home(tmp_path), seen=examiner.see))
+    found = examiner.finish()
+
+    assert (found.opened, found.erased, found.closed, found.damage) == (1, 1, 1, [])
+    assert "content of 1 statements was erased" in found.notes

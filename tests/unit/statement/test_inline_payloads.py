@@ -99,7 +99,7 @@ def test_erased_rows_are_in_order_and_name_a_batch() -> None:
 
 
 def test_a_chain_that_leads_back_to_itself_ends_as_one_with_a_missing_link() -> None:
-    granted = Granted(ID, 1, "did:a:b", parse_grant(), ID)
+    granted = Granted(ID, 1, "did:a:b", ID, parse_grant(), ID)
 
     links = list(links_of(granted, lambda _: granted))
 
