@@ -7,6 +7,7 @@ from typing import Final
 from tallystick.statement import Assurance, Relation
 from tallystick.statement.governance import StatementType
 from tallystick.verify import Report, VerifiedStatement
+from tallystick.verify.erased import declaration, erasures
 
 ID_LETTERS: Final = 12
 """Letters of a digest that are enough to recognise it by eye."""
@@ -23,6 +24,8 @@ def summarise(report: Report) -> Iterator[tuple[str, str]]:
     if header.issued_at is not None:
         claimed = datetime.fromtimestamp(header.issued_at, UTC)
         yield "when", f"{claimed:%Y-%m-%d %H:%M:%S} UTC, says who signed"
+    for erasing, _ in erasures(report.statements).get(report.subject, ()):
+        yield "erased", declaration(erasing).removeprefix("erased ")
     yield from _originators(report, subject)
     yield from _models(report, subject)
     yield from _decisions(report)

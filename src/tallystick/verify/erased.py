@@ -26,9 +26,9 @@ def say_erased(checks: Sequence[Check], statements: Statements) -> Iterator[Chec
         by = declared.get(check.statement or b"", [])
         closed = check.what == CONTENT and check.verdict is Verdict.NOT_CHECKED
         if closed and by and by[0][1] is None:
-            erasing = by[0][0]
-            detail = check.detail.replace("content not supplied", _words(erasing))
-            yield replace(check, detail=detail)
+            one = statements[check.statement or b""]
+            where = f"{one.statement.header.type or 'statement'} at index {one.index}"
+            yield replace(check, detail=f"{where}: {declaration(by[0][0])}")
         else:
             yield check
     for target, by in declared.items():
@@ -36,7 +36,7 @@ def say_erased(checks: Sequence[Check], statements: Statements) -> Iterator[Chec
         if _is_batch(batch):
             for erasing, positions in by:
                 what = "all rows" if positions is None else _rows(len(positions))
-                detail = f"batch at index {batch.index}: {what} {_words(erasing)}"
+                detail = f"batch at index {batch.index}: {what} {declaration(erasing)}"
                 yield Check(CONTENT, Verdict.NOT_CHECKED, detail, target)
 
 
@@ -114,7 +114,8 @@ def _is_batch(statement: VerifiedStatement) -> bool:
         return False
 
 
-def _words(erasing: VerifiedStatement) -> str:
+def declaration(erasing: VerifiedStatement) -> str:
+    """Return in words what a verified erasure says: why, who says so, and where."""
     issuer, reason = erasing.issuer, parse_erasure(erasing.statement).reason
     who = issuer.name or issuer.issuer
     return f"erased ({reason}), as {who} declared at index {erasing.index}"

@@ -25,6 +25,8 @@ def test_a_subjects_content_and_rows_are_erased_by_reference(made: Command, tmp_
     made("erase", "--about", "case-1", "--reason", "objection")
 
     assert "was erased" in made("show", hers)
+    bundle = made("export", hers, "-o", tmp_path / "hers.tally.json")
+    assert "(objection), as the operator of the log declared" in made("verify", bundle)
     assert "his" in made("show", his)
     rows = made("rows", batch, code=1)
     assert [json.loads(line)["n"] for line in rows.splitlines()] == [2, 3]
