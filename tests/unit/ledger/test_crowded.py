@@ -18,14 +18,15 @@ FILES_MAX = 120
 """Open files of this process, while a rebuilt index has more runs than that, unmerged."""
 
 
-def _open_now() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
+def _highest() -> int:
+    """Return the highest number of an open file: the limit is on numbers, and some are free."""
+    return max(int(one.name) for one in Path("/proc/self/fd").iterdir())
 
 
 @contextmanager
 def few_files() -> Iterator[None]:
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (_open_now() + FILES_MAX, before[1]))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (_highest() + FILES_MAX, before[1]))
     try:
         yield
     finally:

@@ -1,5 +1,6 @@
 """Inline payloads that are malformed are refused in words, member by member."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from tallystick.statement.delegation import (
     DEPTH_MAX,
     Delegation,
     Granted,
+    fault_of,
     links_of,
     parse_delegation,
     read_delegation,
@@ -105,6 +107,26 @@ def test_a_chain_that_leads_back_to_itself_ends_as_one_with_a_missing_link() -> 
 
     assert links[-1] is None
     assert len(links) == DEPTH_MAX + 2
+
+
+def test_a_chain_out_of_order_or_passed_on_too_far_is_none() -> None:
+    """Of a hostile log: admission refuses these, so only a verifier ever sees them."""
+    later = Granted(ID, 9, "did:a:b", ID, parse_grant(), None)
+    child = replace(parse_grant(), principal="did:a:c", agent="did:a:d")
+    passed = Granted(bytes([1]) * 32, 3, "did:a:c", ID, child, ID)
+
+    deep = fault_of(passed, "did:a:d", "inference", 0, 20, lambda _: replace(later, index=1))
+    disordered = fault_of(passed, "did:a:d", "inference", 0, 20, lambda _: later)
+
+    other = replace(later, index=1, delegation=replace(parse_grant(), agent="did:a:x"))
+    foreign = fault_of(passed, "did:a:d", "inference", 0, 20, lambda _: other)
+
+    faults = {"may be passed on 0 times": deep, "passes on a later one": disordered,
+              "is not the agent": foreign}  # fmt: skip
+    for words, fault in faults.items():
+        assert fault is not None
+        assert fault.reason == "chain"
+        assert words in fault.words
 
 
 def parse_grant() -> Delegation:
