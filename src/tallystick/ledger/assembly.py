@@ -16,7 +16,6 @@ from tallystick.ledger.erasures import carry_out
 from tallystick.ledger.home import Home
 from tallystick.ledger.index import Index, Property
 from tallystick.ledger.operator import Clock, Operator
-from tallystick.ledger.postings import RUN_ENTRIES
 from tallystick.ledger.rules import Candidate
 from tallystick.ledger.state import LedgerState
 from tallystick.log import EmbeddedLog, HalfwayStore, PosixDisk, Sequencer, Snapshot
@@ -118,8 +117,6 @@ def catch_up(
     size = snapshot.checkpoint.size
     for at in range(index.start, size):
         index.add(read_statement(snapshot.reader, at), at)
-        if at % RUN_ENTRIES == 0:  # a step per run keeps up: each run is an open file
-            index.merge()
         if progress and (at % 1024 == 0 or at == size - 1):
             progress(at + 1, size)
 

@@ -48,6 +48,8 @@ _INSERT_ROWS: Final = (256, 16, 1)
 """Rows that one statement inserts."""
 CLOSING_ENTRIES: Final = 512
 """So many entries become a run when the index is closed, and need not be read again."""
+HOLD_BACK_SECONDS: Final = 0.1
+"""About twice what it takes to merge the postings of one run, all levels together."""
 RETRIES_ROWS: Final = 256
 _RETRIES: Final = (
     f"WITH asked (iat, id8) AS (VALUES {','.join(['(?, ?)'] * RETRIES_ROWS)}) "  # noqa: S608 - constants
@@ -117,6 +119,7 @@ class Index:
         self._recent: dict[bytes, int] = {}  # statement ids of pending rows
         self._emitters: dict[EmitterKey, Counted] = {}
         self._applied = 0
+        self._unmerged = 0  # entries added since somebody who adds had to merge
         known = (self._meta("version"), self._meta("genesis"))
         if known == (VERSION, genesis):
             self._applied = self._number(self._meta("applied"))
@@ -176,6 +179,16 @@ class Index:
             if self._writable and len(self._pending) >= RUN_ENTRIES:
                 with suppress(UnavailableError):  # `backlog` tells; the entry itself is safe
                     self.flush()
+            self._unmerged += self.size - size
+        if self._writable and self._unmerged >= RUN_ENTRIES:
+            self._hold_back()
+
+    def _hold_back(self) -> None:
+        """Let whoever adds faster than the publisher merges merge a little, and so wait."""
+        self._unmerged = 0
+        if self._postings.crowded:
+            with suppress(OSError):  # the publisher tells, who tries again
+                self._postings.merge(HOLD_BACK_SECONDS)
 
     def _remember(self, index: int, statement: SignedStatement) -> None:
         """Keep what goes into the database with the next `flush`."""

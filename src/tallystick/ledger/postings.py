@@ -150,6 +150,7 @@ class Postings:
         self._recent: dict[bytes, list[int]] = {}  # the first `_sorted_in` of them, by key
         self._sorted_in = 0
         self._merging: Iterator[None] | None = None
+        self._merges = Lock()  # guards _merging: the publisher merges, and whoever is held back
         self._runs, covered = _open_runs(folder)
         for run in covered:  # a merge was interrupted before it removed them
             run.close()
@@ -202,15 +203,22 @@ class Postings:
         """Merge neighbouring runs of one size for a while; tell whether there is more to do."""
         until = monotonic() + seconds
         while True:
-            if self._merging is None:
-                runs = self._crowd()
-                if not runs:
+            with self._merges:
+                if not self._merge_on():
                     return False
-                self._merging = self._merge(runs)
-            if next(self._merging, self) is self:
-                self._merging = None
             if monotonic() >= until:
                 return True
+
+    def _merge_on(self) -> bool:
+        """Take the next step of a merge; tell whether there was one."""
+        if self._merging is None:
+            runs = self._crowd()
+            if not runs:
+                return False
+            self._merging = self._merge(runs)
+        if next(self._merging, self) is self:
+            self._merging = None
+        return True
 
     def _crowd(self) -> list[Run]:
         """Return runs that should become one, the oldest and smallest first; none if all is well.

@@ -8,7 +8,7 @@ from threading import Event
 
 import pytest
 
-from tallystick.ledger import Home, Index, assembly, postings
+from tallystick.ledger import Home, Index, postings
 from tallystick.ledger import index as index_module
 from tallystick.ledger.maintenance import rebuild_index
 from tallystick.ledger.postings import Postings, posting_key
@@ -47,6 +47,21 @@ def test_more_runs_than_that_are_a_crowd(
     made.close()
 
 
+@pytest.mark.parametrize(("runs", "merged"), [(20, False), (21, True)])
+def test_whoever_adds_to_a_crowd_is_held_back_by_merging(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runs: int, *, merged: bool
+) -> None:
+    monkeypatch.setattr(postings, "RUNS_MAX", 20)
+    for module in (index_module, postings):
+        monkeypatch.setattr(module, "RUN_ENTRIES", 4)
+    index = Index(tmp_path, bytes(32), writable=True)
+    for first, one in enumerate(many(Issuer(), 4 * runs)):
+        index.add(one, first)
+    index.close()
+
+    assert (len([*(tmp_path / "postings").iterdir()]) < runs) is merged
+
+
 def test_publisher_goes_on_at_once_while_runs_are_crowded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -74,8 +89,9 @@ def test_index_with_more_runs_than_files_may_be_open_can_be_rebuilt(
     with ledger_in(tmp_path, clinic) as ledger:
         some = many(clinic, 1000)
         ledger.register(submissions(*some))
-    for module in (assembly, index_module, postings):
+    for module in (index_module, postings):
         monkeypatch.setattr(module, "RUN_ENTRIES", 4)
+    monkeypatch.setattr(postings, "RUNS_MAX", 40)
 
     with few_files():
         rebuild_index(Home(tmp_path))
