@@ -185,3 +185,15 @@ def test_the_command_names_a_scrambled_vault_and_the_ledger_lives_without_conten
     assert tally(home.root, "fsck", "--deep").code == 0
     said = tally(home.root, "export", statement.id.hex(), "-o", tmp_path / "b.tally.json")
     assert said.code == 0, said
+
+
+def test_a_vault_whose_schema_is_no_text_is_damaged(vault: Vault, path: Path) -> None:
+    vault.close()
+    with sqlite3.connect(path) as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    data = path.read_bytes()
+    assert data.count(b"CREATE TABLE segments") == 1
+    path.write_bytes(data.replace(b"CREATE TABLE segments", b"CREATE TABLE \xc4egment\xff"))
+
+    with pytest.raises(DamagedError, match="is not a whole vault"):
+        Vault(path, MASTER)

@@ -57,23 +57,25 @@ def assemble(home: Home, card: Card, keys: KeyFile, clock: Clock, head: Path | N
         DamagedError: The log is not what was signed, or not the one the folder says.
     """
     key = checkpoint_key(keys, card.origin)
-    halfway = HalfwayStore(home.halfway, writable=True)
-    log = EmbeddedLog(home.places(head), key, PosixDisk(), os.urandom, halfway)
-    try:
+    with ExitStack() as opened:  # what is open stays so only if all is
+        halfway = HalfwayStore(home.halfway, writable=True)
+        opened.callback(halfway.close)
+        log = EmbeddedLog(home.places(head), key, PosixDisk(), os.urandom, halfway)
+        opened.callback(log.close)
         check_genesis(log.snapshot, card)
         index = Index(home.index, bytes.fromhex(card.genesis), writable=True)
+        opened.callback(index.close)
         check_index(index, log.snapshot)
         catch_up(index, log.snapshot)
         state = read_state(index, log.snapshot)
         state.look_up_delegation = lambda one: find_granted(index, log.snapshot, one)
-        vault = _vault(home, keys, index, log.snapshot)
-    except BaseException:
-        log.close()
-        halfway.close()
-        raise
-    operator = _operator(keys, index, log.snapshot, clock)
-    admission = LedgerAdmission(state, index, operator, vault)
-    admission.follow(log.snapshot)
+        vault = Vault(home.vault, keys.secret(VAULT))
+        opened.callback(vault.close)
+        carry_out(vault, index, log.snapshot)  # what is said to be erased is, before anybody asks
+        operator = _operator(keys, index, log.snapshot, clock)
+        admission = LedgerAdmission(state, index, operator, vault)
+        admission.follow(log.snapshot)
+        opened.pop_all()
     sequencer = Sequencer(log, admission, lambda c: len(c.statement.entry))
     return Parts(log, index, state, vault, admission, sequencer, halfway)
 
@@ -145,17 +147,6 @@ def read_state(index: Index, snapshot: Snapshot) -> LedgerState:
             state.apply(statement, at)
     state.size = size
     return state
-
-
-def _vault(home: Home, keys: KeyFile, index: Index, snapshot: Snapshot) -> Vault:
-    """Open the vault; what the log says is erased is, before anybody is served."""
-    vault = Vault(home.vault, keys.secret(VAULT))
-    try:
-        carry_out(vault, index, snapshot)
-    except BaseException:
-        vault.close()
-        raise
-    return vault
 
 
 def _operator(keys: KeyFile, index: Index, snapshot: Snapshot, clock: Clock) -> Operator:

@@ -119,6 +119,7 @@ class Index:
         self._recent: dict[bytes, int] = {}  # statement ids of pending rows
         self._emitters: dict[EmitterKey, Counted] = {}
         self._applied = 0
+        self._closed = False
         self._unmerged = 0  # entries added since somebody who adds had to merge
         known = (self._meta("version"), self._meta("genesis"))
         if known == (VERSION, genesis):
@@ -202,19 +203,33 @@ class Index:
     def flush(self) -> None:
         """Write what waits in memory; not synced, since the log has it all.
 
+        One that was closed writes nothing: another may have been opened on its files since.
+
         Raises:
             UnavailableError: The disk is full; everything stays in memory, call again later.
+            DamagedError: It holds what it should not.
         """
         with self._lock:
+            if self._closed:
+                return
             try:
                 if self._pending:
                     self._write()
                 if self._applied - self._postings.sealed >= RUN_ENTRIES:
                     self._postings.seal(self._applied)
             except (sqlite3.OperationalError, OSError) as error:
-                if self._database.in_transaction:
-                    self._database.execute("ROLLBACK")
+                self._roll_back()
                 raise UnavailableError(f"the index cannot be written: {error}") from error
+            except sqlite3.Error as error:
+                self._roll_back()
+                raise DamagedError(
+                    f"the index {self._path} cannot be written: {error}",
+                    advice="run `tally rebuild-index`",
+                ) from error
+
+    def _roll_back(self) -> None:
+        if self._database.in_transaction:
+            self._database.execute("ROLLBACK")
 
     def _write(self) -> None:
         """Write rows, and forget them as soon as they are written: never twice."""
@@ -244,7 +259,9 @@ class Index:
 
     def merge(self) -> bool:
         """Merge runs of postings for a while, as a writer; tell whether to go on at once."""
-        return self._writable and self._postings.merge() and self._postings.crowded
+        if not self._writable or self._closed:
+            return False
+        return self._postings.merge() and self._postings.crowded
 
     def merge_all(self) -> None:
         """Merge runs of postings until there is nothing to merge; it may take minutes."""
@@ -354,14 +371,27 @@ class Index:
             self._applied = 0
 
     def close(self) -> None:
-        """Write what waits, and give all files back."""
-        if self._writable:
-            self.flush()
-            if self._applied - self._postings.sealed >= CLOSING_ENTRIES:
-                with suppress(OSError):  # then `catch_up` reads them again
-                    self._postings.seal(self._applied)
-        self._postings.close()
-        self._database.close()
+        """Write what waits, if the disk takes it, and give all files back in any case.
+
+        Raises:
+            UnavailableError: It did not: whoever opens the index next reads it from the log.
+        """
+        with self._lock:
+            if self._closed:
+                return
+            try:
+                if self._writable:
+                    self._finish()
+            finally:
+                self._closed = True
+                self._postings.close()
+                self._database.close()
+
+    def _finish(self) -> None:
+        self.flush()
+        if self._applied - self._postings.sealed >= CLOSING_ENTRIES:
+            with suppress(OSError):  # then `catch_up` reads them again
+                self._postings.seal(self._applied)
 
     @contextmanager
     def _reading(self) -> Iterator[None]:

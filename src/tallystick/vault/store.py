@@ -172,6 +172,8 @@ class Store:
             yield
         except sqlite3.ProgrammingError:
             raise  # closed already, for instance: a mistake of ours
+        except UnicodeDecodeError as error:  # names of tables, quoted in a message of SQLite's
+            raise DamagedError(f"{self._path} is not a whole vault", advice=PUT_BACK) from error
         except sqlite3.OperationalError as error:
             raise UnavailableError(f"the vault {self._path} cannot be used: {error}") from error
         except sqlite3.DatabaseError as error:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tallystick.errors import UnavailableError
+from tallystick.errors import DamagedError, UnavailableError
 from tallystick.ledger import index as index_module
 from tallystick.ledger.index import CLOSING_ENTRIES, Index, Property
 from tallystick.ledger.postings import Postings
@@ -91,3 +91,48 @@ def test_rows_are_written_once_where_their_postings_cannot_be(
 
     assert start == 60
     assert found == [[n] for n in range(60)]
+
+
+def test_an_index_that_could_not_be_closed_well_writes_nothing_behind_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thread may still hold it when the ledger was opened again after the disk was full."""
+    statements = many(CLINIC, 20)
+    left = Index(tmp_path, GENESIS, writable=True)
+    left.add_all(statements, 0)
+    with monkeypatch.context() as full:
+        full.setattr(Index, "_write", _full)
+        with pytest.raises(UnavailableError):
+            left.close()
+    following = Index(tmp_path, GENESIS, writable=True)
+    following.add_all(statements, 0)
+
+    left.flush()
+    left.close()
+    merged = left.merge()
+    following.flush()
+
+    assert not merged
+    assert [list(following.retry(s)) for s in statements] == [[n] for n in range(20)]
+    following.close()
+
+
+def _full(_index: Index) -> None:
+    raise OSError(ENOSPC, "no space left on device")
+
+
+def test_rows_that_contradict_those_on_disk_are_damage_and_leave_no_transaction_open(
+    tmp_path: Path,
+) -> None:
+    statements = many(CLINIC, 2)
+    one, other = (Index(tmp_path, GENESIS, writable=True) for _ in range(2))
+    for index in (one, other):
+        index.add_all(statements, 0)
+    one.flush()
+
+    for _ in range(2):
+        with pytest.raises(DamagedError, match="cannot be written: UNIQUE"):
+            other.flush()
+    with pytest.raises(DamagedError):
+        other.close()
+    one.close()
