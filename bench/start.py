@@ -6,9 +6,11 @@ python -m bench.start
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from bench.installed import as_installed
 from bench.machine import machine
 from bench.report import spread, tell, timed
 
@@ -21,15 +23,16 @@ TALLY = Path(sys.executable).parent / "tally"
 def main() -> None:
     commands = {"python -c pass": [sys.executable, "-c", "pass"]}
     commands |= {f"tally {' '.join(c)}": [str(TALLY), *c] for c in COMMANDS}
-    rows = [{"command": name, **_measure(command)} for name, command in commands.items()]
+    with as_installed() as environment:
+        rows = [{"command": n, **_measure(c, environment)} for n, c in commands.items()]
     tell("start", rows, {"machine": machine(), "target_p50_ms": TARGET_MS, "start": rows})
 
 
-def _measure(command: list[str]) -> dict[str, Any]:
+def _measure(command: list[str], environment: Mapping[str, str]) -> dict[str, Any]:
     """Start a command often; its processor time tells more than the clock where others run."""
 
     def start() -> None:
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=30)
+        subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL, timeout=30)
 
     start()  # compiles what was not compiled yet
     before = os.times()
