@@ -35,7 +35,6 @@ class Shared:
     def start_processes(self) -> None:
         """Start what the service can do without until it listens: it is ready the sooner."""
         self._pool.start()
-        self._model.start()
 
     def open(self, session: Session, settings: "Settings") -> "Served":
         """Open a ledger, and a gateway on it where something stands behind that.

@@ -10,7 +10,7 @@ from tallystick.cli.models import describe
 from tallystick.cli.session import Session
 
 if TYPE_CHECKING:
-    from tallystick.endpoint import Card, EndpointProcess
+    from tallystick.endpoint import Card
     from tallystick.evidence import Model
     from tallystick.identity import SoftwareSigner
     from tallystick.ledger import Ledger
@@ -56,11 +56,10 @@ class SmallModel:
     def __init__(self, opened: ExitStack) -> None:
         """Start nothing yet; `opened` ends the process in the end."""
         self._opened = opened
-        self._process: EndpointProcess | None = None
 
     @cached_property
     def url(self) -> str:
-        """Its address, at which connections wait until `start`.
+        """Its address; the first who connects starts it.
 
         Raises:
             DamagedError: The model's file is not the one that its card names.
@@ -68,13 +67,7 @@ class SmallModel:
         from tallystick.endpoint import EndpointProcess, open_weights, small_lm_file
 
         open_weights(small_lm_file(), self.card.digest)
-        self._process = self._opened.enter_context(EndpointProcess(later=True))
-        return self._process.url
-
-    def start(self) -> None:
-        """Start it, if anybody asked for its address."""
-        if self._process is not None:
-            self._process.start()
+        return self._opened.enter_context(EndpointProcess()).url
 
     @cached_property
     def card(self) -> "Card":
@@ -90,7 +83,7 @@ def put_behind(
     """Make the model the gateway's upstream, and register it.
 
     Args:
-        model: Started, if it is not running.
+        model: The first who asks starts it.
         session: Says what happens.
         ledger: Open for writing.
         settings: Name no upstream.

@@ -12,7 +12,8 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from threading import Event, Thread
+from selectors import EVENT_READ, DefaultSelector
+from threading import Lock, Thread
 from types import FrameType
 from typing import Final, Self
 
@@ -30,7 +31,7 @@ CLOSE_SECONDS_MAX: Final = 10
 SWITCH_SECONDS: Final = 0.0005
 """How long the thread that computes may keep the event loop waiting."""
 RESTART_SECONDS: Final = 1.0
-"""Between two looks whether the process is still there."""
+"""From the end of a process that died to the start of the next."""
 _ONE_THREAD: Final = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 """Matrices this small are slower with more threads, which the service needs itself."""
 
@@ -68,38 +69,33 @@ def serve(
 
 
 class EndpointProcess:
-    """The small model behind an address of its own, until it is closed; started again if it dies.
+    """The small model behind an address of its own, until it is closed.
+
+    Its process is started by the first who connects, for many never ask it, and again by the first
+    who connects after it died. A thread waits for them.
 
     Attributes:
         url: Its address, the same for all its processes.
         restarts: How often it was started again.
     """
 
-    def __init__(self, *, later: bool = False) -> None:
-        """Start it; it answers some 300 ms later, and connections wait until then.
-
-        Args:
-            later: Leave that to `start`; connections wait until then, too.
+    def __init__(self) -> None:
+        """Take an address; the first answer comes some 300 ms later than others.
 
         Raises:
             UnavailableError: There is no free port.
         """
         self._listening = listen(0)  # kept, so that the address stays when a process dies
         self.url, self.restarts = url_of(self._listening), 0
-        self._closing = Event()
+        self._closing, self._wake = os.pipe()
         self._process: subprocess.Popen[bytes] | None = None
+        self._starting = Lock()
         self._watching = Thread(target=self._watch, name="tallystick-endpoint", daemon=True)
-        if not later:
-            self.start()
-
-    def start(self) -> None:
-        """Start it; called once."""
-        self._process = self._start()
         self._watching.start()
 
     @property
     def running(self) -> bool:
-        """Whether it was started and has not ended."""
+        """Whether somebody asked for it, and it has not ended."""
         return self._process is not None and self._process.poll() is None
 
     def __enter__(self) -> Self:
@@ -110,11 +106,32 @@ class EndpointProcess:
 
     def close(self) -> None:
         """End it."""
-        self._closing.set()
-        if self._process is not None:
-            self._watching.join()
-            _end(self._process)
+        with self._starting:
+            os.close(self._wake)
+            if self._process is not None:
+                _end(self._process)
+        self._watching.join()
+        os.close(self._closing)
         self._listening.close()
+
+    def _watch(self) -> None:
+        """Start it whenever somebody waits for it, not more often than now and then."""
+        while process := self._start_when_asked():
+            code = process.wait()
+            if _readable([self._closing], RESTART_SECONDS):
+                return
+            _end(process)
+            _log.warning("the small model's process ended with %d; whoever asks starts it", code)
+            self.restarts += 1
+
+    def _start_when_asked(self) -> subprocess.Popen[bytes] | None:
+        """Return its process once somebody connected; None if it is closed before."""
+        _readable([self._listening, self._closing], None)
+        with self._starting:
+            if _readable([self._closing], 0):
+                return None
+            self._process = self._start()
+            return self._process
 
     def _start(self) -> subprocess.Popen[bytes]:
         path = os.pathsep.join(folder for folder in sys.path if folder)
@@ -128,16 +145,13 @@ class EndpointProcess:
             process_group=0,  # the terminal's ^C is the owner's business
         )
 
-    def _watch(self) -> None:
-        """Start it again where it died, not more often than now and then."""
-        while not self._closing.wait(RESTART_SECONDS):
-            assert self._process is not None  # noqa: S101 - started before this thread
-            code = self._process.poll()
-            if code is not None:
-                _log.warning("the small model's process ended with %d, starting it again", code)
-                _end(self._process)
-                self._process = self._start()
-                self.restarts += 1
+
+def _readable(these: Sequence[socket.socket | int], seconds: float | None) -> bool:
+    """Tell whether any can be read from, or is at its end, within a time."""
+    with DefaultSelector() as selector:
+        for one in these:
+            selector.register(one, EVENT_READ)
+        return bool(selector.select(seconds))
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

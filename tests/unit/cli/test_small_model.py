@@ -4,6 +4,7 @@ import json
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,15 @@ from tallystick.endpoint import EndpointProcess
 print(EndpointProcess().url, flush=True)
 time.sleep(60)
 """
+
+
+def test_a_model_that_nobody_asks_is_not_started() -> None:
+    with EndpointProcess() as process:
+        time.sleep(0.1)
+        assert not process.running
+
+        assert get(f"{process.url}/models")["data"]
+        assert process.running
 
 
 def test_a_model_whose_process_dies_is_started_again_at_its_address() -> None:
