@@ -54,6 +54,7 @@ def up(session: Session, /, origin: str, *, generate_passphrase: bool, **flags: 
             if not session.home.service_keys.exists():
                 loaded()  # what is not installed shows before anything is made
                 _make(session, origin, generate=generate_passphrase)
+            session.open_keys_ahead()
             session.need_ledger()
             _serve(session, settings, flags, loaded)
 

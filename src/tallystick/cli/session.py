@@ -6,14 +6,15 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from tallystick.errors import ConflictError, NotFoundError, RefusedError
+from tallystick.errors import ConflictError, NotFoundError, RefusedError, TallystickError
 
 if TYPE_CHECKING:
     from tallystick.cli.passphrases import Passphrases
@@ -186,6 +187,22 @@ class Session:
 
         with self._opening():
             return KeyFile(self.home.issuer_keys, self.passphrase())
+
+    def open_keys_ahead(self) -> None:
+        """Begin to derive what opens the key files, which takes 0.1 s each, in a thread.
+
+        Does nothing where a person has to be asked. What is wrong shows where they are opened.
+        """
+        if self.passphrase_file() is not None:
+            Thread(target=self._open_keys, name="tallystick-keys", daemon=True).start()
+
+    def _open_keys(self) -> None:
+        from tallystick.identity import KeyFile
+
+        with suppress(TallystickError, OSError):
+            for path in (self.home.service_keys, self.home.issuer_keys):
+                if path.exists():
+                    KeyFile(path, self.passphrase())
 
     @contextmanager
     def changing_issuers(self) -> Iterator["KeyFile"]:

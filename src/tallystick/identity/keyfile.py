@@ -14,6 +14,7 @@ import os
 import secrets
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 from typing import Final
 
 import msgspec
@@ -40,6 +41,8 @@ _SCRYPT_N: Final = 2**15
 _SCRYPT_COSTS: Final = frozenset(2**bits for bits in range(14, 21))
 _KINDS: Final = frozenset(kind.value for kind in KeyKind)
 _FILE_MAX: Final = 1 << 20
+_DERIVING: Final = Lock()
+"""Whoever needs what another thread is deriving waits for that, and does not derive it again."""
 
 
 class _Kdf(msgspec.Struct, forbid_unknown_fields=True):
@@ -205,7 +208,9 @@ def _read(path: Path) -> _File:
 
 
 def _derive(kdf: _Kdf, passphrase: bytes) -> bytes:
-    return _scrypt(b64.decode_url(kdf.salt, "key file salt"), kdf.n, passphrase)
+    salt = b64.decode_url(kdf.salt, "key file salt")
+    with _DERIVING:
+        return _scrypt(salt, kdf.n, passphrase)
 
 
 @lru_cache(maxsize=8)

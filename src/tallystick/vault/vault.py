@@ -16,7 +16,7 @@ lose content, never change what was said.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from tallystick.errors import NotFoundError
 from tallystick.statement import OpenField, Preimage, dcbor
@@ -25,6 +25,8 @@ from tallystick.vault.schema import segment_place
 from tallystick.vault.shape import shape
 from tallystick.vault.store import KEPT_WITH_KEY, KEY, ROWS_AT_ONCE, Row
 from tallystick.vault.wrapping import About, seal
+
+_Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,25 +71,31 @@ class Vault(Erasing):
         """
         waiting = list(contents)
         with self._transaction():
-            for at in range(0, len(waiting), ROWS_AT_ONCE):
-                self._put_some(waiting[at : at + ROWS_AT_ONCE])
+            known = self._known([one.id for one in waiting])
+            fresh = {one.id: one for one in reversed(waiting) if one.id not in known}
+            if fresh:
+                self._insert([*fresh.values()])
 
-    def _put_some(self, contents: list[SealedContent]) -> None:
-        """Write some records with two statements to the store, in a transaction."""
-        database, marks = self._database, ", ".join(["?"] * len(contents))
-        query = f"SELECT id FROM content WHERE id IN ({marks})"  # noqa: S608 - places only
-        known = {row[0] for row in database.execute(query, [one.id for one in contents])}
-        fresh = {one.id: one for one in reversed(contents) if one.id not in known}
-        if not fresh:
-            return
+    def _known(self, ids: list[bytes]) -> set[bytes]:
+        """Return which of these have a place here already."""
+        known: set[bytes] = set()
+        for some in _pieces(ids):
+            query = f"SELECT id FROM content WHERE id IN {_places(len(some), 1)}"  # noqa: S608 - places only
+            known.update(row[0] for row in self._database.execute(query, some))
+        return known
+
+    def _insert(self, contents: list[SealedContent]) -> None:
+        """Insert records that are not here, in a transaction."""
+        database = self._database
         [[last]] = database.execute("SELECT ifnull(max(number), 0) FROM keys").fetchall()
-        keys: list[Any] = []
-        rows: list[Any] = []
-        for number, one in enumerate(fresh.values(), start=last + 1):
-            keys += (number, *self._wrapped_for_subject(one))
-            rows += (one.id, number, one.sealed)
-        database.execute(f"INSERT INTO keys VALUES {_places(4, len(fresh))}", keys)  # noqa: S608
-        database.execute(f"INSERT INTO content VALUES {_places(3, len(fresh))}", rows)  # noqa: S608
+        for some in _pieces([*enumerate(contents, start=last + 1)]):
+            keys: list[Any] = []
+            rows: list[Any] = []
+            for number, one in some:
+                keys += (number, *self._wrapped_for_subject(one))
+                rows += (one.id, number, one.sealed)
+            database.execute(f"INSERT INTO keys VALUES {_places(4, len(some))}", keys)  # noqa: S608
+            database.execute(f"INSERT INTO content VALUES {_places(3, len(some))}", rows)  # noqa: S608
 
     def _wrapped_for_subject(self, one: SealedContent) -> tuple[int, bytes, bytes]:
         if one.about is None:
@@ -155,6 +163,19 @@ class Vault(Erasing):
         ):
             last = rows[-1][:2]
             yield from ((segment_place(b, n), *key) for b, n, *key in rows if key[0] is not None)
+
+
+def _pieces(values: list[_Value]) -> Iterator[list[_Value]]:
+    """Yield parts whose lengths are powers of two.
+
+    SQLite prepares a statement for each length, and Python keeps 128 of them: with a length for
+    each batch these took 10 MiB after half an hour, and were still prepared again and again.
+    """
+    at = 0
+    while left := len(values) - at:
+        part = min(ROWS_AT_ONCE, 1 << left.bit_length() - 1)
+        yield values[at : at + part]
+        at += part
 
 
 def _places(columns: int, rows: int) -> str:
