@@ -44,6 +44,7 @@ def demo(session: Session, port: int | None, *, ends: bool) -> None:
         _tell_of_data(story, stage)
         server, service = _start(session, story, 0 if ends else port, opened)
         _tell_of_answers(story, stage, f"{server.url}/v1")
+        _tell_of_erasure(story, stage)
         _finish(session, story, stage, None if ends else server.url)
         if not ends:
             _serve(session, server, service)
@@ -86,6 +87,14 @@ def _tell_of_answers(story: "Story", stage: "Stage", gateway: str) -> None:
         bundle = export(story)
         verify(story, bundle)
         tamper(story, bundle)
+
+
+def _tell_of_erasure(story: "Story", stage: "Stage") -> None:
+    from tallystick.cli.demo.erasing import erase_cases, verify_what_remains
+
+    with stage.step(6, "Two patients have their cases erased; every proof still verifies"):
+        erase_cases(story)
+        verify_what_remains(story)
 
 
 def _start(

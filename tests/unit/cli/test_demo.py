@@ -94,15 +94,33 @@ def test_the_answer_verifies_down_to_the_rows_and_names_model_and_doctor(
     assert types >= {"inference", "model", "dataset", "decision", "key", "genesis"}
 
 
-def test_a_person_decided_about_a_wrong_answer(
+def test_a_person_decided_about_a_wrong_answer_and_is_known(told: dict[str, Any]) -> None:
+    home = Path(told["home"])
+    data = (home / "answer.tally.json").read_bytes()
+
+    report = examine(data, parse_policy((home / "trust.policy").read_bytes()))
+
+    [decision] = [
+        one.values for one in report.statements.values() if one.statement.header.type == "decision"
+    ]
+    assert decision["outcome"] == "override"
+    assert decision["shown"].startswith("Benign")
+    assert "malignant" in decision["reason"]
+    assert told["assurance"] == "api-key"
+    assert told["originator"].startswith("did:key:")
+
+
+def test_two_cases_were_erased_and_everything_else_stands(
     told: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
+    erasures = ask(told, capsys, "find", "--type", "erasure")
     [decision] = ask(told, capsys, "find", "--type", "decision")
 
-    [shown] = ask(told, capsys, "show", decision["index"])
-    assert shown["content"]["outcome"] == "override"
-    assert shown["content"]["shown"].startswith("Benign")
-    assert "malignant" in shown["content"]["reason"]
+    assert len(erasures) == 2
+    assert told["rows_left"] == told["rows_verified"] - 2
+    assert [one.partition(": ")[2].split(",")[0] for one in told["retraining"]] == ["retrain-due"]
+    assert run(["--home", told["home"], "show", str(decision["index"])]) == 0
+    assert "erased" in capsys.readouterr().out
 
 
 def test_each_tampering_was_named(told: dict[str, Any]) -> None:

@@ -46,7 +46,7 @@ def decide(story: Story, asked: list[Asked]) -> None:
         links={Relation.DECIDED_ON: (answered.statement.id,)},
     )
     registered = story.ledger.register_one(submission)
-    story.facts.answer = one.outcome
+    story.facts.asked, story.facts.decision = one, registered.id
     story.stage.done(
         f"the doctor decided: {outcome}, for {one.case.name} is {one.case.diagnosis}; "
         f"registered at index {registered.index}",

@@ -11,8 +11,8 @@ from tallystick.verify import Report, Verdict, examine, parse_bundle
 
 def export(story: Story) -> Path:
     """Write the evidence bundle of one answer, down to the rows behind it."""
-    bundle = build_bundle(story.ledger, story.facts.answer, Shown(rows=True))
-    index = story.ledger.get(story.facts.answer).index
+    bundle = build_bundle(story.ledger, story.asked.outcome, Shown(rows=True))
+    index = story.ledger.get(story.asked.outcome).index
     path = story.ledger.home.root / "answer.tally.json"
     path.write_bytes(bundle.encode())
     story.stage.done(
@@ -28,14 +28,21 @@ def verify(story: Story, path: Path) -> None:
     data = path.read_bytes()
     report = examine(data, story.trust)
     report.raise_unless_verified()
-    verified = sum(check.verdict is Verdict.VERIFIED for check in report.checks)
     rows = sum(len(member.rows) for member in parse_bundle(data).members)
-    story.facts.shown |= {"checks": verified, "rows_verified": rows}
+    known = report.known[story.asked.intent]  # an intent names for whom the model is asked
+    story.facts.shown |= {"checks": count_verified(report), "rows_verified": rows}
+    story.facts.shown |= {"originator": known.principal, "assurance": known.assurance}
     story.stage.done(
         f"verified offline, from the answer to the {rows} rows that its clinics registered: "
-        f"{verified} checks, none failed",
+        f"{count_verified(report)} checks, none failed",
         f"verify {path} --policy {story.ledger.home.trust}",
     )
+    story.stage.note(f"answered for {known.principal}, the doctor, known by: {known.assurance}")
+
+
+def count_verified(report: Report) -> int:
+    """Count the checks that passed."""
+    return sum(check.verdict is Verdict.VERIFIED for check in report.checks)
 
 
 def tamper(story: Story, path: Path) -> None:
@@ -46,7 +53,7 @@ def tamper(story: Story, path: Path) -> None:
     story.stage.refused(f"{where} changed: {damage[0].what}", "fsck")
     story.facts.shown["tampered"] = [damage[0].what]
     for changed in (
-        tamper_answer(path.read_bytes(), story.facts.answer),
+        tamper_answer(path.read_bytes(), story.asked.outcome),
         tamper_row(path.read_bytes()),
     ):
         report = examine(changed.data, story.trust)

@@ -32,12 +32,15 @@ def register_cases(story: Story) -> None:
     """Let each clinic register its cases: one signature, one commitment per row."""
     for clinic in (story.north, story.south):
         with Emitter(story.ledger, story.issuers.signer(clinic.name)) as emitter:
-            registered = emitter.register_rows([encode_row(c.row()) for c in clinic.cases()])
+            cases = clinic.cases()
+            registered = emitter.register_rows(
+                [encode_row(case.row()) for case in cases], subjects=[case.name for case in cases]
+            )
         story.facts.batches.append(registered.id)
         story.stage.done(
-            f"{clinic.name} registered {len(clinic.cases())} cases with one signature, "
+            f"{clinic.name} registered {len(cases)} cases with one signature, "
             f"at index {registered.index}",
-            f"batch --as '{clinic.name}' cases.jsonl",
+            f"batch --as '{clinic.name}' --subject-column case cases.jsonl",
         )
     story.stage.note("the content lies encrypted in the vault; the ledger holds salted hashes")
 

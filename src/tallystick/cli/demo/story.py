@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from tallystick.cli.demo.asking import Asked
 from tallystick.cli.demo.cases import load_clinics
 from tallystick.cli.demo.copying import Copy
 from tallystick.cli.demo.stage import Stage
@@ -22,7 +23,8 @@ class Facts:
 
     batches: list[bytes] = field(default_factory=list)
     artifact: bytes = b""
-    answer: bytes = b""
+    asked: Asked | None = None
+    decision: bytes = b""
     shown: dict[str, Any] = field(default_factory=dict)
 
 
@@ -78,6 +80,12 @@ class Story:
                 f"keys create '{name}' --kind {kind}",
             )
         return signer
+
+    @property
+    def asked(self) -> Asked:
+        """The question that a doctor decided about."""
+        assert self.facts.asked is not None  # noqa: S101 - step 4 asked
+        return self.facts.asked
 
     def copy(self) -> Copy:
         """Return a copy of the ledger as it is now, to tamper with."""
