@@ -34,8 +34,10 @@ from tallystick.statement import (
     TlogProof,
     b64,
     base58,
+    commit,
     dcbor,
     encode_header,
+    encode_publication,
     parse_batch,
     parse_checkpoint,
     parse_cose_key,
@@ -43,6 +45,7 @@ from tallystick.statement import (
     parse_erasure,
     parse_header,
     parse_note,
+    parse_publication,
     parse_receipt,
     parse_statement,
     parse_tlog_proof,
@@ -82,6 +85,11 @@ ERASING = Issuer().sign(
     type="erasure", hashed=False, content_type="application/cbor",
     links={Relation.ERASES: tuple(HASHES[:2])},
 )  # fmt: skip
+PUBLISHING = Issuer().sign(
+    encode_publication(commit({"answer": "yes", "n": 1}, bytes).disclose({"n"})),
+    type="publication", hashed=False, content_type="application/cbor",
+    links={Relation.PUBLISHES: (HASHES[0],)},
+)  # fmt: skip
 
 UNREADABLE: Errors = (InputError,)
 UNBELIEVED: Errors = (InputError, VerificationError, IndeterminateError)
@@ -119,6 +127,11 @@ def statement(data: bytes) -> None:
 
 def erasure(data: bytes) -> None:
     assert parse_erasure(replace(ERASING, payload=data)).encode() == data
+
+
+def publication(data: bytes) -> None:
+    _, shown = parse_publication(replace(PUBLISHING, payload=data))
+    assert encode_publication(shown) == data
 
 
 def header(data: bytes) -> None:
@@ -337,6 +350,7 @@ PURE = (
     Target("batch", lambda d: parse_batch(d).encode() == d, UNREADABLE,
            tuple(s.payload for s in PARSED if "batch" in (s.header.content_type or ""))),
     Target("erasure", erasure, UNREADABLE, (ERASING.payload,)),
+    Target("publication", publication, UNREADABLE, (PUBLISHING.payload,)),
     Target("genesis", parse_genesis, UNREADABLE, (GENESIS.payload,)),
     Target("key-record", lambda d: parse_key_record(d).verify_possession(ORIGIN),
            (InputError, SignatureError), payloads(StatementType.KEY)),

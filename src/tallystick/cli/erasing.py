@@ -57,6 +57,13 @@ def erase(
     _scrub_spool(session)
 
 
+def _tell_of_published(session: Session, ledger: "LedgerReader", targets: "Targets") -> None:
+    from tallystick.ledger import publications_of
+
+    if shown := [found.index for one in targets for found in publications_of(ledger, one)]:
+        session.say(f"published at index {', '.join(map(str, shown))}: that stays in the log")
+
+
 def _signed(
     session: Session,
     statements: tuple[str, ...],
@@ -77,6 +84,7 @@ def _signed(
     with session.reader(with_keys=True) as ledger:
         targets = ledger.vault.about(about, purpose) if about else _named(ledger, statements)
         check_targets(ledger, targets)
+        _tell_of_published(session, ledger, targets)
     if issuer:
         signer = session.signer(issuer)
     else:

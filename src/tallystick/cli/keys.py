@@ -150,7 +150,7 @@ def own_issuer(
         The key, and whether this was the first time.
     """
     from tallystick.identity import generate
-    from tallystick.ledger import RegistrationPolicy, Rule
+    from tallystick.ledger import Rule
 
     with session.changing_issuers() as issuers:
         if name not in issuers.names():
@@ -160,7 +160,7 @@ def own_issuer(
         return signer, False
     ledger.register_key(key_record(signer, kind, public_name, ledger.card.origin))
     rule = Rule(frozenset(types), issuers=frozenset({signer.issuer}))
-    ledger.set_policy(RegistrationPolicy((*ledger.state.policy.rules, rule)))
+    ledger.set_policy(ledger.state.policy.with_rules([rule]))
     return signer, True
 
 

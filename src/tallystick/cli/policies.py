@@ -13,6 +13,7 @@ from tallystick.errors import InputError, VerificationError
 
 if TYPE_CHECKING:
     from tallystick.ledger import RegistrationPolicy
+    from tallystick.ledger.policy import Visibility
 
 
 @click.group()
@@ -52,7 +53,6 @@ def set_policy(session: Session, file: Path) -> None:
 @pass_session
 def allow(session: Session, rules: tuple[str, ...]) -> None:
     """Add rules: WHO is a kind (person, organisation, machine, ai) or a DID."""
-    from tallystick.ledger import RegistrationPolicy
     from tallystick.ledger.assembly import read_state
 
     wanted = rules_from(rules).rules
@@ -63,7 +63,43 @@ def allow(session: Session, rules: tuple[str, ...]) -> None:
         session.say("the policy says that already; nothing was registered")
         session.give({"registered": False}, "")
         return
-    _register(session, RegistrationPolicy(known.rules + fresh))
+    _register(session, known.with_rules(fresh))
+
+
+@policy.command("visibility")
+@click.argument("classes", nargs=-1, required=True, metavar="TYPE=CLASS...")
+@pass_session
+def set_visibility(session: Session, classes: tuple[str, ...]) -> None:
+    """Set who gets content: public, parties, sealed or commitment-only, by TYPE; * for others."""
+    from dataclasses import replace
+
+    from tallystick.ledger.assembly import read_state
+
+    wanted = _classes_from(classes)
+    with session.reader() as ledger:
+        known = read_state(ledger.index, ledger.snapshot).policy
+    changed = replace(known, visibility={**known.visibility, **wanted})
+    if changed == known:
+        session.say("the policy says that already; nothing was registered")
+        session.give({"registered": False}, "")
+        return
+    _register(session, changed)
+
+
+def _classes_from(texts: Iterable[str]) -> "dict[str, Visibility]":
+    """Read classes such as `inference=sealed`."""
+    from tallystick.ledger.policy import OTHER_TYPES, Visibility
+
+    classes = {}
+    for text in texts:
+        type_, _, name = text.partition("=")
+        if name not in set(Visibility):
+            known = ", ".join(Visibility)
+            raise InputError(f"a class is TYPE=CLASS with one of {known}; got {text!r:.80}")
+        if type_ != OTHER_TYPES:
+            check_type(type_)
+        classes[type_] = Visibility(name)
+    return classes
 
 
 @policy.command("trust")
@@ -138,6 +174,8 @@ def _check(policy: "RegistrationPolicy") -> None:
             check_type(type_)
         for did in rule.issuers:
             check_did(did)
+    for type_ in set(policy.visibility) - {OTHER_TYPES}:
+        check_type(type_)
 
 
 def _register(session: Session, wanted: "RegistrationPolicy") -> None:

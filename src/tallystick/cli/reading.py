@@ -108,13 +108,15 @@ def line(found: "Found") -> str:
 
 
 def _since(ledger: "LedgerReader", found: "Found") -> dict[str, Any]:
-    """Return what was erased since: content, rows, or rows that a model was trained on."""
+    """Return what became of it since: erased, published, or rows of it erased."""
     from tallystick.evidence import retrain_due
-    from tallystick.ledger import erasures_of
+    from tallystick.ledger import erasures_of, publications_of
 
     data: dict[str, Any] = {}
     if by := erasures_of(ledger, found.statement.id):
         data["erased_by"] = [one.index for one in by]
+    if shown := publications_of(ledger, found.statement.id):
+        data["published_by"] = [one.index for one in shown]
     if found.statement.header.type == "model" and (count := retrain_due(ledger, found)):
         data["retrain_due"] = f"{count} row{'' if count == 1 else 's'} that it used erased since"
     return data

@@ -8,6 +8,7 @@ from tallystick.statement import Assurance, Relation
 from tallystick.statement.governance import StatementType
 from tallystick.verify import Report, VerifiedStatement
 from tallystick.verify.erased import declaration, erasures
+from tallystick.verify.published import PUBLISHED
 
 ID_LETTERS: Final = 12
 """Letters of a digest that are enough to recognise it by eye."""
@@ -26,6 +27,9 @@ def summarise(report: Report) -> Iterator[tuple[str, str]]:
         yield "when", f"{claimed:%Y-%m-%d %H:%M:%S} UTC, says who signed"
     for erasing, _ in erasures(report.statements).get(report.subject, ()):
         yield "erased", declaration(erasing).removeprefix("erased ")
+    for check in report.checks:
+        if check.what == PUBLISHED and check.statement == report.subject:
+            yield "public", check.detail.partition(": ")[2]
     yield from _originators(report, subject)
     yield from _models(report, subject)
     yield from _decisions(report)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tallystick.errors import LimitError, NotFoundError
-from tallystick.ledger import Found, Query, Reads, batch_of, erasures_of
+from tallystick.ledger import Found, Query, Reads, batch_of, erasures_of, publications_of
 from tallystick.log import Snapshot
 from tallystick.merkle import HASH_BYTES
 from tallystick.statement import Disclosure, Relation
@@ -76,6 +76,7 @@ def _rests_on(ledger: Reads, one: Found) -> Iterable[Found]:
     header = one.statement.header
     if header.hashed or batch_of(one.statement) is not None:
         yield from erasures_of(ledger, one.statement.id)
+        yield from publications_of(ledger, one.statement.id)
     for relation, targets in header.links.items():
         # What an erasure names beside this statement has nothing to do with it.
         for target in targets if relation != Relation.ERASES else ():

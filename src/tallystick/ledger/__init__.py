@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from tallystick.ledger.names import InNameOf
     from tallystick.ledger.operator import operator_says
     from tallystick.ledger.policy import RegistrationPolicy, Rule, parse_policy_payload, read_policy
+    from tallystick.ledger.publications import (
+        disclosure_to_publish,
+        publications_of,
+        sign_publication,
+    )
     from tallystick.ledger.reader import LedgerReader
     from tallystick.ledger.reading import Page, Query, Reads
     from tallystick.ledger.rules import Candidate, batch_of, decide
@@ -60,13 +65,16 @@ _MODULES: Final = {
     "create": "creation",
     "decide": "rules",
     "default_home": "home",
+    "disclosure_to_publish": "publications",
     "erased_rows": "erasures",
     "erasures_of": "erasures",
     "operator_says": "operator",
     "parse_policy_payload": "policy",
+    "publications_of": "publications",
     "read_card": "creation",
     "read_policy": "policy",
     "sign_erasures": "erasures",
+    "sign_publication": "publications",
 }
 """Imported when asked for: a worker process needs a tenth of them, and each has its own memory."""
 
@@ -101,13 +109,16 @@ __all__ = [
     "create",
     "decide",
     "default_home",
+    "disclosure_to_publish",
     "erased_rows",
     "erasures_of",
     "operator_says",
     "parse_policy_payload",
+    "publications_of",
     "read_card",
     "read_policy",
     "sign_erasures",
+    "sign_publication",
 ]
 
 

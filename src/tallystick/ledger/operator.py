@@ -42,7 +42,7 @@ def inline_header(signer: SoftwareSigner, type_: StatementType, now: int, **memb
     return Header(
         algorithm=signer.algorithm,
         key_id=signer.public.thumbprint(),
-        issuer=signer.public.did(),
+        issuer=signer.issuer,
         issued_at=now,
         type=type_,
         content_type=INLINE_MEDIA_TYPE,

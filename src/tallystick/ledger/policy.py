@@ -1,27 +1,43 @@
-"""Registration policies: who may register which type. Data, and itself registered.
+"""Registration policies: who may register which type, who sees content. Itself registered.
 
-    {"version": 1, "rules": [
+    {"version": 2, "rules": [
         {"types": ["dataset"], "issuers": ["did:key:z6Mk…"]},
-        {"types": ["inference", "heartbeat"], "kinds": ["ai"]}]}
+        {"types": ["inference", "heartbeat"], "kinds": ["ai"]}],
+     "visibility": {"*": "parties", "model": "public"}}
 
 A statement is admitted if one rule names its type and its issuer, or its issuer's kind. Without
 rules nothing is. What the operator says to govern the log itself (policies, keys, refusals,
 heartbeats) is not subject to it: otherwise an empty policy could never be replaced.
+
+Visibility is about content in the vault: whoever runs the service is held to it by nothing but the
+entry that says so. A policy without it has version 1, which older releases read, too.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from typing import Any, Final
 
 from tallystick.errors import EncodingError, VersionError
 from tallystick.statement import dcbor
 from tallystick.statement.governance import IssuerKind, StatementType
 
-VERSION: Final = 1
+VERSION: Final = 2
+WITHOUT_VISIBILITY: Final = 1
 RULES_MAX: Final = 10_000
 OTHER_TYPES: Final = "*"
 """Stands for every type, also for statements of other products, which have none."""
-NEVER_MEANT: Final = frozenset({StatementType.ERASURE})
-"""Types that destroy something: a policy must name them, `*` is not enough."""
+NEVER_MEANT: Final = frozenset({StatementType.ERASURE, StatementType.PUBLICATION})
+"""Types that cannot be taken back: a policy must name them, `*` is not enough."""
+
+
+class Visibility(StrEnum):
+    """Who gets content of statements from a ledger's service."""
+
+    PUBLIC = "public"
+    PARTIES = "parties"
+    SEALED = "sealed"
+    COMMITMENT_ONLY = "commitment-only"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +63,27 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class RegistrationPolicy:
-    """An ordered set of rules; order does not matter, any rule may allow."""
+    """What is in force from one entry on.
+
+    Attributes:
+        rules: Order does not matter, any rule may allow.
+        visibility: Class of statements' content by their type; `*` for all other types.
+    """
 
     rules: tuple[Rule, ...] = ()
+    visibility: Mapping[str, Visibility] = field(default_factory=dict)
 
     def allows(self, statement_type: str | None, issuer: str, kind: IssuerKind) -> bool:
         """Tell whether some rule lets the issuer register that type."""
         return any(rule.allows(statement_type, issuer, kind) for rule in self.rules)
+
+    def visibility_of(self, statement_type: str | None) -> Visibility | None:
+        """Return the class of a type's content; None where the policy says nothing of it."""
+        return self.visibility.get(statement_type or "", self.visibility.get(OTHER_TYPES))
+
+    def with_rules(self, rules: Iterable[Rule]) -> "RegistrationPolicy":
+        """Return this policy with more rules."""
+        return replace(self, rules=(*self.rules, *rules))
 
     def content(self) -> dict[str, Any]:
         """Return the policy as data, members sorted."""
@@ -65,7 +95,10 @@ class RegistrationPolicy:
             if rule.kinds:
                 members["kinds"] = sorted(str(kind) for kind in rule.kinds)
             rules.append(members)
-        return {"version": VERSION, "rules": rules}
+        if not self.visibility:
+            return {"version": WITHOUT_VISIBILITY, "rules": rules}
+        classes = {type_: str(self.visibility[type_]) for type_ in sorted(self.visibility)}
+        return {"version": VERSION, "rules": rules, "visibility": classes}
 
     def encode(self) -> bytes:
         """Return the inline payload of a `policy` statement."""
@@ -91,14 +124,16 @@ def read_policy(content: Any) -> RegistrationPolicy:
     """
     if not isinstance(content, dict) or not isinstance(content.get("rules"), list):
         raise EncodingError("a policy must be a map with 'version' and an array of 'rules'")
-    if content.get("version") != VERSION:
+    version = content.get("version")
+    if version not in {WITHOUT_VISIBILITY, VERSION} or isinstance(version, bool):
         raise VersionError(
-            f"policy has version {content.get('version')!r:.20}, this release reads {VERSION}"
+            f"policy has version {version!r:.20}, this release reads up to {VERSION}"
         )
     if len(content["rules"]) > RULES_MAX:
         raise EncodingError(f"a policy must have at most {RULES_MAX} rules")
     return RegistrationPolicy(
-        tuple(_read_rule(rule, at) for at, rule in enumerate(content["rules"]))
+        tuple(_read_rule(rule, at) for at, rule in enumerate(content["rules"])),
+        _read_visibility(content.get("visibility")) if version == VERSION else {},
     )
 
 
@@ -111,6 +146,18 @@ def _read_rule(content: Any, at: int) -> Rule:
     if unknown := kinds - set(IssuerKind):
         raise EncodingError(f"rule {at}: unknown kind {min(unknown)!r:.40}")
     return Rule(types, issuers, frozenset(IssuerKind(kind) for kind in kinds))
+
+
+def _read_visibility(content: Any) -> dict[str, Visibility]:
+    if not isinstance(content, dict) or not content:
+        raise EncodingError("a policy of version 2 must have 'visibility': classes by type")
+    classes: dict[str, Visibility] = {}
+    for type_, value in content.items():
+        if not isinstance(type_, str) or value not in list(Visibility):
+            known = ", ".join(Visibility)
+            raise EncodingError(f"the visibility of {type_!r:.40} must be one of {known}")
+        classes[type_] = Visibility(value)
+    return classes
 
 
 def _texts(content: dict[str, Any], name: str, at: int) -> frozenset[str]:

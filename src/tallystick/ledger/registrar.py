@@ -4,9 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tallystick import tracing
-from tallystick.errors import CommitmentError, EncodingError, InputError, TallystickError
+from tallystick.errors import (
+    CommitmentError,
+    EncodingError,
+    InputError,
+    RefusedError,
+    TallystickError,
+)
 from tallystick.ledger.assembly import Parts
 from tallystick.ledger.batches import Batches
+from tallystick.ledger.policy import Visibility
 from tallystick.ledger.rules import Candidate, batch_of
 from tallystick.ledger.signatures import SignatureChecks
 from tallystick.ledger.submission import Registered, Submission
@@ -56,11 +63,33 @@ class Registrar:
         for work, answer in zip(works, answers, strict=True):
             if isinstance(answer, TallystickError):
                 work.answer = answer
+            elif (refused := self._unwanted(work.submission, answer.statement)) is not None:
+                work.answer = refused
             elif (error := _contradiction(work.submission, answer.statement)) is not None:
                 work.answer = error
             else:
                 signed = answer.signed
                 work.candidate = _candidate(work.submission, answer.statement, signed=signed)
+
+    def _unwanted(self, submission: Submission, statement: SignedStatement) -> RefusedError | None:
+        """Return a refusal where content came along that is not to be kept here.
+
+        What our own spool brings is left out instead, as in a retry of what was registered while
+        it was kept.
+        """
+        unwanted = (submission.content or submission.rows) and not self._keeps(statement)
+        if not unwanted or any(True for _ in self._parts.index.retry(statement)):
+            return None
+        return RefusedError(
+            f"content of {statement.header.type or 'untyped'} statements is not kept here: the "
+            f"policy says {Visibility.COMMITMENT_ONLY}",
+            reason="visibility.commitment-only",
+            advice="register the statement without its content, and keep that yourself",
+        )
+
+    def _keeps(self, statement: SignedStatement) -> bool:
+        visibility = self._parts.state.policy.visibility_of(statement.header.type)
+        return visibility is not Visibility.COMMITMENT_ONLY
 
     def _keep_beside(self, works: list[_Work]) -> None:
         """Make content and leaf hashes durable before the statement is; strangers keep nothing."""
@@ -69,12 +98,14 @@ class Registrar:
             submission, candidate = work.submission, work.candidate
             assert candidate is not None  # noqa: S101 - the caller chose those
             statement_id = candidate.statement.id
+            if submission.leaves is not None and candidate.leaf_count is not None:
+                self._batches.keep(statement_id, submission.leaves)
+            if not self._keeps(candidate.statement):
+                continue
             if submission.content is not None:
                 sealed.append(vault.seal(statement_id, submission.content, submission.about))
             elif submission.sealed is not None:
                 sealed.append(submission.sealed)
-            if submission.leaves is not None and candidate.leaf_count is not None:
-                self._batches.keep(statement_id, submission.leaves)
             if submission.rows is not None:
                 rows = submission.rows
                 vault.put_rows(statement_id, rows.salts, rows.records, rows.subjects, rows.purpose)

@@ -46,7 +46,14 @@ from tallystick.ledger.delegated import check_delegated
 from tallystick.ledger.policy import parse_policy_payload
 from tallystick.ledger.state import LedgerState
 from tallystick.merkle import HASH_BYTES
-from tallystick.statement import Batch, Relation, SignedStatement, parse_batch, parse_erasure
+from tallystick.statement import (
+    Batch,
+    Relation,
+    SignedStatement,
+    parse_batch,
+    parse_erasure,
+    parse_publication,
+)
 from tallystick.statement.delegation import parse_delegation
 from tallystick.statement.governance import (
     OPERATOR_TYPES,
@@ -63,8 +70,8 @@ _TYPES: Final = frozenset(StatementType)
 _ONLY_OPERATOR: Final = OPERATOR_TYPES - {StatementType.HEARTBEAT, StatementType.ERASURE} | {
     StatementType.GENESIS
 }
-_OPERATOR_MAY: Final = OPERATOR_TYPES | {StatementType.DELEGATION}
-"""The operator can always revoke a delegation."""
+_OPERATOR_MAY: Final = OPERATOR_TYPES | {StatementType.DELEGATION, StatementType.PUBLICATION}
+"""The operator can always revoke a delegation, and show what the vault holds."""
 _RELATIONS: Final = frozenset(Relation)
 
 
@@ -227,6 +234,8 @@ def _check_payload(candidate: Candidate, state: LedgerState) -> None:
             parse_heartbeat(statement.payload)
         elif statement.header.type == StatementType.ERASURE:
             parse_erasure(statement)
+        elif statement.header.type == StatementType.PUBLICATION:
+            parse_publication(statement)
         elif statement.header.type == StatementType.KEY and state.genesis is not None:
             _check_key(parse_key_statement(statement.payload), state)
         elif statement.header.type == StatementType.DELEGATION:

@@ -39,6 +39,7 @@ class StatementType(StrEnum):
     REFUSAL = "refusal"
     ACCESS = "access"
     LABEL = "label"
+    PUBLICATION = "publication"
     HEARTBEAT = "heartbeat"
     # evidence of what an AI is, got, did and was told
     INFERENCE = "inference"

@@ -65,6 +65,7 @@ class Relation(StrEnum):
     REFUTES = "refutes"
     SETTLES = "settles"
     ERASES = "erases"
+    PUBLISHES = "publishes"
 
 
 class Assurance(StrEnum):

@@ -123,6 +123,14 @@ class Vault(Erasing):
             salt, fields = dcbor.decode(plain, "vault record")
             return Preimage(salt, {n: OpenField(s, v) for n, (s, v) in fields.items()})
 
+    def is_about_somebody(self, statement_id: bytes) -> bool:
+        """Tell whether content of a statement was put here with a reference to whom it is about."""
+        row = self._one(
+            f"SELECT keys.subject FROM content {KEPT_WITH_KEY} WHERE id = ?",  # noqa: S608 - constants
+            (statement_id,),
+        )
+        return bool(row and row[0])
+
     def discard(self, statement_id: bytes) -> None:
         """Remove content that was stored for a statement which was then refused."""
         with self._transaction() as database:

@@ -18,6 +18,8 @@ from tallystick.statement.delegation import (
 )
 from tallystick.statement.erasure import parse_erasure
 from tallystick.statement.keylife import parse_key_statement
+from tallystick.statement.publication import encode_publication, parse_publication
+from tallystick.statement.signed import SignedStatement
 from tests.ledgers import Issuer
 
 GRANT = {"version": 1, "principal": "did:a:b", "agent": "did:a:c", "types": ["inference"],
@@ -133,3 +135,48 @@ def parse_grant() -> Delegation:
     said = parse_delegation(dcbor.encode(GRANT))
     assert isinstance(said, Delegation)
     return said
+
+
+SHOWN = {"answer": [bytes(32), "yes"]}
+PUBLISHED = ["tallystick/publication/1", bytes(32), {"reason": bytes(32)}, SHOWN]
+
+
+def publication(payload: object, **changes: Any) -> SignedStatement:
+    members = {"type": "publication", "hashed": False, "links": {"publishes": (ID,)}, **changes}
+    return Issuer().sign(dcbor.encode(payload), **members)
+
+
+def test_a_publication_shows_fields_of_one_statement() -> None:
+    target, shown = parse_publication(publication(PUBLISHED))
+
+    assert target == ID
+    assert {name: one.value for name, one in shown.shown.items()} == {"answer": "yes"}
+    assert shown.digests.keys() == {"answer", "reason"}
+    assert encode_publication(shown) == dcbor.encode(PUBLISHED)
+
+
+@pytest.mark.parametrize(
+    ("at", "value", "words"),
+    [
+        (0, "tallystick/publication/2", "must be .'tallystick/publication/1'"),
+        (1, b"short", "salt, digests"),
+        (2, {"reason": b"short"}, "a name and its digest"),
+        (2, {7: bytes(32)}, "a name and its digest"),
+        (2, {"answer": bytes(32)}, "shown or withheld, not both"),
+        (3, {}, "at least one open field"),
+        (3, {"answer": [b"short", "yes"]}, "a salt of 32 bytes"),
+        (3, {7: [bytes(32), "yes"]}, "a salt of 32 bytes"),
+    ],
+)
+def test_a_publication_that_cannot_be_read(at: int, value: object, words: str) -> None:
+    payload = [*PUBLISHED[:at], value, *PUBLISHED[at + 1 :]]
+    with pytest.raises(EncodingError, match=words):
+        parse_publication(publication(payload))
+
+
+def test_what_is_no_publication() -> None:
+    with pytest.raises(EncodingError, match="1 statement by 'publishes', got 0"):
+        parse_publication(publication(PUBLISHED, links={}))
+    for change in ({"type": "label"}, {"hashed": True}):
+        with pytest.raises(EncodingError, match="its type and an inline payload"):
+            parse_publication(publication(PUBLISHED, **change))

@@ -3,10 +3,11 @@
 from types import SimpleNamespace
 from typing import Any
 
-from tallystick.statement import Relation, SignedStatement
+from tallystick.statement import Relation, SignedStatement, encode_publication
 from tallystick.statement.labels import BATCH_MEDIA_TYPE
 from tallystick.verify.delegation import Acting
 from tallystick.verify.erased import _is_batch
+from tallystick.verify.published import Published
 from tallystick.verify.report import Verdict
 from tallystick.verify.statement import KnownIssuer, VerifiedStatement
 from tests.ledgers import Issuer
@@ -45,3 +46,19 @@ def test_what_only_calls_itself_a_batch_is_none() -> None:
     false = ISSUER.sign(b"no batch", hashed=False, content_type=BATCH_MEDIA_TYPE)
 
     assert not _is_batch(verified(false, 1))
+
+
+def test_a_publication_that_says_nothing_fails_and_one_of_what_is_away_is_left() -> None:
+    false = ISSUER.sign(b"nothing", type="publication", hashed=False)
+    document, shown = ISSUER.content({"a": 1}, type="document")
+    payload, links = encode_publication(shown.disclose()), {Relation.PUBLISHES: (document.id,)}
+    good = ISSUER.sign(payload, type="publication", hashed=False, links=links)
+
+    found = Published({false.id: verified(false, 1), good.id: verified(good, 2)})
+    early = Published({good.id: verified(good, 1), document.id: verified(document, 2)})
+    late = Published({document.id: verified(document, 1), good.id: verified(good, 2)})
+
+    assert [check.verdict for check in found.checks] == [Verdict.FAILED]
+    assert early.checks == []
+    assert [check.verdict for check in late.checks] == [Verdict.VERIFIED]
+    assert late.statements[document.id].values == {"a": 1}
