@@ -37,7 +37,7 @@ CREATE TABLE IF NOT EXISTS emitters (
     issuer TEXT, emitter BLOB, epoch INTEGER, seq INTEGER, id BLOB,
     PRIMARY KEY (issuer, emitter, epoch)) WITHOUT ROWID;
 """
-_PRAGMAS: Final = ("journal_mode=wal", "synchronous=normal", "cache_size=-8000")
+_PRAGMAS: Final = ("journal_mode=wal", "synchronous=normal", "cache_size=-2000")
 
 Row = tuple[int, int | None, int]
 """Index, issue time, and the first 63 bits of the statement id."""
