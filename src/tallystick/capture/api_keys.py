@@ -21,7 +21,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import Final
+from typing import Final, Self
 
 import msgspec
 
@@ -107,8 +107,8 @@ class ApiKey(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         if self.budget is not None:
             self.budget.check()
 
-    def check_use(self, use: Use) -> None:
-        """Refuse a use that this key is not good for.
+    def good_for(self, use: Use) -> Self:
+        """Return this key, unless it is not good for a use.
 
         Raises:
             RefusedError: It is for something else only.
@@ -117,6 +117,7 @@ class ApiKey(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
             raise RefusedError(
                 f"this API key is for `{self.only}` only", reason="api-key.not-for-this"
             )
+        return self
 
 
 ChangeKeys = Callable[[list[ApiKey]], list[ApiKey]]

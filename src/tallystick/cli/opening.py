@@ -58,7 +58,7 @@ class Shared:
             ledger,
             settings,
             gateway_app(gateway) if gateway else None,
-            lambda token: keys.resolve(token, ledger.clock()).check_use("register"),
+            lambda token: keys.resolve(token, ledger.clock()).good_for("register").issuer,
             gateway.status if gateway else None,
         )
 

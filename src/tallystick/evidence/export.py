@@ -5,7 +5,7 @@ model to its training rows, from rows to those who registered them; and forwards
 people decided about the statement itself.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,6 +22,10 @@ STATEMENTS_MAX: Final = 2000
 """Most statements that one bundle holds."""
 
 
+def _everything(_: Found) -> bool:
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Shown:
     """What of the content a bundle shows.
@@ -31,12 +35,14 @@ class Shown:
         fields: Only these fields of the subject; None for all.
         rows: Open every row of the batches that the bundle holds.
         leaves: Give the leaf hashes of those batches.
+        visible: Tells of a statement whether its content, or its rows, may be opened at all.
     """
 
     content: bool = True
     fields: frozenset[str] | None = None
     rows: bool = False
     leaves: bool = True
+    visible: Callable[[Found], bool] = _everything
 
 
 def build_bundle(ledger: Reads, statement_id: bytes, shown: Shown = Shown()) -> Bundle:
@@ -115,13 +121,14 @@ def _member(
 ) -> Member:
     proof = ledger.prove_found(found, snapshot)
     disclosure = None
-    if found.statement.header.hashed and shown.content:
+    visible = (shown.content or shown.rows) and shown.visible(found)
+    if found.statement.header.hashed and shown.content and visible:
         disclosure = _disclose(ledger, found, shown.fields if subject else None)
     leaves: bytes | None = None
     rows: tuple[OpenRow, ...] = ()
     if shown.leaves and batch_of(found.statement) is not None:
         leaves = ledger.leaves(found.statement)
-        rows = _rows(ledger, found, leaves) if shown.rows else ()
+        rows = _rows(ledger, found, leaves) if shown.rows and visible else ()
     return Member(found.statement.entry, proof.receipt, disclosure, leaves, rows)
 
 

@@ -30,8 +30,8 @@ NOT_FOR_THIS: Final = "api-key.not-for-this"
 class Authorize(Protocol):
     """Knows API keys; handed in by whoever puts the service together."""
 
-    def __call__(self, key: str) -> object:
-        """Accept a key; what is returned is not looked at. Called for each request: be quick.
+    def __call__(self, key: str) -> str | None:
+        """Accept a key, and return the DID of whom it stands for. Called for each request.
 
         Raises:
             RefusedError: The key is not known, expired or revoked, or (`NOT_FOR_THIS`) it is
@@ -54,10 +54,12 @@ class Caller:
     Attributes:
         local: On this machine, and that counts.
         authorised: With a valid API key.
+        originator: DID of whom that key stands for; None without one.
     """
 
     local: bool
     authorised: bool
+    originator: str | None = None
 
     @property
     def trusted(self) -> bool:
@@ -102,12 +104,12 @@ def identify(
     if authorize is None or not key.lower().startswith(_BEARER):
         return Caller(local=local, authorised=False)
     try:
-        authorize(key[len(_BEARER) :].strip())
+        originator = authorize(key[len(_BEARER) :].strip())
     except RefusedError as error:
         if error.reason == NOT_FOR_THIS:
             raise
         raise KeyRequiredError(str(error), reason=error.reason, advice=error.advice) from error
-    return Caller(local=local, authorised=True)
+    return Caller(local=local, authorised=True, originator=originator)
 
 
 def _is_local(scope: Scope, headers: dict[bytes, bytes]) -> bool:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from tallystick import tracing
-from tallystick.errors import InputError, RefusedError
+from tallystick.errors import InputError
 from tallystick.evidence import Shown, build_bundle
 from tallystick.ledger import Query
 from tallystick.ledger.delegated import known_originator
@@ -28,6 +28,7 @@ from tallystick.web.call import Call
 from tallystick.web.cursors import next_path, read_cursor
 from tallystick.web.schemas import ConsistencyView, PageView
 from tallystick.web.views import found_view, statement_view
+from tallystick.web.visibility import check_visible, visible_to
 
 LIMIT: Final = 100
 """Results of a search that does not say how many."""
@@ -135,7 +136,7 @@ def consistency(call: Call) -> Answer:
 
 
 def bundle(call: Call) -> Answer:
-    """Return the evidence bundle of a statement; content only where settings and caller allow.
+    """Return the evidence bundle of a statement; content only where policy or settings allow.
 
     Trust: content that is given here leaves the vault: erasing it later does not reach copies.
 
@@ -145,26 +146,14 @@ def bundle(call: Call) -> Answer:
     """
     statement_id = parse_hex("id", call.path["id"], HASH_BYTES)
     content, rows = call.flag("content"), call.flag("rows")
+    ledger = call.service.ledger
     if content or rows:
-        _check_content(call)
+        check_visible(call, ledger.get(statement_id))
+    shown = Shown(content=content, rows=rows, visible=visible_to(call))
     with tracing.part("bundle"):
-        made = build_bundle(call.service.ledger, statement_id, Shown(content=content, rows=rows))
+        made = build_bundle(ledger, statement_id, shown)
     name = f'attachment; filename="{statement_id.hex()[:16]}.tally.json"'.encode()
     return Answer(made.encode(), JSON, headers=(NEVER, (b"content-disposition", name)))
-
-
-def _check_content(call: Call) -> None:
-    if not call.service.settings.show_content:
-        raise RefusedError(
-            "this service gives no content over HTTP",
-            reason="content.withheld",
-            advice="set show_content = true, or use `tally export` beside the ledger",
-        )
-    if not call.caller.trusted:
-        raise RefusedError(
-            "content is given to callers on the same machine, or with an API key",
-            reason="content.caller",
-        )
 
 
 def parse_hex(name: str, text: str, size: int) -> bytes:

@@ -50,7 +50,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             itself.
         publish_seconds: How long entries wait, at most, until everybody can read them.
         show_content: Whether callers on this machine, or with an API key, get content from the
-            vault (`?content=true`). Nobody else ever does.
+            vault (`?content=true`), of types that the policy gives no class of visibility.
         upstream: Base URL of the model API that the gateway under `/v1` stands before; without it,
             and without `upstreams`, `small_lm` decides.
         small_lm: Whether, without an upstream, the small model that ships with Tallystick answers
