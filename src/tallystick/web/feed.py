@@ -8,7 +8,7 @@ nobody's pace costs memory, and nobody loses anything.
 
 import asyncio
 import logging
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -70,9 +70,12 @@ class Feed:
         snapshot: A signed state of the log that covers them.
     """
 
-    def __init__(self, ledger: Ledger, subscribers_max: int, ending: Callable[[], bool]) -> None:
+    def __init__(
+        self, ledger: Ledger, subscribers_max: int, per_caller: int, ending: Callable[[], bool]
+    ) -> None:
         """Follow nothing until somebody subscribes; `ending` tells when all have to leave."""
         self._ledger, self._most, self._ending = ledger, subscribers_max, ending
+        self._callers, self._per_caller = Counter[str](), per_caller
         self.size, self.snapshot = 0, ledger.snapshot
         self._window: deque[FeedEvent] = deque()
         self._window_bytes = 0
@@ -92,11 +95,14 @@ class Feed:
         return self._ending() or self._ended.is_set()
 
     @contextmanager
-    def joined(self) -> Iterator[asyncio.Event]:
+    def joined(self, caller: str | None = None) -> Iterator[asyncio.Event]:
         """Count one subscriber more; yield what is set whenever there is something new.
 
+        Args:
+            caller: Who from elsewhere subscribes, None on this machine.
+
         Raises:
-            BusyError: There are too many already.
+            BusyError: There are too many already, in all or of this caller.
             UnavailableError: The service is ending.
         """
         if self.closing:
@@ -106,14 +112,23 @@ class Feed:
                 f"there are {self.subscribers} subscribers already, at most {self._most} allowed",
                 advice="come back later, or read the log page by page",
             )
+        if caller is not None and self._callers[caller] >= self._per_caller:
+            raise BusyError(
+                f"{self._per_caller} streams go to this caller already, which is the most allowed",
+                advice="end one of them, or read the log page by page",
+            )
         if not self._wakes:
             self._begin()
         wake = asyncio.Event()
         self._wakes.add(wake)
+        if caller is not None:
+            self._callers[caller] += 1
         try:
             yield wake
         finally:
             self._wakes.discard(wake)
+            if caller is not None:
+                self._callers -= Counter((caller,))  # and forget whoever has none left
             if not self._wakes:
                 self._wanted.clear()
 

@@ -1,6 +1,7 @@
 """The outermost application: what holds for every request, the gateway's too."""
 
 import logging
+from http import HTTPStatus
 from time import perf_counter
 from typing import Final
 
@@ -56,6 +57,7 @@ class Gate:
                 # A router that uses regular expressions takes a line end behind a path for none.
                 raise NotFoundError(f"there is nothing at {scope['path'][:200]!r}")
             load = self._service.load
+            load.rates.take(scope)
             if load.requests > load.requests_max:
                 raise BusyError(f"{load.requests - 1} requests are being answered already")
         except TallystickError as error:
@@ -63,6 +65,8 @@ class Gate:
             await finish(call, native_answer(error))
         else:
             await self._inner(scope, counted.receive, counted.send)
+            if counted.status == HTTPStatus.UNAUTHORIZED:
+                self._service.load.rates.charge(scope)
 
     def _count(self, scope: Scope, counted: "_Counted", seconds: float) -> None:
         telemetry, route = self._service.telemetry, scope.get(tracing.ROUTE, OTHER)

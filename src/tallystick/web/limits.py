@@ -19,6 +19,8 @@ BUFFERED_BYTES_MAX: Final = 256 << 20
 """Bodies of all requests together that are held in memory."""
 REQUESTS_MAX: Final = 256
 """Requests at the same time, those of the gateway included."""
+REQUESTS_BURST: Final = 200
+"""Of one caller at once, where `requests_per_second` is set."""
 
 HEADER_BYTES_MAX: Final = 32 << 10
 """Request line and headers."""
@@ -42,6 +44,8 @@ LINGER_SECONDS_MAX: Final = 1.0
 
 SUBSCRIBERS_MAX: Final = 256
 """Streams of new statements at the same time; they do not count as requests."""
+SUBSCRIBERS_PER_CALLER: Final = 64
+"""Of these, of one caller from elsewhere."""
 QUIET_SECONDS_MAX: Final = 15.0
 """In which a stream says nothing; then comes a comment, so that nobody takes it for dead."""
 CHECKPOINT_SECONDS: Final = 1.0

@@ -1,6 +1,7 @@
 """What all ledgers of one service hold together: requests, bodies in memory, the way of spans."""
 
 from tallystick.web.bodies import Budget
+from tallystick.web.rates import Rates
 from tallystick.web.settings import Settings
 from tallystick.web.spans import exporter
 
@@ -12,6 +13,7 @@ class Load:
         requests: How many requests are being answered.
         requests_max: Most of them.
         budget: Memory for bodies.
+        rates: How often one caller may ask.
         spans: Where they go; None where nobody asked for them.
     """
 
@@ -23,6 +25,7 @@ class Load:
         """
         self.requests, self.requests_max = 0, settings.requests_max
         self.budget = Budget(settings.buffered_bytes_max)
+        self.rates = Rates(settings.requests_per_second, settings.requests_burst)
         self.spans = exporter(settings)
 
     def close(self) -> None:

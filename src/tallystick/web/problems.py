@@ -8,6 +8,7 @@ Source:
 """
 
 from collections.abc import Mapping
+from math import ceil
 from typing import ClassVar, Final
 
 import msgspec
@@ -71,6 +72,25 @@ class BusyError(UnavailableError):
     """More requests, or more bytes, than the service holds at the same time."""
 
     code = "unavailable.busy"
+
+
+class RateError(UnavailableError):
+    """One caller asks too often."""
+
+    code = "unavailable.rate"
+    http_status = 429
+
+    def __init__(self, words: str, *, seconds: float, quota: int, window: float) -> None:
+        """Say when to ask again.
+
+        Args:
+            words: What is allowed.
+            seconds: Until one more request is.
+            quota: Requests in a window.
+            window: Its seconds.
+        """
+        super().__init__(words, advice=f"ask again in {ceil(seconds)} s, or register in batches")
+        self.seconds, self.quota, self.window = seconds, quota, window
 
 
 class KeyRequiredError(RefusedError):
@@ -189,6 +209,13 @@ def _scrapi_title(error: Exception, problem: Problem) -> str:
 def _headers(error: Exception) -> Headers:
     """Return the header fields that HTTP wants beside a status."""
     match error:
+        case RateError():
+            again, window = ceil(error.seconds), ceil(error.window)
+            return (
+                (b"retry-after", b"%d" % again),
+                (b"ratelimit-policy", b'"requests";q=%d;w=%d' % (error.quota, window)),
+                (b"ratelimit", b'"requests";r=0;t=%d' % again),
+            )
         case UnavailableError():
             return ((b"retry-after", b"1"),)
         case KeyRequiredError():
@@ -207,6 +234,7 @@ ERRORS: Final[Mapping[str, type[TallystickError]]] = {
         SlowError,
         HeaderLimitError,
         BusyError,
+        RateError,
         KeyRequiredError,
         LocatorError,
         AlgorithmError,

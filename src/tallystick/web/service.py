@@ -82,7 +82,12 @@ class Service:
         self.ledger, self.settings, self.authorize = ledger, settings, served.authorize
         self.load, self.further = load or Load(settings), further or {}
         self.intake = Intake(ledger, settings.workers)
-        self.feed = Feed(ledger, settings.subscribers_max, lambda: self.closing)
+        self.feed = Feed(
+            ledger,
+            settings.subscribers_max,
+            settings.subscribers_per_caller,
+            lambda: self.closing,
+        )
         self.telling = Telling(ledger, settings, self.load.spans)
         self.running = Running()
         self.readers = ThreadPoolExecutor(READERS, thread_name_prefix="tallystick-reader")

@@ -25,7 +25,7 @@ OF_UPSTREAMS: Final = frozenset({"upstream", "small_lm", "upstream_key", "upstre
 """What answers behind a gateway: a further ledger whose file names one of them inherits none."""
 OF_LEDGER: Final = OF_UPSTREAMS | {
     *("public_url", "head", "publish_seconds", "show_content", "fail_open", "require_key"),
-    *("subscribers_max", "quiet_seconds_max", "disk_free_bytes_min"),
+    *("subscribers_max", "subscribers_per_caller", "quiet_seconds_max", "disk_free_bytes_min"),
     *("webhook_loopback", "webhook_networks", "webhook_failing_seconds_max"),
 }
 """Settings that a further ledger may have of its own; all others are the service's."""
@@ -70,7 +70,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         line_bytes_max: Longest line of a stream.
         buffered_bytes_max: Bodies of all requests together.
         requests_max: Most requests at the same time.
+        requests_per_second: How often one caller from elsewhere may ask in the long run: an API
+            key, else an address. 0 limits nobody. Requests of the gateway count, too.
+        requests_burst: How many requests such a caller may make at once.
         subscribers_max: Most streams of new statements at the same time.
+        subscribers_per_caller: Of these, the most of one caller from elsewhere.
         quiet_seconds_max: Longest time in which such a stream says nothing.
         body_pause_seconds_max: Longest pause in a body.
         body_seconds_max: Longest time for a body, or for one line of a stream.
@@ -116,7 +120,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     line_bytes_max: Count = limits.LINE_BYTES_MAX
     buffered_bytes_max: Count = limits.BUFFERED_BYTES_MAX
     requests_max: Count = limits.REQUESTS_MAX
+    requests_per_second: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    requests_burst: Count = limits.REQUESTS_BURST
     subscribers_max: Count = limits.SUBSCRIBERS_MAX
+    subscribers_per_caller: Count = limits.SUBSCRIBERS_PER_CALLER
     quiet_seconds_max: Seconds = limits.QUIET_SECONDS_MAX
     body_pause_seconds_max: Seconds = limits.BODY_PAUSE_SECONDS_MAX
     body_seconds_max: Seconds = limits.BODY_SECONDS_MAX

@@ -29,6 +29,7 @@ from tallystick.web.call import Call
 from tallystick.web.feed import FeedEvent
 from tallystick.web.lookup import parse_number, read_filters
 from tallystick.web.problems import problem_of
+from tallystick.web.rates import caller_of
 from tallystick.web.schemas import CheckpointView, EndView
 
 if TYPE_CHECKING:
@@ -44,6 +45,12 @@ _HEADERS: Final = (NEVER, (b"x-accel-buffering", b"no"))
 _log = logging.getLogger(__name__)
 
 
+def _subscriber(call: Call) -> str | None:
+    """Return who from elsewhere subscribes: a key, which is valid, else an address."""
+    address, key = caller_of(call.scope)
+    return None if address is None else key or address
+
+
 async def subscribe(call: Call) -> Answer | None:
     """Send statements from `since` on, or after `Last-Event-ID`, or those to come.
 
@@ -56,7 +63,7 @@ async def subscribe(call: Call) -> Answer | None:
         return Answer(b"", EVENTS, headers=_HEADERS)
     entry, most = call.flag("entries"), _limit(call)
     wanted = await call.blocking(read_filters, call)  # keys of a name are looked up
-    with call.service.feed.joined() as wake:
+    with call.service.feed.joined(_subscriber(call)) as wake:
         start = _start(call, call.service.ledger.snapshot.checkpoint.size)
         subscriber = _Subscriber(call, wake, start, wanted, entry=entry, most=most)
         async with _uncounted(call), _watched(call, subscriber):
