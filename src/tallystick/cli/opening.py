@@ -100,10 +100,15 @@ def check_settings(settings: "Settings") -> None:
     """
     import ssl
 
+    from tallystick.vault.location import parse_location, parse_locations
     from tallystick.web.spans import traces_url
     from tallystick.webhooks.addresses import parse_networks
 
     parse_networks(settings.webhook_networks)
+    parse_locations(settings.content_locations)
+    for place in (settings.data_location, settings.upstream_location):
+        if place is not None:
+            parse_location(place)
     if settings.otlp_endpoint is not None:
         traces_url(settings.otlp_endpoint)
         need("tallystick.web.otlp")

@@ -21,6 +21,7 @@ from tallystick.ledger.state import LedgerState
 from tallystick.log import EmbeddedLog, HalfwayStore, PosixDisk, Sequencer, Snapshot
 from tallystick.statement.governance import StatementType
 from tallystick.vault import Vault
+from tallystick.vault.location import check_location
 
 
 @dataclass(slots=True)
@@ -50,11 +51,19 @@ class Parts:
                     self.log.append(last)
 
 
-def assemble(home: Home, card: Card, keys: KeyFile, clock: Clock, head: Path | None) -> Parts:
+def assemble(
+    home: Home,
+    card: Card,
+    keys: KeyFile,
+    clock: Clock,
+    head: Path | None,
+    place: str | None = None,
+) -> Parts:
     """Open a ledger for writing, and bring what is derived up to the log.
 
     Raises:
         DamagedError: The log is not what was signed, or not the one the folder says.
+        LocationError: Its content may not lie in `place`.
     """
     key = checkpoint_key(keys, card.origin)
     with ExitStack() as opened:  # what is open stays so only if all is
@@ -71,6 +80,7 @@ def assemble(home: Home, card: Card, keys: KeyFile, clock: Clock, head: Path | N
         state.look_up_delegation = lambda one: find_granted(index, log.snapshot, one)
         vault = Vault(home.vault, keys.secret(VAULT))
         opened.callback(vault.close)
+        check_location(vault.location, place, "this machine")
         carry_out(vault, index, log.snapshot)  # what is said to be erased is, before anybody asks
         operator = _operator(keys, index, log.snapshot, clock)
         admission = LedgerAdmission(state, index, operator, vault)
