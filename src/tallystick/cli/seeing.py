@@ -54,6 +54,7 @@ def look(session: Session) -> "Seen":
             rowless=walk.rowless,
             open_payloads=walk.open_payloads,
             named_subjects=walk.named_subjects,
+            nameless=walk.nameless,
             superseded=walk.superseded,
             early=walk.early(lambda id_: _find(ledger, id_)),
             reported=walk.reported(),
@@ -64,9 +65,14 @@ def look(session: Session) -> "Seen":
 def _walk(session: Session, ledger: "LedgerReader") -> "Walk":
     from tallystick.lawmap import Walk
     from tallystick.ledger.entries import read_statement
+    from tallystick.vault.census import nameless_in
 
-    walk, size = Walk(), ledger.snapshot.checkpoint.size
-    with session.progress("Reading statements") as step:
+    size = ledger.snapshot.checkpoint.size
+    with (
+        nameless_in(session.home.vault) as is_nameless,
+        session.progress("Reading statements") as step,
+    ):
+        walk = Walk(is_nameless)
         for index in range(size):
             walk.add(index, read_statement(ledger.snapshot.reader, index))
             if index % 1024 == 0 or index == size - 1:
@@ -145,7 +151,6 @@ def _stored(session: Session, state: "LedgerState") -> "Stored":
     kinds = {record.issuer: str(record.kind) for index, record in state.keys.values() if index}
     return Stored(
         records=census.records,
-        nameless=census.nameless,
         erased=census.erased,
         location=census.location,
         applied=census.applied,

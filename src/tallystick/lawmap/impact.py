@@ -106,8 +106,8 @@ def _data(seen: Seen) -> Iterator[str]:
     stored = seen.stored
     yield ""
     yield (
-        f"- The vault holds {stored.records} contents; {stored.nameless} of them name nobody whom "
-        f"they are about; {stored.erased} were erased."
+        f"- The vault holds {stored.records} contents; {stored.erased} were erased. Of those about "
+        f"cases {seen.nameless.number} name nobody whom they are about."
     )
     yield _ask("Which of these fields hold personal data, and of which categories?")
     yield _ask("Are there special categories (health, beliefs, biometrics) or data of offences?")

@@ -125,7 +125,6 @@ class Stored:
 
     Attributes:
         records: Contents in the vault that are not erased, rows of batches as their segments.
-        nameless: How many of them name nobody whom they are about.
         erased: Contents that were erased.
         location: Where content may lie, as the vault says.
         applied: Index of the newest erasure that was carried out; None if none was.
@@ -141,7 +140,6 @@ class Stored:
     """
 
     records: int = 0
-    nameless: int = 0
     erased: int = 0
     location: str | None = None
     applied: int | None = None
@@ -179,6 +177,7 @@ class Seen:
         rowless: Models that name no registered data set.
         open_payloads: Statements that say in public what belongs into the vault.
         named_subjects: Statements about people's cases whose subject is no random name.
+        nameless: Statements about cases whose content names nobody whom it is about.
         superseded: Statements that replace another one.
         early: Content erased while it was to be kept, by type: index, days that it was kept.
         reported: Days from each anomaly to the report that links to it.
@@ -203,6 +202,7 @@ class Seen:
     rowless: Kind = field(default_factory=Kind)
     open_payloads: Kind = field(default_factory=Kind)
     named_subjects: Kind = field(default_factory=Kind)
+    nameless: Kind = field(default_factory=Kind)
     superseded: Kind = field(default_factory=Kind)
     early: Mapping[str, tuple[tuple[int, int], ...]] = field(default_factory=dict)
     reported: tuple[tuple[int, int], ...] = ()

@@ -48,10 +48,11 @@ ABOUT_CASES: Final = frozenset(
         StatementType.ACTION,
         StatementType.ACCESS,
         StatementType.LABEL,
-        StatementType.ANOMALY,
+        StatementType.DATASET,
     }
 )
-"""Types that are about cases of people more often than not: their subject is to be random."""
+"""Types that are about cases of people more often than not: they have a random subject, and their
+content names whom it is about."""
 _RANDOM: Final = ("urn:uuid:", "did:")
 _OTHER: Final = "(no type)"
 
@@ -62,14 +63,20 @@ Read = Callable[[bytes], SignedStatement | None]
 class Walk:
     """What was read so far."""
 
-    def __init__(self) -> None:
-        """Begin with an empty log."""
+    def __init__(self, is_nameless: Callable[[bytes], bool] = lambda _id: False) -> None:
+        """Begin with an empty log.
+
+        Args:
+            is_nameless: Tells whether content of a statement names nobody whom it is about.
+        """
+        self._is_nameless = is_nameless
         self.account = Account()
         self.types: dict[str, Kind] = {}
         self.documents: dict[str, Kind] = {}
         self.deciders: Counter[str] = Counter()
         self.modelless, self.undecided_on, self.rowless = Kind(), Kind(), Kind()
         self.open_payloads, self.named_subjects, self.superseded = Kind(), Kind(), Kind()
+        self.nameless = Kind()
         self.last_erasure: int | None = None
         self._data_sets: set[bytes] = set()
         self._anomalies: dict[bytes, Place] = {}
@@ -150,8 +157,12 @@ class Walk:
         inline = type_ in INLINE or header.content_type == BATCH_MEDIA_TYPE
         if not header.hashed and not inline:
             self.open_payloads.add(place)
-        if type_ in ABOUT_CASES and not header.subject.startswith(_RANDOM):
+        if type_ not in ABOUT_CASES:
+            return
+        if not header.subject.startswith(_RANDOM):
             self.named_subjects.add(place)
+        if self._is_nameless(statement.id):
+            self.nameless.add(place)
 
     def _see_call(self, statement: SignedStatement, place: Place) -> None:
         header = statement.header

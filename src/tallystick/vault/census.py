@@ -4,14 +4,23 @@ Trust: whoever changes the file can make these numbers anything; `tally fsck --d
 """
 
 import sqlite3
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from tallystick.errors import DamagedError
 from tallystick.vault.erasing import APPLIED
 from tallystick.vault.schema import LOCATION, open_reading
 from tallystick.vault.wrapping import DESTROYED
+
+_NAMELESS: Final = " UNION ALL ".join(
+    f"SELECT 1 FROM {table} AS kept LEFT JOIN keys ON keys.number = kept.wrapped "  # noqa: S608
+    f"WHERE {column} = ?1 AND kept.wrapped IS NOT NULL AND ifnull(keys.wrapped, x'') != ?2 "
+    "AND ifnull(keys.subject, 0) = 0"
+    for table, column in (("content", "id"), ("segments", "batch"))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,14 +29,12 @@ class Census:
 
     Attributes:
         records: Contents that are not erased; rows of batches count as their segments.
-        nameless: How many of them name nobody whom they are about.
         erased: Contents whose keys were destroyed.
         applied: Index of the newest erasure that was carried out; None if none was.
         location: Where content may lie; None where the vault does not say.
     """
 
     records: int
-    nameless: int
     erased: int
     applied: int | None
     location: str | None
@@ -40,31 +47,46 @@ def take_census(path: Path) -> Census:
         DamagedError: It is no vault.
         VersionError: A newer release wrote it.
     """
+    with _opened(path) as database:
+        return _count(database)
+
+
+@contextmanager
+def nameless_in(path: Path) -> Iterator[Callable[[bytes], bool]]:
+    """Yield what tells whether content of a statement is there and names nobody it is about.
+
+    Raises:
+        DamagedError: It is no vault.
+        VersionError: A newer release wrote it.
+    """
+    with _opened(path) as database:
+        yield lambda id_: database.execute(_NAMELESS, (id_, DESTROYED)).fetchone() is not None
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[sqlite3.Connection]:
     try:
         with closing(open_reading(path)) as database:
-            return _count(database)
+            yield database
     except sqlite3.Error as error:
         raise DamagedError(f"{path} is not a whole vault: {error}") from error
 
 
 def _count(database: sqlite3.Connection) -> Census:
-    held = nameless = erased = 0
+    held = erased = 0
     for table in ("content", "segments"):
         rows = database.execute(
-            "SELECT kept.wrapped IS NULL OR keys.wrapped = ?, "  # noqa: S608 - constants
-            "ifnull(keys.subject, 0) = 0, count(*) "
-            f"FROM {table} AS kept LEFT JOIN keys ON keys.number = kept.wrapped GROUP BY 1, 2",
+            "SELECT kept.wrapped IS NULL OR ifnull(keys.wrapped, x'') = ?, count(*) "  # noqa: S608
+            f"FROM {table} AS kept LEFT JOIN keys ON keys.number = kept.wrapped GROUP BY 1",
             (DESTROYED,),
         )
-        for gone, nobody, number in rows:
+        for gone, number in rows:
             held += 0 if gone else number
-            nameless += number if nobody and not gone else 0
             erased += number if gone else 0
     marks = {name: (at, id_) for name, at, id_ in database.execute("SELECT * FROM marks")}
     applied, place = marks.get(APPLIED), marks.get(LOCATION)
     return Census(
         held,
-        nameless,
         erased,
         None if applied is None else applied[0],
         None if place is None else read_place(place[1]),

@@ -10,6 +10,7 @@ from typing import Final
 from tallystick.lawmap.answer import Answer, Evidence, does, either, not_applicable, unseen
 from tallystick.lawmap.checks.check import Check
 from tallystick.lawmap.seen import Seen
+from tallystick.lawmap.walk import ABOUT_CASES
 
 _TYPES: Final = {
     "access-answered": ("access-request", "access-answer", "subject-request", "request"),
@@ -45,14 +46,13 @@ def subjects_random(seen: Seen) -> Answer:
 
 def content_names_subject(seen: Seen) -> Answer:
     """Look for content that no reference to a person leads to."""
-    stored = seen.stored
-    if not stored.records:
-        return not_applicable("the vault is empty")
-    evidence = Evidence("contents in the vault that name nobody", str(stored.nameless))
+    kind = seen.nameless
+    if not any(seen.kind(type_).number for type_ in ABOUT_CASES):
+        return not_applicable("nothing about anybody's case is registered")
     return either(
-        not stored.nameless, f"each of {stored.records} contents names whom it is about",
-        f"{stored.nameless} of {stored.records} contents name nobody: what they hold about a "
-        "person is found by its statement only", evidence,
+        not kind.number, "all content about cases names whom it is about, or is gone",
+        f"{kind.number} contents about cases name nobody: what they hold about a person is found "
+        "by its statement only", kind.evidence("statements whose content names nobody"),
     )  # fmt: skip
 
 
