@@ -131,12 +131,14 @@ def _warn(session: Session, settings: "Settings") -> None:
     from tallystick.cli.checks.certificates import certificates
     from tallystick.cli.checks.configuration import key_rights, valid_keys
     from tallystick.cli.checks.finding import State
+    from tallystick.cli.checks.places import places
 
     now = datetime.now(UTC)
     for one in (
         *key_rights(session.home, session.passphrase_file()),
         *certificates(settings.tls_certificate, settings.tls_key, now),
         *exposure(settings, keys=valid_keys(session.home)),
+        *places(session.home, settings),
     ):
         if one.state is not State.OK:
             _log.warning("%s; %s", one.seen, one.mend or f"expected {one.expected}")

@@ -100,8 +100,9 @@ class Law(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
 @cache
 def _all_laws() -> tuple[Law, ...]:
     folder = files("tallystick.lawmap") / "data"
-    found = sorted(one.name for one in folder.iterdir() if one.name.endswith(".toml"))
-    return tuple(parse_law((folder / name).read_text("utf-8"), name) for name in found)
+    names = [one.name for one in folder.iterdir() if one.name.endswith(".toml")]
+    found = [parse_law((folder / name).read_text("utf-8"), name) for name in names]
+    return tuple(sorted(found, key=lambda law: (law.jurisdiction != "EU", law.id)))
 
 
 def parse_law(text: str, name: str) -> Law:

@@ -3,6 +3,7 @@
 Works by keyboard, follows the reader's light or dark mode, and can be sent as it is.
 """
 
+import re
 from collections.abc import Iterator
 from html import escape
 from importlib.resources import files
@@ -15,6 +16,7 @@ from tallystick.lawmap.report import CAUTION, TITLE, Answered, Report
 from tallystick.lawmap.text import due
 
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
+_CODE: Final = re.compile("`(.+?)`")
 _CLASS: Final = {Verdict.DOES: "does", Verdict.DOES_NOT: "does-not"}
 
 
@@ -92,7 +94,8 @@ def _row(check: Check, answer: Answer) -> str:
     evidence = "<br>".join(escape(one.text()) for one in answer.evidence)
     step = ""
     if answer.verdict is Verdict.DOES_NOT:
-        step = f"<span class=step>→ {escape(check.step)}</span>"
+        words = _CODE.sub(r"<code>\1</code>", escape(check.step))
+        step = f"<span class=step>→ {words}</span>"
     style = _CLASS.get(answer.verdict, "soft")
     return (
         f"<tr><td>{escape(check.question)}</td><td class={style}>{answer.verdict}</td>"

@@ -46,7 +46,7 @@ class Answered:
 
     def in_words(self) -> str:
         """Return those counts in words."""
-        return ", ".join(f"{number} {verdict}" for verdict, number in self.counts().items())
+        return ", ".join(f"{verdict}: {number}" for verdict, number in self.counts().items())
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,8 @@ class Kind:
     def add(self, place: Place) -> None:
         """Count one more."""
         self.number += 1
-        self.newest = [*self.newest, place][-PLACES_KEPT:]
+        self.newest.append(place)
+        del self.newest[:-PLACES_KEPT]
         if place.at is not None:
             self.first_at = place.at if self.first_at is None else min(self.first_at, place.at)
             self.last_at = place.at if self.last_at is None else max(self.last_at, place.at)

@@ -211,3 +211,37 @@ def test_a_backup_is_not_restored_elsewhere(
     assert "must stay in EU" in fresh("show", hers(kept))
     monkeypatch.setenv(PLACE, "FR")
     assert "hers" in fresh("show", hers(kept))
+
+
+@pytest.mark.parametrize(
+    ("lines", "state", "words"),
+    [
+        ('data_location = "DE"\n', "ok", "content must stay in EU, and this machine lies in DE"),
+        ('data_location = "US"\n', "problem", "content must stay in EU, data_location is US"),
+        ("", "problem", "content must stay in EU, data_location is none"),
+        ('data_location = "Mars"\n', "problem", "a location is EU, EEA or the two capital letters"),
+        ('data_location = "DE"\ncontent_locations = "UK"\n', "problem", "a location is EU, EEA"),
+        ('data_location = "DE"\nupstream = "https://x.example/v1"\n', "warning",
+         "upstream default is not asked: it lies in no declared place"),
+        ('data_location = "DE"\nupstream = "https://x.example/v1"\nupstream_location = "US"\n',
+         "warning", "upstream default is not asked: it lies in US"),
+    ],
+)  # fmt: skip
+def test_the_settings_are_compared_with_the_place(
+    kept: Command, monkeypatch: pytest.MonkeyPatch, lines: str, state: str, words: str
+) -> None:
+    monkeypatch.delenv(PLACE)
+    (kept.home / "tallystick.toml").write_text(lines)
+    found = kept.json("config", "check", code=1 if state == "problem" else 0)["checks"]
+
+    assert [(one["state"], one["seen"]) for one in found if one["name"] == "place"][-1][0] == state
+    assert any(words in one["seen"] for one in found if one["name"] == "place")
+
+
+def test_without_a_place_the_settings_say_where_the_machine_lies(made: Command) -> None:
+    (made.home / "tallystick.toml").write_text('data_location = "DE"\n')
+
+    found = made.json("config", "check")["checks"]
+    assert [one["seen"] for one in found if one["name"] == "place"] == [
+        "this machine lies in DE; content may lie anywhere"
+    ]
