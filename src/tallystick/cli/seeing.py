@@ -141,8 +141,10 @@ def _upstreams(settings: "Settings", kept_in: str | None) -> "tuple[Upstream, ..
 
 
 def _stored(session: Session, state: "LedgerState") -> "Stored":
+    from tallystick.capture.waiting import waiting
     from tallystick.lawmap import Stored
     from tallystick.ledger.backups import read_backup_note
+    from tallystick.log import lock_holder
     from tallystick.vault.census import take_census
     from tallystick.verify.policy import NO_QUORUM, parse_policy
 
@@ -154,6 +156,8 @@ def _stored(session: Session, state: "LedgerState") -> "Stored":
         erased=census.erased,
         location=census.location,
         applied=census.applied,
+        spooled=waiting(home.spool).items,
+        written=lock_holder(home.lock) is not None,
         passphrase_beside=(home.root / "passphrase").exists(),
         witnesses=len(trust.witnesses),
         quorum=trust.quorum != NO_QUORUM,

@@ -129,6 +129,8 @@ class Stored:
         erased: Contents that were erased.
         location: Where content may lie, as the vault says.
         applied: Index of the newest erasure that was carried out; None if none was.
+        spooled: Statements that a gateway made durable and the ledger may not have yet.
+        written: A process has the ledger open for writing.
         passphrase_beside: The passphrase lies in the folder that it protects.
         witnesses: Cosigners that the trust policy names.
         quorum: It asks for their cosignatures.
@@ -144,6 +146,8 @@ class Stored:
     erased: int = 0
     location: str | None = None
     applied: int | None = None
+    spooled: int = 0
+    written: bool = False
     passphrase_beside: bool = False
     witnesses: int = 0
     quorum: bool = False

@@ -73,7 +73,7 @@ def test_an_empty_ledger_is_no_reason_to_say_that_something_is_done() -> None:
 
     assert done == {  # what is so by how a ledger is made, until somebody does otherwise
         "content-off-ledger", "subjects-random", "passphrase-apart", "content-not-served",
-        "encrypted-on-the-way", "policy-narrow",
+        "encrypted-on-the-way", "policy-narrow", "calls-registered",
     }  # fmt: skip
 
 
@@ -104,6 +104,7 @@ def test_what_else_the_settings_can_say(
         ("backed-up", {"backup_content": False}, NO),
         ("backed-up", {"backup_at": 0}, NO),
         ("keys-recoverable", {"kinds": {}}, NONE),
+        ("calls-registered", {"spooled": 3, "written": True}, UNSEEN),
         ("erasures-carried-out", {"applied": 0}, NO),
     ],
 )

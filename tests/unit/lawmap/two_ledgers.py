@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tallystick.capture import ApiKeys, originator_of
+from tallystick.capture.spool import Spool
 from tallystick.cli.seeing import look
 from tallystick.cli.session import Session
 from tallystick.identity import generate
@@ -15,6 +16,7 @@ from tallystick.lawmap import Seen
 from tallystick.lawmap.papers import PAPERS
 from tallystick.ledger import Ledger, RegistrationPolicy, Rows, Rule, Submission
 from tallystick.ledger.backups import BackupNote, write_backup_note
+from tallystick.log import PosixDisk
 from tallystick.statement import ErasureReason, VerifierKey, commit
 from tallystick.statement.governance import Heartbeat, IssuerKind, StatementType
 from tallystick.statement.note import TYPE_COSIGNATURE
@@ -158,6 +160,11 @@ def careless(folder: Path) -> Path:
         ledger.vault.backup(folder / "vault")
         for name in ("open", "decision", "late"):
             writer.erase(name)
+        spool = Spool(PosixDisk(), home.spool, os.urandom)
+        spool.reserve()
+        spool.write(spool.take(gateway.numbered(), None))
+        spool.sync()
+        spool.close()
     shutil.copy(folder / "vault", home.vault)  # as before anything was erased
     (home.root / "passphrase").write_bytes(PASSPHRASE)
     home.settings.write_text(CARELESS)

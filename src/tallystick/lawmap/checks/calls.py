@@ -70,6 +70,20 @@ def calls_name_model(seen: Seen) -> Answer:
     )
 
 
+def calls_registered(seen: Seen) -> Answer:
+    """Look for what a gateway wrote down and the ledger does not have."""
+    spooled = seen.stored.spooled
+    evidence = Evidence("statements in the spool beyond its mark", str(spooled))
+    if spooled and seen.stored.written:
+        return unseen("a service is registering what its gateway wrote down", evidence)
+    return either(
+        not spooled,
+        "nothing that a gateway wrote down waits to be registered",
+        f"{spooled} statements of a gateway wait to be registered, and nothing registers them",
+        evidence,
+    )
+
+
 def fail_closed(seen: Seen) -> Answer:
     """Look at what happens to a call that cannot be recorded."""
     if not seen.configured.gateway:
@@ -104,6 +118,8 @@ CHECKS: Final = (
           "`tally gaps` names the open ones; each is to be explained"),
     Check("calls-name-model", "Each recorded call names the model by its digest", calls_name_model,
           "register the model: `tally register --type model`"),
+    Check("calls-registered", "What a gateway wrote down is registered", calls_registered,
+          "start the gateway once: `tally up`"),
     Check("fail-closed", "No call passes unrecorded", fail_closed, "set fail_open = false"),
     Check("originators-named", "Each call says for whom the AI acts", originators_named,
           "set require_key = true, and give each caller a key: `tally keys api create`"),
