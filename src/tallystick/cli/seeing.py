@@ -43,7 +43,7 @@ def look(session: Session) -> "Seen":
             configured=_configured(session, settings, stored.location),
             stored=stored,
             types=walk.types,
-            documents=walk.documents,
+            documents=walk.documents(),
             calls=calls,
             open_calls=waiting,
             modelless=walk.modelless,

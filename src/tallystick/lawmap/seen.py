@@ -171,7 +171,7 @@ class Seen:
         configured: What the settings say.
         stored: What lies beside the log.
         types: Statements by type, those included that this release does not know.
-        documents: Documents by their subject.
+        documents: Papers whose text is there, by their subject.
         calls: AI calls that were announced.
         open_calls: Index of each that has no outcome.
         modelless: Calls that name no model by its digest.

@@ -72,12 +72,12 @@ class Walk:
         self._is_nameless = is_nameless
         self.account = Account()
         self.types: dict[str, Kind] = {}
-        self.documents: dict[str, Kind] = {}
         self.deciders: Counter[str] = Counter()
         self.modelless, self.undecided_on, self.rowless = Kind(), Kind(), Kind()
         self.open_payloads, self.named_subjects, self.superseded = Kind(), Kind(), Kind()
         self.nameless = Kind()
         self.last_erasure: int | None = None
+        self._papers: dict[bytes, tuple[str, Place]] = {}
         self._data_sets: set[bytes] = set()
         self._anomalies: dict[bytes, Place] = {}
         self._reported: list[tuple[int, int]] = []
@@ -104,6 +104,13 @@ class Walk:
         self._look_at_form(statement, type_, place)
         if type_ in self._see:
             self._see[type_](statement, place)
+
+    def documents(self) -> dict[str, Kind]:
+        """Return the papers whose text was not erased, by their subject."""
+        found: dict[str, Kind] = {}
+        for subject, place in self._papers.values():
+            found.setdefault(subject, Kind()).add(place)
+        return found
 
     def calls(self) -> tuple[int, tuple[int, ...]]:
         """Return how many calls were announced, and the index of each without outcome."""
@@ -188,7 +195,7 @@ class Walk:
     def _see_document(self, statement: SignedStatement, place: Place) -> None:
         header = statement.header
         if header.subject in PAPERS:
-            self.documents.setdefault(header.subject, Kind()).add(place)
+            self._papers[statement.id] = header.subject, place
         if header.subject != INCIDENT_REPORT:
             return
         for linked in {one for ids in header.links.values() for one in ids}:
@@ -202,5 +209,7 @@ class Walk:
             erased = parse_erasure(statement).erased
         except TallystickError:
             return  # a registered one parses; `tally fsck --deep` says so of others
+        for one in erased:
+            self._papers.pop(one, None)
         if place.at is not None:
             self._erased.append((place.at, place.index, tuple(erased)))

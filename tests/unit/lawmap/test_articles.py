@@ -12,7 +12,7 @@ from tallystick.lawmap.articles import Article, Law, months_between, parse_law
 ARTICLES = [(law, article) for law in laws() for article in law.articles]
 WANTED = {
     "eu-ai-act": "10 11 12 13 14 15 18 19 26 50 72 73",
-    "eu-gdpr": "5 12 15 16 17 18 22 25 28 30 32 33 35 44",
+    "eu-gdpr": "5 12 15 16 17 18 20 22 25 28 30 32 33 34 35 44",
     "ch": "8 12 16 19 22 24 25 32",
 }
 GOOD = """\

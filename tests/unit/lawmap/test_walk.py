@@ -91,7 +91,18 @@ def test_the_first_report_of_an_anomaly_counts() -> None:
     walk = walked(anomaly, *reports, named_so)
 
     assert walk.reported() == ((0, 3),)
-    assert {name: kind.number for name, kind in walk.documents.items()} == {"incident-report": 2}
+    assert {name: kind.number for name, kind in walk.documents().items()} == {"incident-report": 2}
+
+
+def test_a_paper_whose_text_was_erased_is_none() -> None:
+    issuer = Issuer()
+    papers = [issuer.sign(type="document", subject="dpia", issued_at=START + n) for n in range(2)]
+
+    assert walked(*papers).documents()["dpia"].number == 2
+    one_left = walked(*papers, erasure(papers[0], START, issuer)).documents()["dpia"]
+    assert [place.id for place in one_left.newest] == [papers[1].id]
+    gone = [erasure(paper, START, issuer) for paper in papers]
+    assert walked(*papers, *gone).documents() == {}
 
 
 def test_few_places_are_kept_of_many_statements() -> None:

@@ -158,7 +158,8 @@ def careless(folder: Path) -> Path:
         keys.create(originator_of(ledger, clinic.did), now=NOW)
         home = ledger.home
         ledger.vault.backup(folder / "vault")
-        for name in ("open", "decision", "late"):
+        writer.say("document", "draft", days=10)
+        for name in ("open", "decision", "draft"):
             writer.erase(name)
         spool = Spool(PosixDisk(), home.spool, os.urandom)
         spool.reserve()
