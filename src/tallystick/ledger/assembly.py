@@ -15,13 +15,13 @@ from tallystick.ledger.entries import read_statement
 from tallystick.ledger.erasures import carry_out
 from tallystick.ledger.home import Home
 from tallystick.ledger.index import Index, Property
+from tallystick.ledger.located import check_placed
 from tallystick.ledger.operator import Clock, Operator
 from tallystick.ledger.rules import Candidate
 from tallystick.ledger.state import LedgerState
 from tallystick.log import EmbeddedLog, HalfwayStore, PosixDisk, Sequencer, Snapshot
 from tallystick.statement.governance import StatementType
 from tallystick.vault import Vault
-from tallystick.vault.location import check_location
 
 
 @dataclass(slots=True)
@@ -80,7 +80,9 @@ def assemble(
         state.look_up_delegation = lambda one: find_granted(index, log.snapshot, one)
         vault = Vault(home.vault, keys.secret(VAULT))
         opened.callback(vault.close)
-        check_location(vault.location, place, "this machine")
+        where = check_placed(vault, index, log.snapshot, place)
+        if where is not None and where != vault.location:
+            vault.keep_in(where)  # so that copies of it say so, too
         carry_out(vault, index, log.snapshot)  # what is said to be erased is, before anybody asks
         operator = _operator(keys, index, log.snapshot, clock)
         admission = LedgerAdmission(state, index, operator, vault)

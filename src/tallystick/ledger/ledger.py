@@ -274,13 +274,15 @@ class Ledger(Reads):
         Raises:
             InputError: Not the name of a place.
             LocationError: This machine does not lie there.
-            UnavailableError: As `register`. The vault enforces it already: call again.
+            UnavailableError: As `register`; or it is registered, and the vault could not be
+                written: it holds from when the ledger is opened again.
         """
         check_location(parse_location(where), self._place, "this machine")
-        before = self.vault.location
+        operator, before = self.keys.signer(OPERATOR), self.vault.location
+        said = location_change(operator, before, where, reason, self.clock())
+        registered = self.register_one(said)
         self.vault.keep_in(where)
-        operator = self.keys.signer(OPERATOR)
-        return self.register_one(location_change(operator, before, where, reason, self.clock()))
+        return registered
 
     def carry_out_erasures(self) -> None:
         """Erase what the log says is erased, if something still is to be.

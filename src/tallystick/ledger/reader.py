@@ -10,11 +10,11 @@ from tallystick.ledger.creation import API, RECEIPT, VAULT, read_card
 from tallystick.ledger.erasures import check_carried_out
 from tallystick.ledger.home import Home
 from tallystick.ledger.index import Index
+from tallystick.ledger.located import check_placed
 from tallystick.ledger.reading import Reads
 from tallystick.log import HalfwayStore, PublicLog, Snapshot
 from tallystick.statement import parse_vkey
 from tallystick.vault import Vault
-from tallystick.vault.location import check_location
 
 
 class LedgerReader(Reads):
@@ -76,7 +76,7 @@ class LedgerReader(Reads):
         if self._vault is None:
             vault = Vault(self.home.vault, self._opened().secret(VAULT), writable=False)
             try:
-                check_location(vault.location, self._place, "this machine")
+                check_placed(vault, self._index, self._snapshot, self._place)
                 check_carried_out(vault, self._index, self._snapshot)
             except BaseException:
                 vault.close()

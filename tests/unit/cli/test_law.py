@@ -106,7 +106,9 @@ def test_mistakes_are_named(made: Command, arguments: list[str], message: str) -
 def test_a_place_is_recorded_in_the_vault_and_on_the_ledger(kept: Command) -> None:
     assert kept.json("law", "location") == {"location": "EU", "place": "DE"}
     [change] = [json.loads(line) for line in kept("find", "--type", "change", "--json").split("\n")]
-    content = kept.json("show", change["id"])["content"]
+    shown = kept.json("show", change["id"])
+    content = shown["content"]
+    assert shown["subject"] == "location:EU"
     assert (content["what"], content["after"]) == ("vault.location", "EU")
     assert content["reason"] == "our contract says so"
 

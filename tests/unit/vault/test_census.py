@@ -2,13 +2,24 @@
 
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tallystick.errors import DamagedError, InputError, LocationError
-from tallystick.ledger import Home, Ledger, LedgerReader, Rows, Submission
-from tallystick.statement import ErasureReason
+from tallystick.ledger import (
+    Home,
+    Ledger,
+    LedgerReader,
+    RegistrationPolicy,
+    Rows,
+    Rule,
+    Submission,
+)
+from tallystick.ledger.located import location_change
+from tallystick.statement import ErasureReason, parse_statement, sign_statement
+from tallystick.statement.governance import IssuerKind
 from tallystick.vault import About
 from tallystick.vault.census import Census, nameless_in, read_place, take_census
 from tests.ledgers import PASSPHRASE, Issuer, ledger_in
@@ -95,8 +106,42 @@ def test_a_place_is_kept_by_the_vault_and_its_copies(tmp_path: Path) -> None:
         assert ledger.vault.location == "EU"
 
 
+def test_a_vault_without_its_mark_learns_the_place_from_the_log(tmp_path: Path) -> None:
+    clinic = Issuer()
+    with ledger_in(tmp_path, clinic, place="DE") as ledger:
+        ledger.keep_content_in("EU", "x")
+        operator, now = ledger.keys.signer("operator"), ledger.clock()
+        later = location_change(operator, None, "EU", "of a release to come", now)
+        header = replace(parse_statement(later.entry).header, subject="location:Moon")
+        ledger.register_one(Submission(sign_statement(header, bytes(32), operator.sign).entry))
+        path = ledger.home.vault
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("DELETE FROM marks WHERE name = 'location'")
+    assert take_census(path).location is None
+
+    with pytest.raises(LocationError), ledger_in(tmp_path, place="US"):
+        pass
+    reader = LedgerReader(Home(tmp_path), PASSPHRASE, place="US")
+    with reader, pytest.raises(LocationError):
+        _ = reader.vault
+    assert take_census(path).location is None
+    with ledger_in(tmp_path, place="FR") as ledger:
+        assert ledger.vault.location == "EU"
+    assert take_census(path).location == "EU"
+
+
+def test_only_the_operator_says_where_content_stays(tmp_path: Path) -> None:
+    clinic = Issuer()
+    rule = Rule(frozenset({"change"}), kinds=frozenset({IssuerKind.ORGANISATION}))
+    with ledger_in(tmp_path, clinic, policy=RegistrationPolicy((rule,))) as ledger:
+        statement = clinic.sign(type="change", subject="location:US")
+        ledger.register_one(Submission(statement.entry))
+    with ledger_in(tmp_path) as ledger:
+        assert ledger.vault.location is None
+
+
 def test_a_place_that_somebody_wrote_as_text_is_read_too(tmp_path: Path) -> None:
-    with ledger_in(tmp_path, place="DE") as ledger:
+    with ledger_in(tmp_path) as ledger:
         ledger.vault.keep_in("EU")
         path = ledger.home.vault
     with closing(sqlite3.connect(path)) as database, database:
