@@ -18,6 +18,7 @@ TallystickError
     DamagedError      stored data contradicts itself or the checkpoint that was signed
   IndeterminateError  nothing contradicts it, but something needed is missing: get it, then verify
   RefusedError        believed, but the registration policy says no: ask the operator
+    LocationError     content may not lie where it is, or would be
   ConflictError       somebody else was faster, or holds the lock: read again, then retry
   UnavailableError    a dependency is away, or the disk is full: wait, then retry
 
@@ -185,6 +186,16 @@ class RefusedError(TallystickError):
         """Keep the name of the rule beside the message."""
         super().__init__(message, advice=advice)
         self.reason = reason
+
+
+class LocationError(RefusedError):
+    """Content may not lie where it is, or would be, as was declared."""
+
+    code = "refused.location"
+
+    def __init__(self, message: str, *, advice: str | None = None) -> None:
+        """Keep the message; the rule is always the same."""
+        super().__init__(message, reason="location", advice=advice)
 
 
 class ConflictError(TallystickError):

@@ -18,7 +18,7 @@ import os
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final
 
@@ -111,6 +111,7 @@ class Gateway:
         Raises:
             InputError: A setting is wrong.
         """
+        settings = replace(settings, kept_in=ledger.vault.location)
         settings.check()
         self._ledger, self._signer, self.settings = ledger, signer, settings
         self.keys = ApiKeys(ledger.home.api_keys, ledger.api_secret)

@@ -76,6 +76,17 @@ class ProblemError(TallystickError):
         self.problem = problem
 
 
+def content_must_stay(model: str) -> Problem:
+    """Say that no model API may have the content of a call, by where it is declared to lie."""
+    return Problem(
+        403,
+        "location_refused",
+        f"content of this ledger must stay in its place, and nobody who answers for the model "
+        f"{model!r:.200} is declared to lie there",
+        final=True,
+    )
+
+
 def key_demanded(why: str) -> Problem:
     """Say that only callers with a key of ours are served."""
     return Problem(401, "invalid_api_key", f"{why}; send `Authorization: Bearer tly_…`")

@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Final
 
-from tallystick.capture.problems import Problem, ProblemError
+from tallystick.capture.problems import Problem, ProblemError, content_must_stay
 from tallystick.capture.settings import GatewaySettings, RouteSettings
 from tallystick.capture.upstream import Upstream
 
@@ -67,8 +67,15 @@ class Routes:
         """Return the attempts that a call for a model may make, at least one.
 
         Raises:
-            ProblemError: No upstream answers for it.
+            ProblemError: No upstream answers for it, or none that content may be sent to.
         """
+        found = self._found(model)
+        inside = tuple(target for target in found if target.upstream.allowed)
+        if not inside:
+            raise ProblemError(content_must_stay(model))
+        return inside
+
+    def _found(self, model: str) -> tuple[Target, ...]:
         for route in self._routes:
             if fits(model, route.model):
                 return tuple(self._of_route(route))

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from tallystick.errors import InputError
+from tallystick.vault.location import holds, parse_location
 
 REQUEST_BYTES_MAX: Final = 6 << 20
 """Longest request body. It is spooled whole, twice in the worst case: see `spool.SEGMENT_BYTES`."""
@@ -52,6 +53,8 @@ class UpstreamSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         caller_keys: Whether it may see bearer tokens that callers bring themselves. Off, because
             they may be meant for another one.
         idle_s: Longest silence, also before its first byte; as for all by default.
+        location: Where it lies: a country, `EU` or `EEA`. Where content must stay in a place, one
+            that does not say so is not asked.
     """
 
     name: str
@@ -60,6 +63,7 @@ class UpstreamSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     models: tuple[str, ...] = ("*",)
     caller_keys: bool = False
     idle_s: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    location: str | None = None
 
 
 class RouteSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -88,8 +92,11 @@ class GatewaySettings:
             answers for all models that no other upstream has.
         upstream_key: Sent as bearer token for callers who have none of their own. Whoever may
             call the gateway spends this key's budget.
+        upstream_location: Where `upstream` lies.
         upstreams: Further model APIs, before `upstream`.
         routes: Which of them are asked for a model, and in which order.
+        kept_in: Where content must stay, as the vault says; None lets it go anywhere.
+        content_locations: Further places that content may be sent to.
         environ: Where the keys of `upstreams` are looked up.
         name: Tells the gateways of one issuer apart; each counts for itself.
         fail_open: Pass calls on whose evidence cannot be made durable. They are counted, and the
@@ -106,8 +113,11 @@ class GatewaySettings:
 
     upstream: str | None = None
     upstream_key: str | None = None
+    upstream_location: str | None = None
     upstreams: tuple[UpstreamSettings, ...] = ()
     routes: tuple[RouteSettings, ...] = ()
+    kept_in: str | None = None
+    content_locations: tuple[str, ...] = ()
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
     name: str = GATEWAY_NAME
     fail_open: bool = False
@@ -124,7 +134,9 @@ class GatewaySettings:
         """Return all model APIs, in the order in which they are looked through for a model."""
         if self.upstream is None:
             return self.upstreams
-        default = UpstreamSettings(name=DEFAULT, url=self.upstream, caller_keys=True)
+        default = UpstreamSettings(
+            name=DEFAULT, url=self.upstream, caller_keys=True, location=self.upstream_location
+        )
         return (*self.upstreams, default)
 
     def key_of(self, upstream: UpstreamSettings) -> str | None:
@@ -132,6 +144,13 @@ class GatewaySettings:
         if upstream.name == DEFAULT:
             return self.upstream_key
         return self.environ.get(upstream.key_variable) if upstream.key_variable else None
+
+    def may_send(self, upstream: UpstreamSettings) -> bool:
+        """Tell whether content may go to an upstream; every call may hold personal content."""
+        if self.kept_in is None:
+            return True
+        places, where = (self.kept_in, *self.content_locations), upstream.location
+        return where is not None and any(holds(place, where) for place in places)
 
     def check(self) -> None:
         """Refuse what cannot work or would be recorded although it is secret.
@@ -167,6 +186,9 @@ def _check_upstreams(settings: GatewaySettings) -> None:
             f"{len(upstreams)} and {len(settings.routes)}"
         )
     names = [one.name for one in upstreams]
+    for place in (*settings.content_locations, *(one.location for one in upstreams)):
+        if place is not None:
+            parse_location(place)
     for one in upstreams:
         _check_url(one.url)
         if not _NAME.fullmatch(one.name) or names.count(one.name) > 1:

@@ -70,6 +70,7 @@ class Upstream:
         """
         one = one or settings.all_upstreams()[0]
         self.name, self.models = one.name, one.models
+        self.allowed = settings.may_send(one)
         self._connect_s, self._idle_s = settings.connect_s, one.idle_s or settings.idle_s
         key = settings.key_of(one)
         self._own = f"Bearer {key}" if key else None

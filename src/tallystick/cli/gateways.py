@@ -55,12 +55,15 @@ def make_gateway(
 def gateway_settings(settings: "Settings") -> "GatewaySettings":
     """Return what of the service's settings is the gateway's."""
     from tallystick.capture import GatewaySettings
+    from tallystick.vault.location import parse_locations
 
     return GatewaySettings(
         upstream=settings.upstream,
         upstream_key=settings.upstream_key,
+        upstream_location=settings.upstream_location,
         upstreams=settings.upstreams,
         routes=settings.routes,
+        content_locations=parse_locations(settings.content_locations),
         environ=os.environ,
         fail_open=settings.fail_open,
         require_key=settings.require_key,

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from tallystick.log import Damage
 
 
+PLACE: Final = "location"
+"""File in a backup that says where it lies, where somebody did."""
 _KEY_FILES: Final = "the key files service.key and issuers.key"
 
 
@@ -81,11 +83,15 @@ def rebuild_index(session: Session) -> None:
 @click.command()
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--without-content", is_flag=True, help="Leave the vault out.")
+@click.option(
+    "--location", metavar="PLACE", help="Where FOLDER lies, if not where this machine does."
+)
 @pass_session
-def backup(session: Session, folder: Path, *, without_content: bool) -> None:
+def backup(session: Session, folder: Path, location: str | None, *, without_content: bool) -> None:
     """Copy the ledger to FOLDER; into an earlier backup, only what is new.
 
-    Keys are not copied. The ledger may be open meanwhile.
+    Keys are not copied. The ledger may be open meanwhile. Where its content must stay in a place,
+    see `tally law location`, FOLDER must be declared to lie there; that is remembered in it.
     """
     from tallystick.identity import KeyFile
     from tallystick.ledger.maintenance import backup as copy
@@ -94,16 +100,35 @@ def backup(session: Session, folder: Path, *, without_content: bool) -> None:
     if not without_content:
         master = KeyFile(session.home.service_keys, session.passphrase()).secret("vault")
     try:
-        copied = copy(session.home, folder, master)
+        place = _place_of(session, folder, location)
+        copied = copy(session.home, folder, master, place=place)
     except OSError as error:
         raise UnavailableError(
             f"{error.strerror or error}, while copying to {error.filename or folder}",
             advice=_advice_of(error),
         ) from error
+    if location is not None:
+        (folder / PLACE).write_text(f"{location}\n", encoding="utf-8")
     _remember(session, folder, copied.size, content=master is not None)
     session.say(f"{folder} holds {copied.size} entries, {copied.files} files were written")
     session.say(f"keep {_KEY_FILES} elsewhere; the head folder does not belong into a backup")
     session.give({"size": copied.size, "files": copied.files}, str(copied.size))
+
+
+def _place_of(session: Session, folder: Path, location: str | None) -> str | None:
+    """Return where a backup lies: as said now, as said of it before, else as this machine."""
+    from tallystick.vault.location import parse_location
+
+    known = folder / PLACE
+    before = parse_location(known.read_text("utf-8").strip()) if known.exists() else None
+    if location is None:
+        return before or session.place()
+    if before not in {None, parse_location(location)}:
+        raise InputError(
+            f"{folder} was declared to lie in {before}, and now in {location}",
+            advice=f"remove {known} if it was moved",
+        )
+    return location
 
 
 def _advice_of(error: OSError) -> str:
@@ -172,8 +197,9 @@ def _try(session: Session, folder: Path, others: list[bytes], *, unsafe_alone: b
     keys = KeyFile(home.service_keys, session.passphrase()) if home.service_keys.exists() else None
     with session.progress("Checking statements") as step:
         found = try_backup(
-            Home(folder), home, others, unsafe_alone=unsafe_alone, keys=keys, progress=step
-        )
+            Home(folder), home, others, unsafe_alone=unsafe_alone, keys=keys,
+            place=session.place(), progress=step,
+        )  # fmt: skip
     for note in found.notes:
         session.say(f"note: {note}")
     session.say(f"{found.size} entries in {folder} are whole, {found.opened} contents open")
@@ -185,7 +211,9 @@ def _bring_back(session: Session, folder: Path, others: list[bytes], *, unsafe_a
     from tallystick.ledger.maintenance import rebuild_index as rebuild
     from tallystick.ledger.maintenance import restore as bring_back
 
-    copied = bring_back(folder, session.home, others, unsafe_alone=unsafe_alone)
+    copied = bring_back(
+        folder, session.home, others, unsafe_alone=unsafe_alone, place=session.place()
+    )
     with session.progress("Indexing") as step:
         rebuild(session.home, step)
     session.say(f"restored {copied.size} entries to {session.home.root}")

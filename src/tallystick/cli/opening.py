@@ -99,10 +99,15 @@ def check_settings(settings: "Settings") -> None:
     """
     import ssl
 
+    from tallystick.vault.location import parse_location, parse_locations
     from tallystick.web.spans import traces_url
     from tallystick.webhooks.addresses import parse_networks
 
     parse_networks(settings.webhook_networks)
+    parse_locations(settings.content_locations)
+    for place in (settings.data_location, settings.upstream_location):
+        if place is not None:
+            parse_location(place)
     if settings.otlp_endpoint is not None:
         traces_url(settings.otlp_endpoint)
         need("tallystick.web.otlp")
@@ -125,12 +130,14 @@ def _warn(session: Session, settings: "Settings") -> None:
     from tallystick.cli.checks.certificates import certificates
     from tallystick.cli.checks.configuration import key_rights, valid_keys
     from tallystick.cli.checks.finding import State
+    from tallystick.cli.checks.places import places
 
     now = datetime.now(UTC)
     for one in (
         *key_rights(session.home, session.passphrase_file()),
         *certificates(settings.tls_certificate, settings.tls_key, now),
         *exposure(settings, keys=valid_keys(session.home)),
+        *places(session.home, settings),
     ):
         if one.state is not State.OK:
             _log.warning("%s; %s", one.seen, one.mend or f"expected {one.expected}")

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tallystick.web.sources import Sources
 
 HEAD: Final = "TALLYSTICK_HEAD"
+LOCATION: Final = "TALLYSTICK_DATA_LOCATION"
 WAIT_SECONDS: Final = 5.0
 """How long a command waits for another one that is writing."""
 WAIT_STEP_SECONDS: Final = 0.1
@@ -141,7 +142,7 @@ class Session:
         while True:
             try:
                 with self._opening():
-                    return Ledger.open(self.home, passphrase, head=self.head())
+                    return Ledger.open(self.home, passphrase, head=self.head(), place=self.place())
             except ConflictError:
                 if (url := find_service(self.home)) is not None:
                     return RemoteLedger(self.home, url, passphrase)
@@ -159,13 +160,26 @@ class Session:
             return None  # the settings take time to load
         return self.sources().settings().head
 
+    def place(self) -> str | None:
+        """Return where the settings say that this machine lies.
+
+        Raises:
+            InputError: The settings are wrong.
+        """
+        files = (self.home.settings, self.first_home.settings)
+        if LOCATION not in os.environ and not any(path.exists() for path in files):
+            return None  # the settings take time to load
+        return self.sources().settings().data_location
+
     def reader(self, *, with_keys: bool = False) -> "LedgerReader":
         """Open the ledger for reading, beside a running service too."""
         from tallystick.ledger import LedgerReader
 
         self.need_ledger()
         with self._opening():
-            return LedgerReader(self.home, self.passphrase() if with_keys else None)
+            if not with_keys:
+                return LedgerReader(self.home)
+            return LedgerReader(self.home, self.passphrase(), place=self.place())
 
     def need_ledger(self) -> None:
         """Say so at once if there is no ledger of this release, before a passphrase is asked for.

@@ -100,7 +100,10 @@ def put_behind(
     register_small_model(session, ledger, card)
     session.say(f"answers come from {describe(card)}; --upstream URL sets a real one")
     # Whoever has a key for another upstream did not mean it for this one.
-    return replace(settings, upstream=url, upstream_key=None), {card.name: card.digest}
+    here = replace(
+        settings, upstream=url, upstream_key=None, upstream_location=settings.data_location
+    )
+    return here, {card.name: card.digest}
 
 
 def register_small_model(session: Session, ledger: "Ledger", card: "Card") -> None:

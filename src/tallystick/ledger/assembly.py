@@ -15,6 +15,7 @@ from tallystick.ledger.entries import read_statement
 from tallystick.ledger.erasures import carry_out
 from tallystick.ledger.home import Home
 from tallystick.ledger.index import Index, Property
+from tallystick.ledger.located import check_placed
 from tallystick.ledger.operator import Clock, Operator
 from tallystick.ledger.rules import Candidate
 from tallystick.ledger.state import LedgerState
@@ -50,11 +51,19 @@ class Parts:
                     self.log.append(last)
 
 
-def assemble(home: Home, card: Card, keys: KeyFile, clock: Clock, head: Path | None) -> Parts:
+def assemble(
+    home: Home,
+    card: Card,
+    keys: KeyFile,
+    clock: Clock,
+    head: Path | None,
+    place: str | None = None,
+) -> Parts:
     """Open a ledger for writing, and bring what is derived up to the log.
 
     Raises:
         DamagedError: The log is not what was signed, or not the one the folder says.
+        LocationError: Its content may not lie in `place`.
     """
     key = checkpoint_key(keys, card.origin)
     with ExitStack() as opened:  # what is open stays so only if all is
@@ -71,6 +80,9 @@ def assemble(home: Home, card: Card, keys: KeyFile, clock: Clock, head: Path | N
         state.look_up_delegation = lambda one: find_granted(index, log.snapshot, one)
         vault = Vault(home.vault, keys.secret(VAULT))
         opened.callback(vault.close)
+        where = check_placed(vault, index, log.snapshot, place)
+        if where is not None and where != vault.location:
+            vault.keep_in(where)  # so that copies of it say so, too
         carry_out(vault, index, log.snapshot)  # what is said to be erased is, before anybody asks
         operator = _operator(keys, index, log.snapshot, clock)
         admission = LedgerAdmission(state, index, operator, vault)

@@ -24,6 +24,7 @@ from tallystick.ledger.creation import API, OPERATOR, RECEIPT, read_card
 from tallystick.ledger.erasures import Targets, carry_out, check_targets, sign_erasures
 from tallystick.ledger.home import Home
 from tallystick.ledger.index import Index
+from tallystick.ledger.located import location_change
 from tallystick.ledger.operator import Clock, operator_says
 from tallystick.ledger.policy import RegistrationPolicy
 from tallystick.ledger.reading import Reads
@@ -36,6 +37,7 @@ from tallystick.statement import ErasureReason, Found, Proof
 from tallystick.statement.governance import StatementType
 from tallystick.statement.keylife import KeyStatement
 from tallystick.vault import Vault
+from tallystick.vault.location import check_location, parse_location
 
 PUBLISH_SECONDS: Final = 0.1
 """How long entries wait, at most, until everybody can read them."""
@@ -46,7 +48,7 @@ _log = logging.getLogger(__name__)
 class Ledger(Reads):
     """A ledger opened for writing."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - `open` is how it is called
         self,
         home: Home,
         keys: KeyFile,
@@ -55,14 +57,15 @@ class Ledger(Reads):
         clock: Clock,
         checks: SignatureChecks,
         head: Path | None,
+        place: str | None,
         publish_seconds: float,
     ) -> None:
         """Use `Ledger.open`."""
         self.home, self.card, self.keys = home, read_card(home), keys
         self.batches = Batches(home.rows)
-        self.clock, self._checks, self._head = clock, checks, head
+        self.clock, self._checks, self._head, self._place = clock, checks, head, place
         self._lock = lock
-        self._parts: Parts = assemble(home, self.card, keys, clock, head)
+        self._parts: Parts = assemble(home, self.card, keys, clock, head, place)
         self._failed: TallystickError | None = None
         self._reopening, self._erasures = Lock(), Lock()
         self._erasing = False
@@ -83,6 +86,7 @@ class Ledger(Reads):
         clock: Clock = lambda: int(time.time()),
         checks: SignatureChecks | None = None,
         head: Path | None = None,
+        place: str | None = None,
         publish_seconds: float = PUBLISH_SECONDS,
     ) -> Self:
         """Open a ledger for writing.
@@ -93,12 +97,14 @@ class Ledger(Reads):
             clock: Seconds since 1970.
             checks: Where signatures are checked; in the calling thread by default.
             head: Folder of the head store, if it is not in `home`.
+            place: Where this machine lies, for a vault that says where its content may lie.
             publish_seconds: How long entries wait, at most, until everybody can read them.
 
         Raises:
             NotFoundError: There is no ledger.
             ConflictError: Another process is writing to it.
             RefusedError: The passphrase is wrong.
+            LocationError: Content may not lie in that place, or nobody says where this is.
             DamagedError: The data is not what was signed.
         """
         read_card(home)
@@ -112,6 +118,7 @@ class Ledger(Reads):
                 clock=clock,
                 checks=checks or InlineChecks(),
                 head=head,
+                place=place,
                 publish_seconds=publish_seconds,
             )
         except BaseException:
@@ -257,6 +264,26 @@ class Ledger(Reads):
             registered.append(answer)
         return registered
 
+    def keep_content_in(self, where: str, reason: str) -> Registered:
+        """Let content stay in one place from now on, and register that as the operator.
+
+        Args:
+            where: A country, or a union of countries; this machine must be declared to lie there.
+            reason: Why, in words; kept in the vault.
+
+        Raises:
+            InputError: Not the name of a place.
+            LocationError: This machine does not lie there.
+            UnavailableError: As `register`; or it is registered, and the vault could not be
+                written: it holds from when the ledger is opened again.
+        """
+        check_location(parse_location(where), self._place, "this machine")
+        operator, before = self.keys.signer(OPERATOR), self.vault.location
+        said = location_change(operator, before, where, reason, self.clock())
+        registered = self.register_one(said)
+        self.vault.keep_in(where)
+        return registered
+
     def carry_out_erasures(self) -> None:
         """Erase what the log says is erased, if something still is to be.
 
@@ -325,7 +352,9 @@ class Ledger(Reads):
         with suppress(OSError, TallystickError):  # what failed before may fail to close too
             self._parts.close(finish=False)
         try:
-            self._parts = assemble(self.home, self.card, self.keys, self.clock, self._head)
+            self._parts = assemble(
+                self.home, self.card, self.keys, self.clock, self._head, self._place
+            )
         except (OSError, sqlite3.Error) as error:
             raise UnavailableError(f"the ledger cannot be opened again: {error}") from error
         self._failed = None

@@ -50,6 +50,8 @@ from tallystick.statement import (
     verify_note,
 )
 from tallystick.vault import Vault
+from tallystick.vault.census import take_census
+from tallystick.vault.location import check_location
 
 Progress = Callable[[int, int], None]
 """Called with entries done and entries in all."""
@@ -147,7 +149,9 @@ class Copied:
     kept: tuple[str, ...] = ()
 
 
-def backup(home: Home, target: Path, master: bytes | None = None) -> Copied:
+def backup(
+    home: Home, target: Path, master: bytes | None = None, *, place: str | None = None
+) -> Copied:
     """Copy what is published to another folder; again later, only what is new.
 
     Neither keys nor the head store are copied: keep the key file elsewhere, and never restore a
@@ -157,9 +161,11 @@ def backup(home: Home, target: Path, master: bytes | None = None) -> Copied:
         home: The ledger.
         target: A folder, empty or with an earlier backup of the same ledger.
         master: The vault's master key, to copy the vault; without it content is left out.
+        place: Where the folder lies, for a vault that says where its content may lie.
 
     Raises:
         ConflictError: The folder holds the backup of another ledger.
+        LocationError: Content may not lie there.
         DamagedError: What is to be copied is not what was signed; no good copy was replaced.
         InputError: The folder is the ledger itself, or lies in it.
         NotFoundError: Nothing is published.
@@ -174,6 +180,8 @@ def backup(home: Home, target: Path, master: bytes | None = None) -> Copied:
     if (into.data / CARD).exists() and read_card(into) != card:
         raise ConflictError(f"{target} holds a backup of {read_card(into).origin}")
     _need(home.trust)
+    if master is not None:
+        check_location(take_census(home.vault).location, place, str(target))
     beside = read_beside(home)  # before the log: how far webhooks came is never beyond it
     snapshot = published(home)
     check_genesis(snapshot, card)
@@ -206,7 +214,14 @@ def _need(path: Path) -> None:
         )
 
 
-def restore(source: Path, home: Home, others: list[bytes], *, unsafe_alone: bool = False) -> Copied:
+def restore(
+    source: Path,
+    home: Home,
+    others: list[bytes],
+    *,
+    unsafe_alone: bool = False,
+    place: str | None = None,
+) -> Copied:
     """Bring a backup back, unless that would fork the log.
 
     A backup may be older than what the log signed last. Going on from there would sign a second
@@ -218,9 +233,11 @@ def restore(source: Path, home: Home, others: list[bytes], *, unsafe_alone: bool
         home: Where to; it may hold a head store and keys, and no data.
         others: Checkpoints of this log that others hold.
         unsafe_alone: Nobody else ever saw a checkpoint or receipt, and the head store is lost.
+        place: Where this machine lies, for a vault that says where its content may lie.
 
     Raises:
         ConflictError: The log had signed more than the backup holds.
+        LocationError: Content may not lie here.
         DamagedError: The backup is damaged, or of another history.
         InputError: There is a ledger already, or nobody says how far the log had come.
     """
@@ -231,6 +248,7 @@ def restore(source: Path, home: Home, others: list[bytes], *, unsafe_alone: bool
         raise InputError(
             f"there is a ledger in {home.root} already", advice="restore into an empty folder"
         )
+    check_location(take_census(backed_up.vault).location, place, str(home.root))
     report = check(backed_up)
     if report.damage:
         raise DamagedError(f"the backup is damaged: {report.damage[0].what}")

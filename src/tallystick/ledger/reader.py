@@ -10,6 +10,7 @@ from tallystick.ledger.creation import API, RECEIPT, VAULT, read_card
 from tallystick.ledger.erasures import check_carried_out
 from tallystick.ledger.home import Home
 from tallystick.ledger.index import Index
+from tallystick.ledger.located import check_placed
 from tallystick.ledger.reading import Reads
 from tallystick.log import HalfwayStore, PublicLog, Snapshot
 from tallystick.statement import parse_vkey
@@ -19,19 +20,22 @@ from tallystick.vault import Vault
 class LedgerReader(Reads):
     """A ledger opened for reading, as of the checkpoint that was published then."""
 
-    def __init__(self, home: Home, passphrase: bytes | None = None) -> None:
+    def __init__(
+        self, home: Home, passphrase: bytes | None = None, *, place: str | None = None
+    ) -> None:
         """Open a ledger.
 
         Args:
             home: Its folder.
             passphrase: Opens its key file, for receipts and content; neither without it.
+            place: Where this machine lies, for a vault that says where its content may lie.
 
         Raises:
             NotFoundError: There is no ledger.
             RefusedError: The passphrase is wrong.
             DamagedError: The log or its index is.
         """
-        self.home, self.card = home, read_card(home)
+        self.home, self.card, self._place = home, read_card(home), place
         self.batches = Batches(home.rows)
         self._keys = KeyFile(home.service_keys, passphrase) if passphrase is not None else None
         self._vault: Vault | None = None
@@ -66,11 +70,13 @@ class LedgerReader(Reads):
 
         Raises:
             RefusedError: Opened without a passphrase.
+            LocationError: Content may not lie here, or nobody says where here is.
             ErasedError: It was restored, and still holds what the log says is erased.
         """
         if self._vault is None:
             vault = Vault(self.home.vault, self._opened().secret(VAULT), writable=False)
             try:
+                check_placed(vault, self._index, self._snapshot, self._place)
                 check_carried_out(vault, self._index, self._snapshot)
             except BaseException:
                 vault.close()

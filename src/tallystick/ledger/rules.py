@@ -70,8 +70,12 @@ _TYPES: Final = frozenset(StatementType)
 _ONLY_OPERATOR: Final = OPERATOR_TYPES - {StatementType.HEARTBEAT, StatementType.ERASURE} | {
     StatementType.GENESIS
 }
-_OPERATOR_MAY: Final = OPERATOR_TYPES | {StatementType.DELEGATION, StatementType.PUBLICATION}
-"""The operator can always revoke a delegation, and show what the vault holds."""
+_OPERATOR_MAY: Final = OPERATOR_TYPES | {
+    StatementType.DELEGATION,
+    StatementType.CHANGE,
+    StatementType.PUBLICATION,
+}
+"""The operator can always revoke a delegation, say what it changed, and show content."""
 _RELATIONS: Final = frozenset(Relation)
 
 

@@ -23,6 +23,8 @@ from tallystick.ledger.maintenance import (
 from tallystick.log import Snapshot, stored_head
 from tallystick.statement import parse_vkey
 from tallystick.vault import Vault, connect_reading
+from tallystick.vault.census import take_census
+from tallystick.vault.location import check_location
 
 
 @dataclass(slots=True)
@@ -47,6 +49,7 @@ def try_backup(
     *,
     unsafe_alone: bool = False,
     keys: KeyFile | None = None,
+    place: str | None = None,
     progress: Progress | None = None,
 ) -> Trial:
     """Check a backup as a restore would.
@@ -58,15 +61,18 @@ def try_backup(
         others: Checkpoints that others hold.
         unsafe_alone: Nobody else ever saw one.
         keys: The ledger's key file, to open content.
+        place: Where this machine lies, for a vault that says where its content may lie.
         progress: Told how far it is.
 
     Raises:
         DamagedError: It is damaged, of another history, or would fork the log.
         IndeterminateError: It is whole, and nobody says how far the log had come.
         NotFoundError: It is no backup.
+        LocationError: Its content may not lie here.
         VersionError: A newer release made it.
     """
     card = read_card(source)
+    check_location(take_census(source.vault).location, place, str(home.root))
     key = parse_vkey(card.checkpoint_key)
     damage = [*check(source).damage] or [*check_statements(source, progress)]
     if damage:

@@ -17,6 +17,8 @@ from tallystick.vault.readonly import connect_reading
 
 FORMAT: Final = 1
 """The file's `user_version`. Files without a number are of releases before subjects had keys."""
+LOCATION: Final = "location"
+"""Mark of where content may lie; see `tallystick.vault.location`."""
 _PRAGMAS: Final = ("journal_mode=wal", "synchronous=full", "secure_delete=on", "cache_size=-8192")
 """What is acknowledged must survive a power cut; what is erased must not linger."""
 

@@ -20,8 +20,10 @@ from typing import Any, TypeVar
 
 from tallystick.errors import NotFoundError
 from tallystick.statement import OpenField, Preimage, dcbor
+from tallystick.vault.census import read_place
 from tallystick.vault.erasing import Erasing
-from tallystick.vault.schema import segment_place
+from tallystick.vault.location import parse_location
+from tallystick.vault.schema import LOCATION, segment_place
 from tallystick.vault.shape import shape
 from tallystick.vault.store import KEPT_WITH_KEY, KEY, ROWS_AT_ONCE, Row
 from tallystick.vault.wrapping import About, seal
@@ -138,6 +140,22 @@ class Vault(Erasing):
             self._destroy_keys("SELECT wrapped FROM segments WHERE batch = ?", (statement_id,))
             for table, column in (("content", "id"), ("segments", "batch"), ("places", "batch")):
                 database.execute(f"DELETE FROM {table} WHERE {column} = ?", (statement_id,))  # noqa: S608 - constants
+
+    @property
+    def location(self) -> str | None:
+        """Where content may lie; None where nobody said so."""
+        found = self._one("SELECT id FROM marks WHERE name = ?", (LOCATION,))
+        return None if found is None else read_place(found[0])
+
+    def keep_in(self, where: str) -> None:
+        """Remember where content may lie, durably; copies of the vault remember it, too.
+
+        Raises:
+            InputError: Not the name of a place.
+        """
+        stored = parse_location(where).encode()
+        with self._transaction() as database:
+            database.execute("INSERT OR REPLACE INTO marks VALUES (?, 0, ?)", (LOCATION, stored))
 
     def ids(self) -> set[bytes]:
         """Return the statements, batches among them, that content was stored for."""

@@ -21,6 +21,6 @@ def open_ledger(
     if checks is None and settings.workers:
         checks = PooledChecks(settings.workers)
     return Ledger.open(
-        home, passphrase, checks=checks, head=settings.head,
+        home, passphrase, checks=checks, head=settings.head, place=settings.data_location,
         publish_seconds=settings.publish_seconds,
     )  # fmt: skip

@@ -21,12 +21,14 @@ UNQUOTED: Final = SECRET | {"upstreams"}
 """Settings whose value is not shown where it is wrong: it may be a key in the wrong place."""
 LEDGERS: Final = "/ledgers/"
 """What the paths of further ledgers begin with; their name follows."""
-OF_UPSTREAMS: Final = frozenset({"upstream", "small_lm", "upstream_key", "upstreams", "routes"})
+OF_UPSTREAMS: Final = frozenset(
+    {"upstream", "small_lm", "upstream_key", "upstream_location", "upstreams", "routes"}
+)
 """What answers behind a gateway: a further ledger whose file names one of them inherits none."""
 OF_LEDGER: Final = OF_UPSTREAMS | {
     *("public_url", "head", "publish_seconds", "show_content", "fail_open", "require_key"),
     *("subscribers_max", "subscribers_per_caller", "quiet_seconds_max", "disk_free_bytes_min"),
-    *("webhook_loopback", "webhook_networks", "webhook_failing_seconds_max"),
+    *("webhook_loopback", "content_locations", "webhook_networks", "webhook_failing_seconds_max"),
 }
 """Settings that a further ledger may have of its own; all others are the service's."""
 
@@ -57,12 +59,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             behind the gateway, in a process of its own, if NumPy is installed. Else there is no
             gateway.
         upstream_key: Sent to the upstream for callers who have no key of their own for it.
+        upstream_location: Where the upstream lies: the two letters of a country, `EU` or `EEA`.
         upstreams: Further model APIs, in the file only: `[[upstreams]]` with `name`, `url`,
             `key_variable` (which environment variable holds the key), `models` (patterns of names
-            that it answers for), `caller_keys` (whether it may see tokens that callers bring) and
-            `idle_s`.
+            that it answers for), `caller_keys` (whether it may see tokens that callers bring),
+            `idle_s` and `location`.
         routes: Where calls for a model go, and where next if that fails, in the file only:
             `[[routes]]` with `model`, `to` (`UPSTREAM/MODEL`, tried in order) and `retries`.
+        data_location: Where this machine lies: the two letters of a country, `EU` or `EEA`. A
+            declaration: a vault whose content must stay elsewhere is not opened here. See
+            [the guide](../guides/law.md).
+        content_locations: Further places that prompts may be sent to, such as `CH, GB`, beyond
+            the one where the vault says that content stays. None by default.
         fail_open: Whether the gateway lets calls through that it cannot record. Recorded itself.
         require_key: Whether callers on this machine need an API key, too.
         body_bytes_max: Largest body that is read as a whole.
@@ -111,8 +119,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     upstream: str | None = None
     small_lm: bool = True
     upstream_key: str | None = None
+    upstream_location: str | None = None
     upstreams: tuple[UpstreamSettings, ...] = ()
     routes: tuple[RouteSettings, ...] = ()
+    data_location: str | None = None
+    content_locations: str = ""
     fail_open: bool = False
     require_key: bool = False
     body_bytes_max: Count = limits.BODY_BYTES_MAX

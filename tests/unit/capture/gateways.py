@@ -117,7 +117,7 @@ class Kept:
 def gateway_on(house: House, upstream: str | None, **options: Any) -> Iterator[Kept]:
     """Run a gateway before an upstream, on the ledger of a house."""
     models, grace_s = options.pop("models", None), options.pop("grace_s", 5)
-    with house.ledger() as ledger:
+    with house.ledger(place=options.pop("place", None)) as ledger:
         options = {"register_s": 0.05, **options}
         settings = GatewaySettings(upstream=upstream and f"{upstream}/v1", **options)
         gateway = Gateway(ledger, house.gateway.signer, settings, models=models)

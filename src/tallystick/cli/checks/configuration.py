@@ -11,6 +11,7 @@ from tallystick.cli.checks.address import exposure, port
 from tallystick.cli.checks.certificates import certificates
 from tallystick.cli.checks.collecting import collector
 from tallystick.cli.checks.finding import Finding, findings, ok, problem, warning
+from tallystick.cli.checks.places import places
 from tallystick.cli.checks.rights import secret_file, writable_folder
 from tallystick.cli.checks.told import targets
 from tallystick.errors import TallystickError
@@ -43,6 +44,7 @@ def configuration(
         ("folders", lambda: folders(home, settings)),
         ("keys", lambda: key_rights(home, phrase)),
         ("upstream", lambda: upstream(settings)),
+        ("place", lambda: places(home, settings)),
         ("webhook networks", lambda: targets(settings)),
         ("public_url", lambda: _public_url(settings)),
         ("otlp", lambda: collector(settings)),
