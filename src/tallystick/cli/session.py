@@ -18,7 +18,7 @@ from tallystick.errors import ConflictError, NotFoundError, RefusedError
 if TYPE_CHECKING:
     from tallystick.cli.passphrases import Passphrases
     from tallystick.cli.remote import RemoteLedger
-    from tallystick.identity import KeyFile, SoftwareSigner
+    from tallystick.identity import KeyFile, Signer
     from tallystick.ledger import Home, Ledger, LedgerReader
     from tallystick.web.sources import Sources
 
@@ -212,7 +212,7 @@ class Session:
         finally:
             lock.release()
 
-    def signer(self, name: str) -> "SoftwareSigner":
+    def signer(self, name: str) -> "Signer":
         """Return the key of an issuer that was made here.
 
         Raises:

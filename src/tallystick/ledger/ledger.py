@@ -17,7 +17,7 @@ from threading import Condition, Event, Lock, Thread
 from typing import Final, Self
 
 from tallystick.errors import TallystickError, UnavailableError
-from tallystick.identity import KeyFile, SoftwareSigner
+from tallystick.identity import KeyFile, Signer
 from tallystick.ledger.assembly import Parts, assemble
 from tallystick.ledger.batches import Batches
 from tallystick.ledger.creation import API, OPERATOR, RECEIPT, read_card
@@ -145,7 +145,7 @@ class Ledger(Reads):
         return self._parts.vault
 
     @property
-    def receipt_signer(self) -> SoftwareSigner:
+    def receipt_signer(self) -> Signer:
         """Signs receipts."""
         return self._receipt
 
@@ -230,7 +230,7 @@ class Ledger(Reads):
         return self._say(StatementType.KEY, said.encode(), subject=said.issuer)
 
     def erase(
-        self, targets: Targets, reason: ErasureReason, signer: SoftwareSigner | None = None
+        self, targets: Targets, reason: ErasureReason, signer: Signer | None = None
     ) -> list[Registered]:
         """Register that content is erased, and erase it; it does not come back.
 
