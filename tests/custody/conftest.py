@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.custody import places
+from tests.unit.cli.conftest import bare
+
+__all__ = ["bare"]
 
 
 @pytest.fixture(scope="package")
