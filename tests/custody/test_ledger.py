@@ -6,7 +6,7 @@ import pytest
 
 from tallystick.errors import TallystickError, UnavailableError
 from tallystick.identity import KeptSigner
-from tallystick.ledger import Home, Ledger
+from tallystick.ledger import Home, Ledger, create
 from tests.custody.places import Place, Token
 from tests.custody.test_contract import fresh
 from tests.ledgers import (
@@ -15,7 +15,6 @@ from tests.ledgers import (
     PASSPHRASE,
     Clock,
     Issuer,
-    create,
     many,
     submissions,
 )

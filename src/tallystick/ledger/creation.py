@@ -16,7 +16,7 @@ from tallystick.errors import (
     InputError,
     NotFoundError,
 )
-from tallystick.identity import KeyFile
+from tallystick.identity import KeyFile, Signer
 from tallystick.ledger.home import Home
 from tallystick.ledger.index import Index
 from tallystick.ledger.operator import Clock, inline_header
@@ -182,19 +182,30 @@ def _create(
     # Empty, so that whoever reads before the first writer finds an index of this log.
     Index(home.index, statement.id, writable=True).close()
     _write(home.trust, trust_policy(card).encode())
-    _write(home.data / "ledger.json", msgspec.json.format(msgspec.json.encode(card)) + b"\n")
+    write_card(home, card)
     return card
 
 
 def trust_policy(card: Card) -> str:
     """Return the trust policy that a new ledger has: its own key, and no witnesses."""
-    return f"log {card.checkpoint_key}\nquorum none\n"
+    return f"log {card.checkpoint_key}\nquorum none\n#tallystick genesis {card.genesis}\n"
 
 
-def checkpoint_key(keys: KeyFile, origin: str) -> LogKey:
-    """Return the key that signs the checkpoints of a log."""
+def checkpoint_key(keys: KeyFile, origin: str, before: tuple[VerifierKey, ...] = ()) -> LogKey:
+    """Return the key that signs the checkpoints of a log.
+
+    Args:
+        keys: The service's.
+        origin: The log.
+        before: Keys that may have signed what is stored.
+    """
     signer = keys.signer(CHECKPOINT)
-    return LogKey(VerifierKey(origin, TYPE_ED25519, signer.public.raw), signer.sign)
+    return LogKey(verifier_key(origin, signer), signer.sign, before)
+
+
+def verifier_key(origin: str, signer: Signer) -> VerifierKey:
+    """Return how a checkpoint key is named to those who verify."""
+    return VerifierKey(origin, TYPE_ED25519, signer.public.raw)
 
 
 def _make_keys(home: Home, passphrase: bytes, keys_in: str | None) -> KeyFile:
@@ -210,6 +221,11 @@ def _make_keys(home: Home, passphrase: bytes, keys_in: str | None) -> KeyFile:
         keys.add_secret(name)
     keys.save()
     return keys
+
+
+def write_card(home: Home, card: Card) -> None:
+    """Replace the card; readers find either the old one or the new one."""
+    _write(home.data / "ledger.json", msgspec.json.format(msgspec.json.encode(card)) + b"\n")
 
 
 def _write(path: Path, data: bytes) -> None:

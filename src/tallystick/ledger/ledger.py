@@ -20,7 +20,14 @@ from tallystick.errors import TallystickError, UnavailableError
 from tallystick.identity import KeyFile, Signer
 from tallystick.ledger.assembly import Parts, assemble
 from tallystick.ledger.batches import Batches
-from tallystick.ledger.creation import API, OPERATOR, RECEIPT, read_card
+from tallystick.ledger.creation import (
+    API,
+    CHECKPOINT,
+    OPERATOR,
+    RECEIPT,
+    read_card,
+    trust_policy,
+)
 from tallystick.ledger.erasures import Targets, carry_out, check_targets, sign_erasures
 from tallystick.ledger.home import Home
 from tallystick.ledger.index import Index
@@ -31,9 +38,11 @@ from tallystick.ledger.registrar import Registrar
 from tallystick.ledger.signatures import InlineChecks, SignatureChecks
 from tallystick.ledger.state import LedgerState
 from tallystick.ledger.submission import Registered, Submission
+from tallystick.ledger.succession import make_next, next_handover, next_operator
 from tallystick.log import Snapshot, WriterLock
-from tallystick.statement import ErasureReason, Found, Proof
+from tallystick.statement import ErasureReason, Found, Proof, parse_statement
 from tallystick.statement.governance import StatementType
+from tallystick.statement.handover import HandoverReason
 from tallystick.statement.keylife import KeyStatement
 from tallystick.vault import Vault
 
@@ -63,6 +72,7 @@ class Ledger(Reads):
         self.clock, self._checks, self._head = clock, checks, head
         self._lock = lock
         self._parts: Parts = assemble(home, self.card, keys, clock, head)
+        self.card = read_card(home)  # opening may finish a handover
         self._failed: TallystickError | None = None
         self._reopening, self._erasures = Lock(), Lock()
         self._erasing = False
@@ -229,6 +239,60 @@ class Ledger(Reads):
         """
         return self._say(StatementType.KEY, said.encode(), subject=said.issuer)
 
+    def hand_over(
+        self,
+        reason: HandoverReason = HandoverReason.ROTATED,
+        until: int | None = None,
+        *,
+        keys_in: str | None = None,
+        existing: bool = False,
+    ) -> Registered:
+        """Sign checkpoints and receipts with other keys from now on, and register that.
+
+        Args:
+            reason: Why. A key that was lost does not agree.
+            until: Largest size at which a compromised key is to be believed.
+            keys_in: Key reference of the next keys, with `{}` for the name of each.
+            existing: Take the keys that lie there already.
+
+        Raises:
+            RefusedError: It does not follow from the keys before.
+            UnavailableError: A key cannot be reached. If it is registered, the next process that
+                opens the ledger finishes it.
+        """
+        make_next(self.keys, (CHECKPOINT, RECEIPT), keys_in, existing=existing)
+        text = self.home.trust.read_text() if self.home.trust.exists() else trust_policy(self.card)
+        said = next_handover(self.keys, self.card.origin, text, reason, until)
+        return self._succeed(StatementType.HANDOVER, said.encode(), self.card.origin)
+
+    def rotate_operator(self, *, keys_in: str | None = None, existing: bool = False) -> Registered:
+        """Sign as the operator with another key from now on, and register that.
+
+        Args:
+            keys_in: Key reference of the next key; `{}` in it stands for its name.
+            existing: Take the key that lies there already.
+
+        Raises:
+            TallystickError: As `hand_over`.
+        """
+        make_next(self.keys, (OPERATOR,), keys_in, existing=existing)
+        said = next_operator(self.keys, self.state.chains)
+        return self._succeed(StatementType.KEY, said.encode(), said.issuer)
+
+    def _succeed(self, type_: StatementType, payload: bytes, subject: str) -> Registered:
+        """Register what ends keys of the ledger itself, then open it with those that follow."""
+        operator = self.keys.signer(OPERATOR)
+        said = operator_says(operator, type_, payload, subject=subject, now=self.clock())
+        admission = self._healthy().admission
+        admission.expected = parse_statement(said.entry).id
+        try:
+            registered = self.register_one(said)
+            self._failed = UnavailableError("the ledger changes its keys")
+        finally:
+            admission.expected = None
+        self._healthy()
+        return registered
+
     def erase(
         self, targets: Targets, reason: ErasureReason, signer: Signer | None = None
     ) -> list[Registered]:
@@ -326,6 +390,7 @@ class Ledger(Reads):
             self._parts.close(finish=False)
         try:
             self._parts = assemble(self.home, self.card, self.keys, self.clock, self._head)
+            self.card, self._receipt = read_card(self.home), self.keys.signer(RECEIPT)
         except (OSError, sqlite3.Error) as error:
             raise UnavailableError(f"the ledger cannot be opened again: {error}") from error
         self._failed = None

@@ -42,7 +42,7 @@ def inline_header(signer: Signer, type_: StatementType, now: int, **members: Any
     return Header(
         algorithm=signer.algorithm,
         key_id=signer.public.thumbprint(),
-        issuer=signer.public.did(),
+        issuer=signer.issuer,
         issued_at=now,
         type=type_,
         content_type=INLINE_MEDIA_TYPE,
@@ -130,7 +130,7 @@ class Operator:
         header = Header(
             algorithm=self._signer.algorithm,
             key_id=self._signer.public.thumbprint(),
-            issuer=self._signer.public.did(),
+            issuer=self._signer.issuer,
             subject=statement.header.issuer,
             issued_at=now,
             type=StatementType.REFUSAL,

@@ -24,7 +24,9 @@ Reasons, in the order in which they are tried:
     key.chain               no valid key of the issuer agreed to it
     key.until               a key ends at an entry after its revocation
     key.ended               the key ended already, at that entry or before
-    key.operator            the operator's own key
+    key.operator            the operator's newest key is revoked
+    handover                it does not follow from the log's own keys
+    handover.closed         it is not made by who has the ledger open
     batch.leaves            the leaf hashes are missing, or do not lead to the root
     link.relation           a link of a kind that does not exist
     delegation.…, assurance see `tallystick.ledger.delegated`
@@ -54,6 +56,7 @@ from tallystick.statement.governance import (
     StatementType,
     parse_heartbeat,
 )
+from tallystick.statement.handover import parse_handover
 from tallystick.statement.header import Sequence
 from tallystick.statement.keylife import KeyStatement, parse_key_statement
 from tallystick.statement.labels import BATCH_MEDIA_TYPE
@@ -229,12 +232,16 @@ def _check_payload(candidate: Candidate, state: LedgerState) -> None:
             parse_erasure(statement)
         elif statement.header.type == StatementType.KEY and state.genesis is not None:
             _check_key(parse_key_statement(statement.payload), state)
+        elif statement.header.type == StatementType.HANDOVER:
+            state.log_keys.check(parse_handover(statement.payload), state.size)
         elif statement.header.type == StatementType.DELEGATION:
             _check_inline(statement)
             parse_delegation(statement.payload)
         batch = batch_of(statement)
     except (InputError, SignatureError) as error:
         raise RefusedError(str(error), reason="payload") from error
+    except KeyChainError as error:
+        raise RefusedError(str(error), reason=error.reason, advice=error.advice) from error
     if batch is not None:
         _check_leaves(candidate, batch)
 
@@ -255,8 +262,6 @@ def _check_key(said: KeyStatement, state: LedgerState) -> None:
             state.chains.check_newcomer(said)
     except IndeterminateError as error:  # here everything is known that there is
         raise RefusedError(str(error), reason="key.chain") from error
-    except KeyChainError as error:
-        raise RefusedError(str(error), reason=error.reason, advice=error.advice) from error
 
 
 def batch_of(statement: SignedStatement) -> Batch | None:

@@ -61,7 +61,7 @@ def open_checkpoint(note: bytes, policy: TrustPolicy) -> VerifiedCheckpoint:
     """
     parsed = parse_note(note)
     checkpoint = parse_checkpoint(parsed.text)
-    logs = [key for key in policy.logs if key.name == checkpoint.origin]
+    logs = policy.signing(checkpoint.origin, checkpoint.size)
     if not logs:
         raise IndeterminateError(
             f"the policy does not name this log: the checkpoint is of {checkpoint.origin!r}",
