@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from tallystick.cli.arguments import check_did, parse_id
+from tallystick.cli.key_handover import own_keys, replace_own
 from tallystick.cli.key_requests import ALGORITHM, FOR, check_kept, hand_in, kept, key_kind
 from tallystick.cli.printing import readable
 from tallystick.cli.remote import find_service
@@ -42,7 +43,8 @@ def of_another(command: Callable[..., None]) -> Callable[..., None]:
 
 
 @click.command("rotate")
-@click.argument("name")
+@click.argument("name", required=False)
+@own_keys
 @ALGORITHM
 @of_another
 @click.option("--finish", is_flag=True, help="The other ledger has registered it: use the new key.")
@@ -50,24 +52,40 @@ def of_another(command: Callable[..., None]) -> Callable[..., None]:
 @pass_session
 def rotate(
     session: Session,
-    name: str,
+    name: str | None,
     algorithm: str | None,
     kind: str | None,
     public_name: str | None,
     origin: str | None,
     place: str | None,
+    reason: str,
+    until: int | None,
     *,
     finish: bool,
     existing: bool,
+    of_log: bool,
+    of_operator: bool,
 ) -> None:
     """Replace the key NAME by a new one of the same issuer; the old one signs nothing any more.
 
     What the old key signed stays valid. It stays in the key file as NAME~1, because another ledger
     may not know of the rotation. First end the processes that sign with it: what they sign and
     have not registered is refused afterwards.
+
+    --log replaces the keys with which the log itself signs checkpoints and receipts, --operator the
+    one with which its operator governs it. Both need the ledger for themselves: end `tally up`
+    first. A command that was interrupted is finished by the next one that writes.
     """
     from tallystick.statement.keylife import Rotation, next_record
 
+    if of_log or of_operator:
+        if name or algorithm or kind or public_name or origin or finish or (of_log and of_operator):
+            raise InputError("--log and --operator stand alone, beside --in, --reason and --until")
+        check_kept(place, existing=existing)
+        replace_own(session, place, reason, until, existing=existing, of_log=of_log)
+        return
+    if name is None or reason != "rotated" or until is not None:
+        raise InputError("give the NAME of a key, or --log, or --operator")
     check_kept(place, existing=existing)
     if finish:
         take_next(session, name)

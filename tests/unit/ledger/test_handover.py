@@ -1,4 +1,4 @@
-"""The log's own keys and the operator's are replaced, and what was signed before stays verifiable."""
+"""The log's own keys and the operator's are replaced; what was signed before stays verifiable."""
 
 from dataclasses import replace
 from pathlib import Path
