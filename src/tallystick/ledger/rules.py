@@ -24,7 +24,7 @@ Reasons, in the order in which they are tried:
     key.chain               no valid key of the issuer agreed to it
     key.until               a key ends at an entry after its revocation
     key.ended               the key ended already, at that entry or before
-    key.operator            the operator's newest key is revoked
+    key.operator            the operator's newest key is revoked, or would get a recovery key
     handover                it does not follow from the log's own keys
     handover.closed         it is not made by who has the ledger open
     batch.leaves            the leaf hashes are missing, or do not lead to the root

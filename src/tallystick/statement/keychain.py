@@ -104,6 +104,11 @@ class KeyChains:
         elif isinstance(said, Revocation):
             self._check_operator(said)
             self._check_revocation(said, index)
+        elif said.issuer == self.operator:
+            raise KeyChainError(
+                "the operator has no recovery key: nobody could register what it agrees to",
+                reason="key.operator",
+            )
         else:
             self._check_recovery(said)
 

@@ -203,7 +203,7 @@ def test_the_operators_key_does_not_end(ledger: Ledger) -> None:
     signer = ledger.keys.signer("operator")
     operator = Issuer("the operator of the log", signer=signer)
 
-    assert reason(ledger, rotation(operator, next_key(operator))) == "key.operator"
+    assert reason(ledger, rotation(operator, next_key(operator))) == "handover.closed"
     assert reason(ledger, revocation(operator)) == "key.operator"
     assert reason(ledger, recovery(operator, generate(), by=signer)) == "key.operator"
 
