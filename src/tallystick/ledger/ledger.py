@@ -52,6 +52,10 @@ PUBLISH_SECONDS: Final = 0.1
 _log = logging.getLogger(__name__)
 
 
+class _KeysChangedError(UnavailableError):
+    """Not a failure: the ledger is to be opened with the keys that it handed over to."""
+
+
 class Ledger(Reads):
     """A ledger opened for writing."""
 
@@ -287,7 +291,7 @@ class Ledger(Reads):
         admission.expected = parse_statement(said.entry).id
         try:
             registered = self.register_one(said)
-            self._failed = UnavailableError("the ledger changes its keys")
+            self._failed = _KeysChangedError("the ledger changes its keys")
         finally:
             admission.expected = None
         self._healthy()
@@ -380,8 +384,9 @@ class Ledger(Reads):
         if self._failed is None:
             return self._parts
         with self._reopening:
-            if self._failed is not None:
+            if self._failed is not None and not isinstance(self._failed, _KeysChangedError):
                 _log.warning("opening the ledger again after: %s", self._failed)
+            if self._failed is not None:
                 self._open_again()
         return self._parts
 
