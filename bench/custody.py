@@ -52,7 +52,7 @@ def signatures(seconds: float, sign: Callable[[bytes], bytes]) -> float:
 
 
 def registering(folder: Path, keys_in: str | None) -> dict[str, float]:
-    """Return milliseconds to register one statement, the median, and statements a second in 100s."""
+    """Return the median of registering one statement, and statements a second in hundreds."""
     home, issuer = Home(folder), Issuer()
     create(home, ORIGIN, PASSPHRASE, clock=lambda: int(time.time()), policy=ALLOW_ORGANISATIONS,
            keys_in=keys_in)  # fmt: skip
@@ -93,7 +93,6 @@ def main() -> None:
                 for kind in KeyKind:
                     at = opened.reference(f"bench-{kind.value}") if opened else None
                     signer = keys.make_signer(kind.value, kind, at=at)
-                    held = signer if isinstance(signer, SoftwareSigner) else signer
                     found[f"{kind.value}_per_s"] = round(signatures(chosen.seconds, signer.sign))
                 keys_in = opened.reference("main-{}") if opened else None
                 found.update(registering(Path(folder) / f"{name}-home", keys_in))

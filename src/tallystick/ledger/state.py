@@ -95,7 +95,7 @@ class LedgerState:
             self.policy_id = statement.id
         elif header.type == StatementType.KEY:
             self.chains.apply(parse_key_statement(statement.payload), index)
-        elif header.type == StatementType.HANDOVER:
+        elif header.type == StatementType.HANDOVER and self.is_operator(header.issuer):
             self.log_keys.apply(parse_handover(statement.payload), index)
         elif header.type == StatementType.DELEGATION:
             self._delegate(statement, index)

@@ -71,9 +71,8 @@ class HandedOver:
         if index == 0 and type_ == StatementType.GENESIS and self.keys is None:
             self._begin(one, parse_genesis(one.statement.payload))
         elif self.keys is not None and type_ in {StatementType.KEY, StatementType.HANDOVER}:
+            # Only the operator's keys are known here: nobody else's statement passes.
             verify_signed(one.statement, one.entry, self._registered, index)
-            if one.statement.header.issuer != self._operator:
-                return
             if type_ == StatementType.KEY:
                 said = parse_key_statement(one.statement.payload)
                 if said.issuer == self._operator:
