@@ -31,14 +31,16 @@ def place(name: str, folder: Path) -> Iterator[places.Place | None]:
     if name == "file":
         yield None
         return
-    made = {
-        "token": places.token,
-        "keyring": places.desktop_keyring,
-        "kms": places.key_service,
-    }[name]
     folder.mkdir()
-    with made(folder) as opened:  # type: ignore[operator]
-        yield opened
+    if name == "token":
+        with places.token(folder) as token:
+            yield token
+    elif name == "keyring":
+        with places.desktop_keyring(folder) as keyring:
+            yield keyring
+    else:
+        with places.key_service(folder) as service:
+            yield service
 
 
 def signatures(seconds: float, sign: Callable[[bytes], bytes]) -> float:

@@ -384,9 +384,9 @@ class Ledger(Reads):
         if self._failed is None:
             return self._parts
         with self._reopening:
-            if self._failed is not None and not isinstance(self._failed, _KeysChangedError):
-                _log.warning("opening the ledger again after: %s", self._failed)
             if self._failed is not None:
+                if not isinstance(self._failed, _KeysChangedError):
+                    _log.warning("opening the ledger again after: %s", self._failed)
                 self._open_again()
         return self._parts
 
