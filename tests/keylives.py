@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from tallystick.identity import SoftwareSigner, generate
+from tallystick.identity import Signer, generate
 from tallystick.statement import KeyKind
 from tallystick.statement.governance import KeyRecord
 from tallystick.statement.keylife import (
@@ -15,15 +15,15 @@ from tallystick.statement.keylife import (
 from tests.ledgers import ORIGIN, Issuer
 
 
-def next_key(issuer: Issuer, kind: KeyKind = KeyKind.ED25519) -> SoftwareSigner:
+def next_key(issuer: Issuer, kind: KeyKind = KeyKind.ED25519) -> Signer:
     return generate(kind, issuer.did)
 
 
 def rotation(
     issuer: Issuer,
-    new: SoftwareSigner,
-    by: SoftwareSigner | None = None,
-    previous: SoftwareSigner | None = None,
+    new: Signer,
+    by: Signer | None = None,
+    previous: Signer | None = None,
     first: KeyRecord | None = None,
 ) -> Rotation:
     """Return the rotation from the issuer's key to a new one."""
@@ -38,8 +38,8 @@ def revocation(
     issuer: Issuer,
     reason: Reason = Reason.CEASED,
     until: int | None = None,
-    key: SoftwareSigner | None = None,
-    by: SoftwareSigner | None = None,
+    key: Signer | None = None,
+    by: Signer | None = None,
 ) -> Revocation:
     """Return the end of a key; the operator's own if nobody else says so."""
     key_id = (key or issuer.signer).public.thumbprint()
@@ -47,7 +47,7 @@ def revocation(
     return said if by is None else said.signed_by(ORIGIN, by.public, by.sign)
 
 
-def recovery(issuer: Issuer, key: SoftwareSigner, by: SoftwareSigner | None = None) -> RecoveryKey:
+def recovery(issuer: Issuer, key: Signer, by: Signer | None = None) -> RecoveryKey:
     """Return what registers a recovery key."""
     agrees = by or issuer.signer
     return RecoveryKey.signed(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tallystick.identity import SoftwareSigner, generate
+from tallystick.identity import Signer, generate
 from tallystick.ledger import Home, Ledger, RegistrationPolicy, Rule, Submission, create
 from tallystick.merkle import tree_root
 from tallystick.statement import (
@@ -46,7 +46,7 @@ class Issuer:
 
     name: str = "Clinic North"
     kind: IssuerKind = IssuerKind.ORGANISATION
-    signer: SoftwareSigner = field(default_factory=generate)
+    signer: Signer = field(default_factory=generate)
     emitter: bytes = field(default_factory=lambda: os.urandom(16))
     last: SignedStatement | None = None
 

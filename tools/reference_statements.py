@@ -18,12 +18,14 @@ from tallystick.statement.governance import (
     KeyRecord,
     StatementType,
 )
+from tallystick.statement.handover import Handover
 from tallystick.statement.keylife import RecoveryKey, Revocation, Rotation
 from tools.reference_text import members, summary, table
 
 INLINE: Final[dict[StatementType, type | tuple[type, ...]]] = {
     StatementType.GENESIS: Genesis,
     StatementType.KEY: (KeyRecord, Rotation, Revocation, RecoveryKey),
+    StatementType.HANDOVER: Handover,
     StatementType.HEARTBEAT: Heartbeat,
     StatementType.DATASET: Batch,
     StatementType.ERASURE: Erasure,

@@ -19,6 +19,7 @@ TallystickError
   IndeterminateError  nothing contradicts it, but something needed is missing: get it, then verify
   RefusedError        believed, but the registration policy says no: ask the operator
     LocationError     content may not lie where it is, or would be
+    DeniedError       whoever keeps a key does not let it be used: give the right PIN
   ConflictError       somebody else was faster, or holds the lock: read again, then retry
   UnavailableError    a dependency is away, or the disk is full: wait, then retry
 
@@ -198,6 +199,21 @@ class LocationError(RefusedError):
         super().__init__(message, reason="location", advice=advice)
 
 
+class DeniedError(RefusedError):
+    """Whoever keeps a key does not let it be used: a wrong PIN, or a keyring that is locked.
+
+    Args:
+        message: Which key, and what was refused; never the PIN.
+        advice: What opens it.
+    """
+
+    code = "refused.key-denied"
+
+    def __init__(self, message: str, *, advice: str | None = None) -> None:
+        """Keep the message; the reason is always that the key was denied."""
+        super().__init__(message, reason="key.denied", advice=advice)
+
+
 class ConflictError(TallystickError):
     """Somebody else was faster, or holds the lock."""
 
@@ -222,6 +238,9 @@ _EXTRAS: Final = {
     "sklearn": "ai",
     "numpy": "lm",
     "opentelemetry": "otel",
+    "pkcs11": "pkcs11",
+    "asn1crypto": "pkcs11",
+    "keyring": "keyring",
 }
 
 

@@ -1,6 +1,7 @@
 """The runnable blocks of a page, and what the comment before each says about running it.
 
     <!-- test: skip needs a model -->      not run, for this reason
+    <!-- test: needs PROGRAM -->           not run where there is no such program
     <!-- test: service -->                 `tally up` runs in the background from here on
     <!-- test: service --allow x=y -->     the same, with these options
     <!-- test: fails 1 -->                 the block's last command ends with this exit code
@@ -22,7 +23,7 @@ _BLOCK = re.compile(
     re.DOTALL | re.MULTILINE,
 )
 _COMMENT = re.compile(r"^<!-- test:", re.MULTILINE)
-_WORDS = frozenset({"skip", "service", "fails"})
+_WORDS = frozenset({"skip", "needs", "service", "fails"})
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -63,6 +64,9 @@ class Page:
             if block.word == "skip":
                 left_out.append(f"line {block.line}: {block.argument}")
                 continue
+            if block.word == "needs" and self._lacks(block.argument):
+                left_out.append(f"line {block.line}: no {block.argument}")
+                continue
             if block.word == "service":
                 self._start_service(block.argument)
             if block.kind == "console":
@@ -70,6 +74,14 @@ class Page:
             else:
                 self._python(block)
         return left_out
+
+    def _lacks(self, program: str) -> bool:
+        """Tell whether a program is missing; where nothing may be left out, that is an error."""
+        if shutil.which(program) is not None:
+            return False
+        if os.environ.get("TALLYSTICK_CUSTODY") == "required":
+            raise PageError(f"{self.path.name} needs {program}: run tests/custody/setup.sh")
+        return True
 
     def _console(self, block: Block) -> None:
         commands = block.commands()

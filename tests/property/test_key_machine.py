@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from tallystick.errors import RefusedError, SignatureError
-from tallystick.identity import SoftwareSigner, generate
+from tallystick.identity import Signer, generate
 from tallystick.ledger import (
     Candidate,
     LedgerState,
@@ -33,7 +33,7 @@ OPERATOR = generate()
 class Life:
     """What the model knows of a key."""
 
-    signer: SoftwareSigner
+    signer: Signer
     start: int
     last: int | None = None
 

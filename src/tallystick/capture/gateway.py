@@ -36,7 +36,7 @@ from tallystick.capture.usage import Source, recorded
 from tallystick.capture.writing import SpoolWriter
 from tallystick.errors import DamagedError, UnavailableError
 from tallystick.evidence import Change, Numbering, emitter_id
-from tallystick.identity import SoftwareSigner
+from tallystick.identity import Signer
 from tallystick.ledger import Ledger
 from tallystick.log import PosixDisk, WriterLock
 from tallystick.vault import SealedContent
@@ -94,7 +94,7 @@ class Gateway:
     def __init__(
         self,
         ledger: Ledger,
-        signer: SoftwareSigner,
+        signer: Signer,
         settings: GatewaySettings,
         *,
         models: Mapping[str, bytes] | None = None,

@@ -14,7 +14,7 @@ from tallystick.cli.session import Session, pass_session
 from tallystick.errors import EncodingError, InputError
 
 if TYPE_CHECKING:
-    from tallystick.identity import SoftwareSigner
+    from tallystick.identity import Signer
     from tallystick.ledger import Submission
 
 
@@ -117,7 +117,7 @@ def _of_selection(session: Session, issuer: str, selected: tuple[str, ...]) -> "
 
 
 def _signed(
-    signer: "SoftwareSigner", leaves: bytes, links: dict[str, tuple[bytes, ...]], rows: Any
+    signer: "Signer", leaves: bytes, links: dict[str, tuple[bytes, ...]], rows: Any
 ) -> "Submission":
     from tallystick.evidence import sign_batch
     from tallystick.ledger import Submission

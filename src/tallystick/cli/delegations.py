@@ -14,7 +14,7 @@ from tallystick.cli.session import Session, pass_session
 from tallystick.errors import InputError, NotFoundError
 
 if TYPE_CHECKING:
-    from tallystick.identity import SoftwareSigner
+    from tallystick.identity import Signer
     from tallystick.ledger import Found, Reads, Submission
     from tallystick.statement.delegation import Granted
 
@@ -92,7 +92,7 @@ def revoke_delegation(session: Session, delegation: str, principal: str) -> None
     submit(session, [_signed(session.signer(principal), payload, subject=revocation_subject(id_))])
 
 
-def _payload(session: Session, signer: "SoftwareSigner", agent: str, **wanted: Any) -> bytes:
+def _payload(session: Session, signer: "Signer", agent: str, **wanted: Any) -> bytes:
     from tallystick.statement.delegation import DELEGABLE, Delegation, parse_delegation
 
     types = frozenset(check_type(one.strip()) or "" for one in wanted["types"].split(","))
@@ -111,7 +111,7 @@ def _payload(session: Session, signer: "SoftwareSigner", agent: str, **wanted: A
     return payload
 
 
-def _signed(signer: "SoftwareSigner", payload: bytes, **members: Any) -> "Submission":
+def _signed(signer: "Signer", payload: bytes, **members: Any) -> "Submission":
     from tallystick.ledger import Submission
     from tallystick.ledger.operator import inline_header
     from tallystick.statement import sign_statement

@@ -65,6 +65,7 @@ def _ledger(session: Session, settings: "Settings") -> "Iterator[Finding]":
         ("owner", lambda: running.two_owners(stored)),
         ("key files", lambda: key_rights(home, stored.phrase)),
         ("keys", stored.check_keys),
+        ("custody", stored.check_kept),
         *_of_log(stored),
         ("vault", stored.check_vault),
         ("spool", stored.check_spool),

@@ -9,7 +9,7 @@ from tallystick.cli.session import Session
 
 if TYPE_CHECKING:
     from tallystick.capture import Gateway, GatewaySettings
-    from tallystick.identity import SoftwareSigner
+    from tallystick.identity import Signer
     from tallystick.ledger import Ledger
     from tallystick.web import Settings
 
@@ -35,7 +35,7 @@ def check_upstreams(settings: "Settings") -> None:
 
 def make_gateway(
     ledger: "Ledger",
-    signer: "SoftwareSigner",
+    signer: "Signer",
     settings: "Settings",
     models: Mapping[str, bytes] | None = None,
 ) -> "Gateway":
@@ -70,7 +70,7 @@ def gateway_settings(settings: "Settings") -> "GatewaySettings":
     )
 
 
-def gateway_signer(session: Session, ledger: "Ledger") -> "SoftwareSigner":
+def gateway_signer(session: Session, ledger: "Ledger") -> "Signer":
     """Return the gateway's key; the first time make it, register it, and allow it what it says."""
     from tallystick.capture import GATEWAY_TYPES
 

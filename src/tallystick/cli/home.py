@@ -24,7 +24,12 @@ if TYPE_CHECKING:
 @new_ledger_options
 @pass_session
 def init(
-    session: Session, origin: str, allow: tuple[str, ...], *, generate_passphrase: bool
+    session: Session,
+    origin: str,
+    allow: tuple[str, ...],
+    keys_in: str | None,
+    *,
+    generate_passphrase: bool,
 ) -> None:
     """Make a new, empty ledger.
 
@@ -34,7 +39,7 @@ def init(
     from tallystick.cli.policies import rules_from
 
     home, rules = session.home, rules_from(allow)
-    card = make_ledger(session, origin, rules, generate=generate_passphrase)
+    card = make_ledger(session, origin, rules, keys_in, generate=generate_passphrase)
     session.say(f"made the ledger {origin} in {home.root}")
     session.say(f"whoever verifies it needs {home.trust}")
     session.give(
@@ -49,7 +54,12 @@ def init(
 
 
 def make_ledger(
-    session: Session, origin: str, policy: "RegistrationPolicy | None" = None, *, generate: bool
+    session: Session,
+    origin: str,
+    policy: "RegistrationPolicy | None" = None,
+    keys_in: str | None = None,
+    *,
+    generate: bool,
 ) -> "Card":
     """Make a ledger; a passphrase that was generated for it goes again if that fails.
 
@@ -65,7 +75,14 @@ def make_ledger(
     _refuse_existing(home)
     passphrase = session.generate_passphrase() if generate else session.passphrase(new=True)
     try:
-        return create(home, origin, passphrase, clock=lambda: int(time.time()), policy=policy)
+        return create(
+            home,
+            origin,
+            passphrase,
+            clock=lambda: int(time.time()),
+            policy=policy,
+            keys_in=keys_in,
+        )
     except BaseException:
         if generate and not (home.data / "ledger.json").exists():
             (home.root / "passphrase").unlink(missing_ok=True)

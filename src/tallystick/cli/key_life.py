@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from tallystick.cli.arguments import check_did, parse_id
-from tallystick.cli.key_requests import ALGORITHM, FOR, hand_in, key_kind
+from tallystick.cli.key_handover import own_keys, replace_own
+from tallystick.cli.key_requests import ALGORITHM, FOR, check_kept, hand_in, kept, key_kind
 from tallystick.cli.printing import readable
 from tallystick.cli.remote import find_service
 from tallystick.cli.session import Session, pass_session
 from tallystick.errors import ConflictError, InputError, NotFoundError
 
 if TYPE_CHECKING:
-    from tallystick.identity import KeyFile, SoftwareSigner
+    from tallystick.identity import KeyFile, Signer
     from tallystick.statement.governance import KeyRecord
     from tallystick.statement.keychain import KeyChains
     from tallystick.statement.keylife import Revocation
@@ -42,29 +43,50 @@ def of_another(command: Callable[..., None]) -> Callable[..., None]:
 
 
 @click.command("rotate")
-@click.argument("name")
+@click.argument("name", required=False)
+@own_keys
 @ALGORITHM
 @of_another
 @click.option("--finish", is_flag=True, help="The other ledger has registered it: use the new key.")
+@kept
 @pass_session
 def rotate(
     session: Session,
-    name: str,
+    name: str | None,
     algorithm: str | None,
     kind: str | None,
     public_name: str | None,
     origin: str | None,
+    place: str | None,
+    reason: str,
+    until: int | None,
     *,
     finish: bool,
+    existing: bool,
+    of_log: bool,
+    of_operator: bool,
 ) -> None:
     """Replace the key NAME by a new one of the same issuer; the old one signs nothing any more.
 
     What the old key signed stays valid. It stays in the key file as NAME~1, because another ledger
     may not know of the rotation. First end the processes that sign with it: what they sign and
     have not registered is refused afterwards.
+
+    --log replaces the keys with which the log itself signs checkpoints and receipts, --operator the
+    one with which its operator governs it. Both need the ledger for themselves: end `tally up`
+    first. A command that was interrupted is finished by the next one that writes.
     """
     from tallystick.statement.keylife import Rotation, next_record
 
+    if of_log or of_operator:
+        if name or algorithm or kind or public_name or origin or finish or (of_log and of_operator):
+            raise InputError("--log and --operator stand alone, beside --in, --reason and --until")
+        check_kept(place, existing=existing)
+        replace_own(session, place, reason, until, existing=existing, of_log=of_log)
+        return
+    if name is None or reason != "rotated" or until is not None:
+        raise InputError("give the NAME of a key, or --log, or --operator")
+    check_kept(place, existing=existing)
     if finish:
         take_next(session, name)
         return
@@ -76,7 +98,8 @@ def rotate(
         take_next(session, name)
         return
     first = first_record(chains, old, kind, public_name)
-    new = make_next(session, name, algorithm or old.public.kind.value, old.issuer)
+    wanted = algorithm or old.public.kind.value
+    new = make_next(session, name, wanted, old.issuer, place, existing=existing)
     log = origin or (chains.origin if chains else "")
     record = next_record(log, first, new.public, new.sign)
     previous = chains.keys_of(old.issuer)[-1] if chains else old.public.thumbprint()
@@ -170,7 +193,7 @@ def read_chains(session: Session) -> "KeyChains":
 
 
 def first_record(
-    chains: "KeyChains | None", signer: "SoftwareSigner", kind: str | None, public_name: str | None
+    chains: "KeyChains | None", signer: "Signer", kind: str | None, public_name: str | None
 ) -> "KeyRecord":
     """Return what an issuer was registered as: looked up here, else as the options say.
 
@@ -197,20 +220,25 @@ def first_record(
     return chains.records[signer.issuer, keys[-1]][1]
 
 
-def make_next(session: Session, name: str, algorithm: str, issuer: str) -> "SoftwareSigner":
+def make_next(
+    session: Session,
+    name: str,
+    algorithm: str,
+    issuer: str,
+    place: str | None = None,
+    *,
+    existing: bool = False,
+) -> "Signer":
     """Return the key that is to follow NAME; it is durable before anybody hears of it."""
-    from tallystick.identity import generate
-
     kind, waiting = key_kind(algorithm), name + NEXT
     with session.changing_issuers() as issuers:
         if waiting in issuers.names():
             known = issuers.signer(waiting)
-            if (known.public.kind, known.issuer) == (kind, issuer):
+            same = (known.public.kind, known.issuer) == (kind, issuer)
+            if same and issuers.reference(waiting) == place:
                 return known
             issuers.remove_signer(waiting)
-        new = generate(kind, issuer)
-        issuers.add_signer(waiting, new)
-    return new
+        return issuers.make_signer(waiting, kind, issuer, at=place, existing=existing)
 
 
 def take_next(session: Session, name: str) -> None:
@@ -258,7 +286,7 @@ def _issuer(session: Session, target: str) -> str:
     return session.signer(target).issuer
 
 
-def _newest(chains: "KeyChains | None", issuer: str, by: "SoftwareSigner | None") -> bytes:
+def _newest(chains: "KeyChains | None", issuer: str, by: "Signer | None") -> bytes:
     if chains is not None:
         if not (keys := chains.keys_of(issuer)):
             raise NotFoundError(f"no key of {issuer} is registered here")

@@ -12,7 +12,7 @@ from tallystick.cli.session import Session, pass_session
 from tallystick.errors import InputError, NotFoundError
 
 if TYPE_CHECKING:
-    from tallystick.identity import SoftwareSigner
+    from tallystick.identity import Signer
 
 RECOVERY: Final = "recovery"
 """Name of the one key in a recovery file."""
@@ -121,7 +121,7 @@ def recover(
         session.say(f"when it is registered: `tally keys rotate {name} --finish`")
 
 
-def open_recovery(session: Session, file: Path) -> "SoftwareSigner":
+def open_recovery(session: Session, file: Path) -> "Signer":
     """Open a recovery file.
 
     Raises:

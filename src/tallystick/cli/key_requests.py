@@ -1,6 +1,7 @@
 """What asks the operator of a ledger to register a key, or its end: handed in, or as a file."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,12 +20,40 @@ ALGORITHM = click.option(
     type=click.Choice(["ed25519", "es256", "p256"]),
     help="Of the new key: Ed25519, or ES256 with the curve P-256 (es256 and p256 are the same).",
 )
+KEPT = (
+    click.option(
+        "--in",
+        "place",
+        metavar="REFERENCE",
+        help="Keep the new key there: pkcs11:…, keyring:SERVICE/NAME, file:PATH#NAME, or a "
+        "plug-in's; else in the key file.",
+    ),
+    click.option("--existing", is_flag=True, help="With --in: take the key that lies there."),
+)
+"""Where a new key is kept."""
 FOR = click.option(
     "--for",
     "origin",
     metavar="ORIGIN",
     help="Register nothing here: write what the operator of the log ORIGIN is to register.",
 )
+
+
+def kept(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options of `KEPT`."""
+    for option in reversed(KEPT):
+        command = option(command)
+    return command
+
+
+def check_kept(place: str | None, *, existing: bool) -> None:
+    """Refuse --existing without a place.
+
+    Raises:
+        InputError: It is.
+    """
+    if existing and place is None:
+        raise InputError("--existing needs --in: the place where the key lies")
 
 
 def key_kind(algorithm: str | None, default: str = "ed25519") -> "KeyKind":

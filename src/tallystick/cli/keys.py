@@ -10,13 +10,21 @@ import click
 from tallystick.cli.api_keys import api
 from tallystick.cli.key_life import history, revoke, rotate
 from tallystick.cli.key_recovery import recover, recovery
-from tallystick.cli.key_requests import ALGORITHM, give_request, key_kind, read_request, register
+from tallystick.cli.key_requests import (
+    ALGORITHM,
+    check_kept,
+    give_request,
+    kept,
+    key_kind,
+    read_request,
+    register,
+)
 from tallystick.cli.printing import readable
 from tallystick.cli.session import Session, pass_session
 from tallystick.errors import EncodingError, InputError
 
 if TYPE_CHECKING:
-    from tallystick.identity import SoftwareSigner
+    from tallystick.identity import Signer
     from tallystick.ledger import Ledger, Reads
     from tallystick.statement.governance import KeyRecord
     from tallystick.statement.keychain import End
@@ -46,9 +54,17 @@ for _command in (api, history, recover, recovery, revoke, rotate):
 @_KIND
 @click.option("--public-name", help="Name on the ledger, for ever; never for a person.")
 @ALGORITHM
+@kept
 @pass_session
 def create_key(
-    session: Session, name: str, kind: str, public_name: str | None, algorithm: str | None
+    session: Session,
+    name: str,
+    kind: str,
+    public_name: str | None,
+    algorithm: str | None,
+    place: str | None,
+    *,
+    existing: bool,
 ) -> None:
     """Make the key of an issuer called NAME here, and register it.
 
@@ -58,12 +74,13 @@ def create_key(
     from tallystick.ledger import read_card
 
     session.need_ledger()
+    check_kept(place, existing=existing)
     origin = read_card(session.home).origin
     _check_name(name)
     key_record(generate(), kind, public_name, origin)  # what is wrong shows before a key is made
     with session.changing_issuers() as issuers:
         if name not in issuers.names():
-            issuers.add_signer(name, generate(key_kind(algorithm)))
+            issuers.make_signer(name, key_kind(algorithm), at=place, existing=existing)
         else:
             with session.reader() as ledger:
                 if _is_registered(ledger, issuers.signer(name)):
@@ -80,6 +97,7 @@ def create_key(
 @ALGORITHM
 @click.option("--public-name", help="Name on the ledger, for ever; never for a person.")
 @click.option("--origin", required=True, help="The log that is to register the key.")
+@kept
 @pass_session
 def request(
     session: Session,
@@ -88,16 +106,19 @@ def request(
     public_name: str | None,
     algorithm: str | None,
     origin: str,
+    place: str | None,
+    *,
+    existing: bool,
 ) -> None:
     """Make the key of NAME here, and write what another ledger's operator needs to register it."""
-    from tallystick.identity import generate
     from tallystick.statement import check_origin
 
+    check_kept(place, existing=existing)
     _check_name(name)
     check_origin(origin)
     with session.changing_issuers() as issuers:
         if name not in issuers.names():
-            issuers.add_signer(name, generate(key_kind(algorithm)))
+            issuers.make_signer(name, key_kind(algorithm), at=place, existing=existing)
         signer = issuers.signer(name)
     record = key_record(signer, kind, public_name, origin)
     give_request(session, record)
@@ -141,7 +162,7 @@ def own_issuer(
     kind: str,
     public_name: str,
     types: Collection[str],
-) -> tuple["SoftwareSigner", bool]:
+) -> tuple["Signer", bool]:
     """Return the key of a part of the service itself, such as the gateway.
 
     The first time it is made, registered, and allowed to register `types`.
@@ -164,7 +185,7 @@ def own_issuer(
     return signer, True
 
 
-def _is_registered(ledger: "Reads", signer: "SoftwareSigner") -> bool:
+def _is_registered(ledger: "Reads", signer: "Signer") -> bool:
     from tallystick.ledger import Query
     from tallystick.statement.governance import StatementType
 
@@ -172,9 +193,7 @@ def _is_registered(ledger: "Reads", signer: "SoftwareSigner") -> bool:
     return bool(ledger.find(query).found)
 
 
-def key_record(
-    signer: "SoftwareSigner", kind: str, public_name: str | None, origin: str
-) -> "KeyRecord":
+def key_record(signer: "Signer", kind: str, public_name: str | None, origin: str) -> "KeyRecord":
     """Return what an operator registers of a key, with the key's own signature on it."""
     from tallystick.statement.governance import NAME_MAX, IssuerKind, KeyRecord
 

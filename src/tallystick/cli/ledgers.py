@@ -33,6 +33,7 @@ def add(
     name: str,
     origin: str | None,
     allow: tuple[str, ...],
+    keys_in: str | None,
     *,
     generate_passphrase: bool,
 ) -> None:
@@ -45,7 +46,7 @@ def add(
     host = read_card(session.home).origin.rpartition("/")[0]
     made = session.of(name)
     origin = origin or f"{host}/{name}"
-    card = make_ledger(made, origin, rules_from(allow), generate=generate_passphrase)
+    card = make_ledger(made, origin, rules_from(allow), keys_in, generate=generate_passphrase)
     session.say(f"made the ledger {origin} in {made.home.root}; `tally up` serves it, too")
     session.give(
         {"name": name, "home": str(made.home.root), "origin": origin,

@@ -64,6 +64,12 @@ _NEW: Final = (
         is_flag=True,
         help="Make a random passphrase, and keep it in the ledger's folder.",
     ),
+    click.option(
+        "--keys-in",
+        metavar="REFERENCE",
+        help="Keep checkpoint, receipt and operator key there, such as keyring:tallystick/{}; "
+        "{} stands for the name of each.",
+    ),
 )
 
 

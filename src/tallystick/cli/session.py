@@ -19,7 +19,7 @@ from tallystick.errors import ConflictError, NotFoundError, RefusedError, Tallys
 if TYPE_CHECKING:
     from tallystick.cli.passphrases import Passphrases
     from tallystick.cli.remote import RemoteLedger
-    from tallystick.identity import KeyFile, SoftwareSigner
+    from tallystick.identity import KeyFile, Signer
     from tallystick.ledger import Home, Ledger, LedgerReader
     from tallystick.web.sources import Sources
 
@@ -243,7 +243,7 @@ class Session:
         finally:
             lock.release()
 
-    def signer(self, name: str) -> "SoftwareSigner":
+    def signer(self, name: str) -> "Signer":
         """Return the key of an issuer that was made here.
 
         Raises:

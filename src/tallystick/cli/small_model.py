@@ -12,7 +12,7 @@ from tallystick.cli.session import Session
 if TYPE_CHECKING:
     from tallystick.endpoint import Card
     from tallystick.evidence import Model
-    from tallystick.identity import SoftwareSigner
+    from tallystick.identity import Signer
     from tallystick.ledger import Ledger
     from tallystick.web import Settings
 
@@ -142,7 +142,7 @@ def model_record(card: "Card") -> "Model":
     )
 
 
-def _signer(session: Session, ledger: "Ledger") -> "SoftwareSigner":
+def _signer(session: Session, ledger: "Ledger") -> "Signer":
     """Return the model's key; the first time make it, register it, and allow it what it says."""
     from tallystick.statement.governance import StatementType
 

@@ -17,7 +17,7 @@ from tallystick.errors import TallystickError, UnavailableError
 from tallystick.evidence.committing import RowCommitter
 from tallystick.evidence.numbering import Numbering, emitter_id
 from tallystick.evidence.records import Record
-from tallystick.identity import SoftwareSigner
+from tallystick.identity import Signer
 from tallystick.ledger import Ledger, Registered, Rows, Submission
 from tallystick.merkle import HASH_BYTES, tree_root
 from tallystick.statement import Batch, Relation, SignedStatement, commit
@@ -35,7 +35,7 @@ class Emitter:
     def __init__(
         self,
         ledger: Ledger,
-        signer: SoftwareSigner,
+        signer: Signer,
         name: str = "main",
         entropy: Entropy = os.urandom,
     ) -> None:

@@ -20,6 +20,8 @@ from tallystick.verify import Bundle, Member, OpenRow
 
 STATEMENTS_MAX: Final = 2000
 """Most statements that one bundle holds."""
+HANDOVERS_MAX: Final = 200
+"""Most handovers of a log's own keys that a bundle holds."""
 
 
 def _everything(_: Found) -> bool:
@@ -65,6 +67,7 @@ def _collect(ledger: Reads, subject: Found) -> dict[bytes, Found]:
     """Walk from the subject to all that it rests on."""
     found: dict[bytes, Found] = {}
     waiting = [subject, ledger.at(0)]
+    waiting += ledger.find(Query(type=StatementType.HANDOVER, limit=HANDOVERS_MAX)).found
     decisions = ledger.find(Query(link=subject.statement.id, type=StatementType.DECISION))
     waiting += decisions.found
     while waiting:

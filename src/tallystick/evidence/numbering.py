@@ -7,7 +7,7 @@ import os
 from hashlib import sha256
 from typing import Any, Final
 
-from tallystick.identity import SoftwareSigner
+from tallystick.identity import Signer
 from tallystick.ledger.operator import Clock
 from tallystick.statement import Header, Sequence, SignedStatement, sign_statement
 from tallystick.statement.governance import Heartbeat, StatementType
@@ -33,7 +33,7 @@ def random_urn() -> str:
 class Numbering:
     """One epoch of one emitter. Not safe to share: its owner decides the order."""
 
-    def __init__(self, signer: SoftwareSigner, emitter: bytes, epoch: int, clock: Clock) -> None:
+    def __init__(self, signer: Signer, emitter: bytes, epoch: int, clock: Clock) -> None:
         """Begin an epoch at number 0."""
         self._signer, self._clock = signer, clock
         self.issuer, self.emitter, self.epoch = signer.issuer, emitter, epoch

@@ -22,7 +22,7 @@ from tallystick.errors import (
     TallystickError,
 )
 from tallystick.evidence.export import build_bundle
-from tallystick.identity import SoftwareSigner
+from tallystick.identity import Signer
 from tallystick.ledger import Reads, batch_of, erased_rows
 from tallystick.merkle import HASH_BYTES, tree_root
 from tallystick.statement import (
@@ -97,7 +97,7 @@ def encode_row(values: dict[str, Any]) -> bytes:
 
 
 def sign_batch(
-    signer: SoftwareSigner,
+    signer: Signer,
     leaves: bytes,
     *,
     issued_at: int,

@@ -12,14 +12,14 @@ import msgspec
 
 from tallystick.errors import EncodingError
 from tallystick.evidence.records import RECORDS, Record
-from tallystick.identity import SoftwareSigner
+from tallystick.identity import Signer
 from tallystick.ledger import Submission
 from tallystick.statement import Header, commit, sign_statement
 from tallystick.statement.commitment import Entropy
 
 
 def sign_fields(
-    signer: SoftwareSigner,
+    signer: Signer,
     type_: str,
     fields: Mapping[str, Any],
     *,

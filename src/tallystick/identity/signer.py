@@ -16,20 +16,35 @@ from tallystick.statement.keys import ALGORITHMS, KeyKind, PublicKey
 SECRET_BYTES: Final = 32
 
 
-class Signer(Protocol):
-    """Signs as one issuer; the private key stays where it is."""
+class HeldKey(Protocol):
+    """A private key where it is kept. Whoever keeps keys in another place returns one of these."""
 
     @property
     def public(self) -> PublicKey:
-        """The key that verifies."""
+        """The key that verifies; always the same."""
         ...
 
     def sign(self, message: bytes) -> bytes:
-        """Return 64 bytes.
+        """Return 64 bytes; may be called from any thread.
 
         Raises:
             UnavailableError: The key cannot be reached now.
+            DeniedError: Whoever keeps it does not let it be used.
         """
+        ...
+
+
+class Signer(HeldKey, Protocol):
+    """Signs as one issuer; the private key stays where it is."""
+
+    @property
+    def issuer(self) -> str:
+        """DID that statements carry: that of the issuer's first key."""
+        ...
+
+    @property
+    def algorithm(self) -> int:
+        """COSE number of the algorithm this key signs with."""
         ...
 
 

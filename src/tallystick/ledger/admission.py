@@ -18,6 +18,8 @@ from tallystick.ledger.state import LedgerState
 from tallystick.log import Accepted, Existing, Plan, Snapshot, TileReader
 from tallystick.log.sequencer import Verdict
 from tallystick.statement import SignedStatement
+from tallystick.statement.governance import StatementType
+from tallystick.statement.keylife import Rotation, parse_key_statement
 from tallystick.vault import SealedContent, Vault
 
 BACKLOG_MAX: Final = 16 * RUN_ENTRIES
@@ -29,6 +31,16 @@ REFUSALS_PER_HOUR: Final = 1000
 
 _STRANGERS: Final = frozenset({"issuer.unknown", "signature", "key.recovery", "key.revoked"})
 """Reasons that are only counted: who holds an ended key may be anybody, and must not write."""
+
+
+def changes_own_keys(statement: SignedStatement, state: LedgerState) -> bool:
+    """Tell whether the log, or its operator, signs with another key behind this statement."""
+    if statement.header.type == StatementType.HANDOVER:
+        return True
+    if statement.header.type != StatementType.KEY:
+        return False
+    said = parse_key_statement(statement.payload)
+    return isinstance(said, Rotation) and state.is_operator(said.issuer)
 
 
 class LedgerAdmission:
@@ -45,6 +57,9 @@ class LedgerAdmission:
         self._refused: dict[str, tuple[int, int]] = {}  # hour and count, by issuer
         self._contents: list[SealedContent] = []
         self._looked_up: dict[bytes, list[int]] = {}
+        self.expected: bytes | None = None
+        """Id of the one statement that may change whose keys the ledger itself signs with."""
+        self._ending = False
 
     def follow(self, snapshot: Snapshot) -> None:
         """Read entries from this state of the log from now on."""
@@ -87,6 +102,8 @@ class LedgerAdmission:
         statement = candidate.statement
         if candidate.signed and statement.id in self._ids:
             return Existing(self._ids[statement.id])
+        if self._ending:
+            return UnavailableError("the ledger changes its keys", advice="send it again")
         before = self.state.now
         now = max(before, self._operator.clock())
         self._late = self._operator.silent or now - before >= HEARTBEAT_SECONDS
@@ -96,6 +113,8 @@ class LedgerAdmission:
         self.state.size = self._size + placed + self._late  # a late heartbeat comes first
         try:
             index = decide(candidate, self.state, self._find)
+            if index is None:
+                self._check_own_keys(statement)
         except RefusedError as error:
             verdict: Verdict = self._refuse(statement, error)
         else:
@@ -103,6 +122,22 @@ class LedgerAdmission:
         if len(self._placed) == placed:
             self.state.now = before  # nothing was written: strangers do not move the clock
         return verdict
+
+    def _check_own_keys(self, statement: SignedStatement) -> None:
+        """Refuse a change of the ledger's own keys that it could not follow: nothing comes after.
+
+        Raises:
+            RefusedError: Whoever has the ledger open did not ask for it.
+        """
+        if not changes_own_keys(statement, self.state):
+            return
+        if statement.id != self.expected:
+            raise RefusedError(
+                "the keys of the ledger itself are changed by who has it open, with both keys",
+                reason="handover.closed",
+                advice="end the service, then run `tally keys rotate --log` or --operator",
+            )
+        self._ending = True
 
     def _beat(self) -> None:
         """Say what time it is, if that was not said for a minute."""

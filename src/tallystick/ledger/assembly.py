@@ -19,7 +19,9 @@ from tallystick.ledger.located import check_placed
 from tallystick.ledger.operator import Clock, Operator
 from tallystick.ledger.rules import Candidate
 from tallystick.ledger.state import LedgerState
+from tallystick.ledger.succession import take_registered, tell
 from tallystick.log import EmbeddedLog, HalfwayStore, PosixDisk, Sequencer, Snapshot
+from tallystick.statement import parse_vkey
 from tallystick.statement.governance import StatementType
 from tallystick.vault import Vault
 
@@ -65,7 +67,18 @@ def assemble(
         DamagedError: The log is not what was signed, or not the one the folder says.
         LocationError: Its content may not lie in `place`.
     """
-    key = checkpoint_key(keys, card.origin)
+    while True:
+        parts = _assemble(home, card, keys, clock, head, place)
+        if parts is not None:
+            tell(home, card, parts.state.log_keys)
+            return parts
+
+
+def _assemble(
+    home: Home, card: Card, keys: KeyFile, clock: Clock, head: Path | None, place: str | None
+) -> Parts | None:
+    """Open a ledger; None if other keys were taken, with which it must be opened again."""
+    key = checkpoint_key(keys, card.origin, (parse_vkey(card.checkpoint_key),))
     with ExitStack() as opened:  # what is open stays so only if all is
         halfway = HalfwayStore(home.halfway, writable=True)
         opened.callback(halfway.close)
@@ -77,6 +90,8 @@ def assemble(
         check_index(index, log.snapshot)
         catch_up(index, log.snapshot)
         state = read_state(index, log.snapshot)
+        if take_registered(keys, state):
+            return None
         state.look_up_delegation = lambda one: find_granted(index, log.snapshot, one)
         vault = Vault(home.vault, keys.secret(VAULT))
         opened.callback(vault.close)
@@ -147,6 +162,7 @@ def read_state(index: Index, snapshot: Snapshot) -> LedgerState:
     state.apply(read_statement(snapshot.reader, 0), 0)
     size = snapshot.checkpoint.size
     wanted = sorted(index.find([Property("type", StatementType.KEY.encode())], size))
+    wanted += index.find([Property("type", StatementType.HANDOVER.encode())], size)
     for type_ in (StatementType.POLICY, StatementType.HEARTBEAT):
         assert state.genesis is not None  # noqa: S101 - entry 0 was applied
         by = [Property("type", type_.encode()), Property("issuer", state.genesis.operator.encode())]
@@ -154,7 +170,8 @@ def read_state(index: Index, snapshot: Snapshot) -> LedgerState:
     for at in sorted(wanted):
         statement = read_statement(snapshot.reader, at)
         if statement.header.type in {
-            StatementType.KEY, StatementType.POLICY, StatementType.HEARTBEAT
+            StatementType.KEY, StatementType.HANDOVER, StatementType.POLICY,
+            StatementType.HEARTBEAT,
         }:  # fmt: skip
             state.apply(statement, at)
     state.size = size

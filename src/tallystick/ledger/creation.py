@@ -9,8 +9,14 @@ from typing import Annotated, Final
 
 import msgspec
 
-from tallystick.errors import ConflictError, DamagedError, EncodingError, NotFoundError
-from tallystick.identity import KeyFile, generate
+from tallystick.errors import (
+    ConflictError,
+    DamagedError,
+    EncodingError,
+    InputError,
+    NotFoundError,
+)
+from tallystick.identity import KeyFile, Signer
 from tallystick.ledger.home import Home
 from tallystick.ledger.index import Index
 from tallystick.ledger.operator import Clock, inline_header
@@ -77,6 +83,7 @@ def create(
     *,
     clock: Clock,
     policy: RegistrationPolicy | None = None,
+    keys_in: str | None = None,
     entropy: Callable[[int], bytes] = os.urandom,
 ) -> Card:
     """Make a new ledger in a folder.
@@ -87,17 +94,24 @@ def create(
         passphrase: Opens the key file from now on.
         clock: Seconds since 1970.
         policy: The first registration policy; by default it is empty and refuses everything.
+        keys_in: Key reference with `{}` in it, which stands for the name of each key that signs;
+            they are made in the key file by default.
         entropy: Source of the emitter's id and journal seeds; keys use the system's generator.
 
     Raises:
         ConflictError: There is a ledger already.
         EncodingError: The origin is malformed.
+        InputError: The reference does not keep the keys apart.
+        UnavailableError: The keys cannot be made there.
+        DeniedError: Nor may they.
     """
     check_origin(origin)
+    _check_places(keys_in)
     refuse_existing(home)
     made = [p for p in (home.data, home.places().head.parent, home.trust) if not p.exists()]
     try:
-        return _create(home, origin, passphrase, clock, policy, entropy)
+        keys = _make_keys(home, passphrase, keys_in)
+        return _create(home, origin, keys, clock, policy, entropy)
     except BaseException:
         if not (home.data / "ledger.json").exists():  # else it was made, and stays
             _remove([*made, home.service_keys])
@@ -130,19 +144,22 @@ def _remove(paths: Iterable[Path]) -> None:
             path.unlink(missing_ok=True)
 
 
+def _check_places(keys_in: str | None) -> None:
+    if keys_in is not None and "{}" not in keys_in:
+        raise InputError(
+            f"one place cannot keep three keys: {keys_in!r} has no {{}} for their names",
+            advice="such as keyring:tallystick/main-{} or pkcs11:token=…;object=main-{}",
+        )
+
+
 def _create(
     home: Home,
     origin: str,
-    passphrase: bytes,
+    keys: KeyFile,
     clock: Clock,
     policy: RegistrationPolicy | None,
     entropy: Callable[[int], bytes],
 ) -> Card:
-    home.make()
-    home.service_keys.parent.mkdir(mode=0o700, exist_ok=True)
-    with suppress(PermissionError):  # a folder that somebody else lent
-        home.root.chmod(0o700)
-    keys = _make_keys(home, passphrase)
     log_key = checkpoint_key(keys, origin)
     genesis = Genesis(
         origin=origin,
@@ -165,30 +182,50 @@ def _create(
     # Empty, so that whoever reads before the first writer finds an index of this log.
     Index(home.index, statement.id, writable=True).close()
     _write(home.trust, trust_policy(card).encode())
-    _write(home.data / "ledger.json", msgspec.json.format(msgspec.json.encode(card)) + b"\n")
+    write_card(home, card)
     return card
 
 
 def trust_policy(card: Card) -> str:
     """Return the trust policy that a new ledger has: its own key, and no witnesses."""
-    return f"log {card.checkpoint_key}\nquorum none\n"
+    return f"log {card.checkpoint_key}\nquorum none\n#tallystick genesis {card.genesis}\n"
 
 
-def checkpoint_key(keys: KeyFile, origin: str) -> LogKey:
-    """Return the key that signs the checkpoints of a log."""
+def checkpoint_key(keys: KeyFile, origin: str, before: tuple[VerifierKey, ...] = ()) -> LogKey:
+    """Return the key that signs the checkpoints of a log.
+
+    Args:
+        keys: The service's.
+        origin: The log.
+        before: Keys that may have signed what is stored.
+    """
     signer = keys.signer(CHECKPOINT)
-    return LogKey(VerifierKey(origin, TYPE_ED25519, signer.public.raw), signer.sign)
+    return LogKey(verifier_key(origin, signer), signer.sign, before)
 
 
-def _make_keys(home: Home, passphrase: bytes) -> KeyFile:
+def verifier_key(origin: str, signer: Signer) -> VerifierKey:
+    """Return how a checkpoint key is named to those who verify."""
+    return VerifierKey(origin, TYPE_ED25519, signer.public.raw)
+
+
+def _make_keys(home: Home, passphrase: bytes, keys_in: str | None) -> KeyFile:
     """Make one key per purpose: a checkpoint key must never sign anything else."""
+    home.make()
+    home.service_keys.parent.mkdir(mode=0o700, exist_ok=True)
+    with suppress(PermissionError):  # a folder that somebody else lent
+        home.root.chmod(0o700)
     keys = KeyFile(home.service_keys, passphrase)
     for name in (CHECKPOINT, RECEIPT, OPERATOR):
-        keys.add_signer(name, generate())
+        keys.make_signer(name, at=None if keys_in is None else keys_in.replace("{}", name))
     for name in (VAULT, API):
         keys.add_secret(name)
     keys.save()
     return keys
+
+
+def write_card(home: Home, card: Card) -> None:
+    """Replace the card; readers find either the old one or the new one."""
+    _write(home.data / "ledger.json", msgspec.json.format(msgspec.json.encode(card)) + b"\n")
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -9,7 +9,7 @@ nothing says so.
 from collections.abc import Iterator, Mapping
 
 from tallystick.errors import ConflictError, EncodingError, ErasedError, InputError, NotFoundError
-from tallystick.identity import SoftwareSigner
+from tallystick.identity import Signer
 from tallystick.ledger.entries import read_statement
 from tallystick.ledger.index import Index, Property
 from tallystick.ledger.operator import inline_header
@@ -59,7 +59,7 @@ def check_targets(ledger: Reads, targets: Targets) -> None:
 
 
 def sign_erasures(
-    signer: SoftwareSigner, targets: Targets, reason: ErasureReason, now: int
+    signer: Signer, targets: Targets, reason: ErasureReason, now: int
 ) -> list[Submission]:
     """Sign the statements that erase, as few as the limits of one allow.
 

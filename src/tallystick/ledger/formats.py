@@ -32,6 +32,8 @@ WRITTEN: Final = {
     "keys/*.key": 1,
 }
 """Patterns below the ledger's folder, and the format of what this release writes there."""
+ALSO_READ: Final = {"keys/*.key": frozenset({2})}
+"""Formats beside those, which this release writes where a file holds more: nothing to migrate."""
 BEGUN: Final = "migration.json"
 """Lies in `data/` while a migration is under way, and says where the originals are."""
 
@@ -64,10 +66,17 @@ def stored_formats(home: Home) -> list[StoredFormat]:
         EncodingError: A file has no number that can be read.
     """
     return [
-        StoredFormat(path.relative_to(home.root).as_posix(), seen_format(path), written)
+        _stored(home, path, written, ALSO_READ.get(pattern, frozenset()))
         for pattern, written in WRITTEN.items()
         for path in sorted(home.root.glob(pattern))
     ]
+
+
+def _stored(home: Home, path: Path, written: int, also: frozenset[int]) -> StoredFormat:
+    seen = seen_format(path)
+    return StoredFormat(
+        path.relative_to(home.root).as_posix(), seen, seen if seen in also else written
+    )
 
 
 def check_formats(home: Home) -> None:
@@ -85,7 +94,9 @@ def check_formats(home: Home) -> None:
     for pattern, written in WRITTEN.items():
         for path in home.root.glob(pattern):
             with suppress(EncodingError, OSError):  # whoever reads the rest of it says so
-                refuse_other(path, seen_format(path), written)
+                seen = seen_format(path)
+                if seen not in ALSO_READ.get(pattern, frozenset()):
+                    refuse_other(path, seen, written)
 
 
 def refuse_other(path: Path, seen: object, written: int) -> None:

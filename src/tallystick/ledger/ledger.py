@@ -17,10 +17,17 @@ from threading import Condition, Event, Lock, Thread
 from typing import Final, Self
 
 from tallystick.errors import TallystickError, UnavailableError
-from tallystick.identity import KeyFile, SoftwareSigner
+from tallystick.identity import KeyFile, Signer
 from tallystick.ledger.assembly import Parts, assemble
 from tallystick.ledger.batches import Batches
-from tallystick.ledger.creation import API, OPERATOR, RECEIPT, read_card
+from tallystick.ledger.creation import (
+    API,
+    CHECKPOINT,
+    OPERATOR,
+    RECEIPT,
+    read_card,
+    trust_policy,
+)
 from tallystick.ledger.erasures import Targets, carry_out, check_targets, sign_erasures
 from tallystick.ledger.home import Home
 from tallystick.ledger.index import Index
@@ -32,9 +39,11 @@ from tallystick.ledger.registrar import Registrar
 from tallystick.ledger.signatures import InlineChecks, SignatureChecks
 from tallystick.ledger.state import LedgerState
 from tallystick.ledger.submission import Registered, Submission
+from tallystick.ledger.succession import make_next, next_handover, next_operator
 from tallystick.log import Snapshot, WriterLock
-from tallystick.statement import ErasureReason, Found, Proof
+from tallystick.statement import ErasureReason, Found, Proof, parse_statement
 from tallystick.statement.governance import StatementType
+from tallystick.statement.handover import HandoverReason
 from tallystick.statement.keylife import KeyStatement
 from tallystick.vault import Vault
 from tallystick.vault.location import check_location, parse_location
@@ -43,6 +52,10 @@ PUBLISH_SECONDS: Final = 0.1
 """How long entries wait, at most, until everybody can read them."""
 
 _log = logging.getLogger(__name__)
+
+
+class _KeysChangedError(UnavailableError):
+    """Not a failure: the ledger is to be opened with the keys that it handed over to."""
 
 
 class Ledger(Reads):
@@ -66,6 +79,7 @@ class Ledger(Reads):
         self.clock, self._checks, self._head, self._place = clock, checks, head, place
         self._lock = lock
         self._parts: Parts = assemble(home, self.card, keys, clock, head, place)
+        self.card = read_card(home)  # opening may finish a handover
         self._failed: TallystickError | None = None
         self._reopening, self._erasures = Lock(), Lock()
         self._erasing = False
@@ -152,7 +166,7 @@ class Ledger(Reads):
         return self._parts.vault
 
     @property
-    def receipt_signer(self) -> SoftwareSigner:
+    def receipt_signer(self) -> Signer:
         """Signs receipts."""
         return self._receipt
 
@@ -236,8 +250,62 @@ class Ledger(Reads):
         """
         return self._say(StatementType.KEY, said.encode(), subject=said.issuer)
 
+    def hand_over(
+        self,
+        reason: HandoverReason = HandoverReason.ROTATED,
+        until: int | None = None,
+        *,
+        keys_in: str | None = None,
+        existing: bool = False,
+    ) -> Registered:
+        """Sign checkpoints and receipts with other keys from now on, and register that.
+
+        Args:
+            reason: Why. A key that was lost does not agree.
+            until: Largest size at which a compromised key is to be believed.
+            keys_in: Key reference of the next keys, with `{}` for the name of each.
+            existing: Take the keys that lie there already.
+
+        Raises:
+            RefusedError: It does not follow from the keys before.
+            UnavailableError: A key cannot be reached. If it is registered, the next process that
+                opens the ledger finishes it.
+        """
+        make_next(self.keys, (CHECKPOINT, RECEIPT), keys_in, existing=existing)
+        text = self.home.trust.read_text() if self.home.trust.exists() else trust_policy(self.card)
+        said = next_handover(self.keys, self.card.origin, text, reason, until)
+        return self._succeed(StatementType.HANDOVER, said.encode(), self.card.origin)
+
+    def rotate_operator(self, *, keys_in: str | None = None, existing: bool = False) -> Registered:
+        """Sign as the operator with another key from now on, and register that.
+
+        Args:
+            keys_in: Key reference of the next key; `{}` in it stands for its name.
+            existing: Take the key that lies there already.
+
+        Raises:
+            TallystickError: As `hand_over`.
+        """
+        make_next(self.keys, (OPERATOR,), keys_in, existing=existing)
+        said = next_operator(self.keys, self.state.chains)
+        return self._succeed(StatementType.KEY, said.encode(), said.issuer)
+
+    def _succeed(self, type_: StatementType, payload: bytes, subject: str) -> Registered:
+        """Register what ends keys of the ledger itself, then open it with those that follow."""
+        operator = self.keys.signer(OPERATOR)
+        said = operator_says(operator, type_, payload, subject=subject, now=self.clock())
+        admission = self._healthy().admission
+        admission.expected = parse_statement(said.entry).id
+        try:
+            registered = self.register_one(said)
+            self._failed = _KeysChangedError("the ledger changes its keys")
+        finally:
+            admission.expected = None
+        self._healthy()
+        return registered
+
     def erase(
-        self, targets: Targets, reason: ErasureReason, signer: SoftwareSigner | None = None
+        self, targets: Targets, reason: ErasureReason, signer: Signer | None = None
     ) -> list[Registered]:
         """Register that content is erased, and erase it; it does not come back.
 
@@ -344,7 +412,8 @@ class Ledger(Reads):
             return self._parts
         with self._reopening:
             if self._failed is not None:
-                _log.warning("opening the ledger again after: %s", self._failed)
+                if not isinstance(self._failed, _KeysChangedError):
+                    _log.warning("opening the ledger again after: %s", self._failed)
                 self._open_again()
         return self._parts
 
@@ -355,6 +424,7 @@ class Ledger(Reads):
             self._parts = assemble(
                 self.home, self.card, self.keys, self.clock, self._head, self._place
             )
+            self.card, self._receipt = read_card(self.home), self.keys.signer(RECEIPT)
         except (OSError, sqlite3.Error) as error:
             raise UnavailableError(f"the ledger cannot be opened again: {error}") from error
         self._failed = None

@@ -9,7 +9,7 @@ import os
 from typing import Final
 
 from tallystick.errors import InputError
-from tallystick.identity import SoftwareSigner
+from tallystick.identity import Signer
 from tallystick.ledger.entries import read_statement
 from tallystick.ledger.index import Index, Property
 from tallystick.ledger.submission import Submission
@@ -26,7 +26,7 @@ SUBJECT: Final = "location:"
 
 
 def location_change(
-    operator: SoftwareSigner, before: str | None, after: str, reason: str, now: int
+    operator: Signer, before: str | None, after: str, reason: str, now: int
 ) -> Submission:
     """Sign that content is to stay in another place from now on.
 

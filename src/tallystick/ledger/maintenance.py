@@ -11,6 +11,7 @@ from tallystick.errors import (
     DamagedError,
     InputError,
     ProofError,
+    SignatureError,
     TallystickError,
 )
 from tallystick.ledger.assembly import catch_up, check_genesis
@@ -49,6 +50,8 @@ from tallystick.statement import (
     parse_vkey,
     verify_note,
 )
+from tallystick.statement.governance import StatementType
+from tallystick.statement.handover import parse_handover
 from tallystick.vault import Vault
 from tallystick.vault.census import take_census
 from tallystick.vault.location import check_location
@@ -294,7 +297,10 @@ def _restore_vault(source: Home, home: Home) -> int:
 def check_covered(note: bytes, key: VerifierKey, snapshot: Snapshot) -> None:
     """Refuse a backup that another checkpoint of the same log reaches beyond."""
     parsed = parse_note(note)
-    verify_note(parsed, [key])
+    try:
+        verify_note(parsed, [key])
+    except SignatureError:
+        verify_note(parsed, [key, *_ended_keys(parse_checkpoint(parsed.text).size, snapshot)])
     claim, ours = parse_checkpoint(parsed.text), snapshot.checkpoint
     if claim.size > ours.size:
         raise ConflictError(
@@ -311,6 +317,20 @@ def check_covered(note: bytes, key: VerifierKey, snapshot: Snapshot) -> None:
                 f"the backup is of another history than the checkpoint of size {claim.size} that "
                 f"somebody holds: {error}"
             ) from error
+
+
+def _ended_keys(size: int, snapshot: Snapshot) -> list[VerifierKey]:
+    """Return the keys that signed for the log at a size before it handed over, also stolen ones.
+
+    Reads the whole log, so that it needs no index. Whatever such a key signed, it counts here only
+    if it is of this very history.
+    """
+    ended = []
+    for index in range(snapshot.checkpoint.size):
+        statement = parse_statement(snapshot.reader.entry(index))
+        if statement.header.type == StatementType.HANDOVER and size <= index + 1:
+            ended.append(parse_handover(statement.payload).previous)
+    return ended
 
 
 def _copy_vault(home: Home, into: Home, master: bytes, snapshot: Snapshot) -> int:

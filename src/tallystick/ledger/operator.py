@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import Any, Final
 
 from tallystick.errors import RefusedError
-from tallystick.identity import SoftwareSigner
+from tallystick.identity import Signer
 from tallystick.ledger.state import Counted
 from tallystick.ledger.submission import Submission
 from tallystick.merkle import tree_root
@@ -36,7 +36,7 @@ Clock = Callable[[], int]
 """Seconds since 1970."""
 
 
-def inline_header(signer: SoftwareSigner, type_: StatementType, now: int, **members: Any) -> Header:
+def inline_header(signer: Signer, type_: StatementType, now: int, **members: Any) -> Header:
     """Return the header of a statement whose payload everybody must be able to compute on."""
     members = {"subject": uuid.uuid4().urn, **members}
     return Header(
@@ -52,7 +52,7 @@ def inline_header(signer: SoftwareSigner, type_: StatementType, now: int, **memb
 
 
 def operator_says(
-    operator: SoftwareSigner, type_: StatementType, payload: bytes, *, subject: str, now: int
+    operator: Signer, type_: StatementType, payload: bytes, *, subject: str, now: int
 ) -> Submission:
     """Sign what the operator says on a person's command: a policy, or a key.
 
@@ -72,7 +72,7 @@ class Operator:
 
     def __init__(
         self,
-        signer: SoftwareSigner,
+        signer: Signer,
         emitter: bytes,
         epoch: int,
         entropy: Entropy,
@@ -106,9 +106,10 @@ class Operator:
             unknown=self._unknown,
             unknown_root=tree_root(self._digests) if self._digests else bytes(32),
         )
-        self._unknown = 0
+        said = self._say(StatementType.HEARTBEAT, beat.encode(), now)
+        self._unknown = 0  # not before: the key may be out of reach
         self._digests.clear()
-        return self._say(StatementType.HEARTBEAT, beat.encode(), now)
+        return said
 
     def refusal(
         self, statement: SignedStatement, error: RefusedError, policy: bytes, now: int
@@ -129,7 +130,7 @@ class Operator:
         header = Header(
             algorithm=self._signer.algorithm,
             key_id=self._signer.public.thumbprint(),
-            issuer=self._signer.public.did(),
+            issuer=self._signer.issuer,
             subject=statement.header.issuer,
             issued_at=now,
             type=StatementType.REFUSAL,

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 
 from tallystick.errors import InputError, LimitError, RefusedError
-from tallystick.identity import SoftwareSigner
+from tallystick.identity import Signer
 from tallystick.ledger.operator import inline_header
 from tallystick.ledger.reading import Query, Reads
 from tallystick.ledger.submission import Submission
@@ -54,7 +54,7 @@ def disclosure_to_publish(
 
 
 def sign_publication(
-    signer: SoftwareSigner, statement_id: bytes, disclosure: Disclosure, now: int
+    signer: Signer, statement_id: bytes, disclosure: Disclosure, now: int
 ) -> Submission:
     """Sign a statement that shows content of another one.
 

@@ -3,7 +3,7 @@
 from typing import Self
 
 from tallystick.errors import DamagedError, InputError, RefusedError
-from tallystick.identity import KeyFile, SoftwareSigner
+from tallystick.identity import KeyFile, Signer
 from tallystick.ledger.assembly import catch_up, check_genesis
 from tallystick.ledger.batches import Batches
 from tallystick.ledger.creation import API, RECEIPT, VAULT, read_card
@@ -85,7 +85,7 @@ class LedgerReader(Reads):
         return self._vault
 
     @property
-    def receipt_signer(self) -> SoftwareSigner:
+    def receipt_signer(self) -> Signer:
         """Signs receipts.
 
         Raises:

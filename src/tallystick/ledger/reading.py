@@ -7,7 +7,7 @@ from itertools import groupby, islice
 from typing import Final
 
 from tallystick.errors import EncodingError, InputError, LimitError, NotFoundError
-from tallystick.identity import SoftwareSigner
+from tallystick.identity import Signer
 from tallystick.ledger.batches import Batches
 from tallystick.ledger.creation import Card
 from tallystick.ledger.entries import read_statement, verify_entry
@@ -122,7 +122,7 @@ class Reads:
         raise NotImplementedError
 
     @property
-    def receipt_signer(self) -> SoftwareSigner:
+    def receipt_signer(self) -> Signer:
         """Signs receipts.
 
         Raises:

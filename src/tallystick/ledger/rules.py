@@ -24,13 +24,15 @@ Reasons, in the order in which they are tried:
     key.chain               no valid key of the issuer agreed to it
     key.until               a key ends at an entry after its revocation
     key.ended               the key ended already, at that entry or before
-    key.operator            the operator's own key
+    key.operator            the operator's newest key is revoked, or would get a recovery key
+    handover                it does not follow from the log's own keys
+    handover.closed         it is not made by who has the ledger open
     batch.leaves            the leaf hashes are missing, or do not lead to the root
     link.relation           a link of a kind that does not exist
     delegation.…, assurance see `tallystick.ledger.delegated`
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -61,6 +63,7 @@ from tallystick.statement.governance import (
     StatementType,
     parse_heartbeat,
 )
+from tallystick.statement.handover import parse_handover
 from tallystick.statement.header import Sequence
 from tallystick.statement.keylife import KeyStatement, parse_key_statement
 from tallystick.statement.labels import BATCH_MEDIA_TYPE
@@ -231,25 +234,27 @@ def _check_sequence(issuer: str, sequence: Sequence, state: LedgerState) -> None
 
 def _check_payload(candidate: Candidate, state: LedgerState) -> None:
     statement = candidate.statement
+    check = _PAYLOADS.get(statement.header.type or "")
     try:
-        if statement.header.type == StatementType.POLICY:
-            parse_policy_payload(statement.payload)
-        elif statement.header.type == StatementType.HEARTBEAT:
-            parse_heartbeat(statement.payload)
-        elif statement.header.type == StatementType.ERASURE:
-            parse_erasure(statement)
-        elif statement.header.type == StatementType.PUBLICATION:
-            parse_publication(statement)
-        elif statement.header.type == StatementType.KEY and state.genesis is not None:
-            _check_key(parse_key_statement(statement.payload), state)
-        elif statement.header.type == StatementType.DELEGATION:
-            _check_inline(statement)
-            parse_delegation(statement.payload)
+        if check is not None:
+            check(statement, state)
         batch = batch_of(statement)
     except (InputError, SignatureError) as error:
         raise RefusedError(str(error), reason="payload") from error
+    except KeyChainError as error:
+        raise RefusedError(str(error), reason=error.reason, advice=error.advice) from error
     if batch is not None:
         _check_leaves(candidate, batch)
+
+
+def _check_key_payload(statement: SignedStatement, state: LedgerState) -> None:
+    if state.genesis is not None:
+        _check_key(parse_key_statement(statement.payload), state)
+
+
+def _check_delegation(statement: SignedStatement, _: LedgerState) -> None:
+    _check_inline(statement)
+    parse_delegation(statement.payload)
 
 
 def _check_inline(statement: SignedStatement) -> None:
@@ -268,8 +273,20 @@ def _check_key(said: KeyStatement, state: LedgerState) -> None:
             state.chains.check_newcomer(said)
     except IndeterminateError as error:  # here everything is known that there is
         raise RefusedError(str(error), reason="key.chain") from error
-    except KeyChainError as error:
-        raise RefusedError(str(error), reason=error.reason, advice=error.advice) from error
+
+
+_PAYLOADS: Final[Mapping[str, Callable[[SignedStatement, LedgerState], object]]] = {
+    StatementType.POLICY: lambda said, _: parse_policy_payload(said.payload),
+    StatementType.HEARTBEAT: lambda said, _: parse_heartbeat(said.payload),
+    StatementType.ERASURE: lambda said, _: parse_erasure(said),
+    StatementType.PUBLICATION: lambda said, _: parse_publication(said),
+    StatementType.KEY: _check_key_payload,
+    StatementType.HANDOVER: lambda said, state: state.log_keys.check(
+        parse_handover(said.payload), state.size
+    ),
+    StatementType.DELEGATION: _check_delegation,
+}
+"""What payloads that the ledger itself acts on are checked by."""
 
 
 def batch_of(statement: SignedStatement) -> Batch | None:

@@ -26,6 +26,7 @@ from tallystick.statement.governance import (
     parse_genesis,
     parse_heartbeat,
 )
+from tallystick.statement.handover import LogKeys, parse_handover
 from tallystick.statement.keychain import KeyChains
 from tallystick.statement.keylife import parse_key_statement
 
@@ -61,6 +62,7 @@ class LedgerState:
         genesis: Entry 0, once it was applied.
         policy: The newest registration policy.
         policy_id: Statement that registered it.
+        log_keys: The keys of the log itself, and from which size on each signs.
         chains: Keys of all issuers, how each followed from the one before, and how it ended.
         size: Index of the next entry.
         now: Time of the operator's newest heartbeat, seconds since 1970.
@@ -72,6 +74,7 @@ class LedgerState:
     policy: RegistrationPolicy = field(default_factory=RegistrationPolicy)
     policy_id: bytes = b""
     chains: KeyChains = field(default_factory=KeyChains)
+    log_keys: LogKeys = field(default_factory=LogKeys)
     size: int = 0
     now: int = 0
     look_up: Callable[[EmitterKey], Counted | None] = _nobody
@@ -92,6 +95,8 @@ class LedgerState:
             self.policy_id = statement.id
         elif header.type == StatementType.KEY:
             self.chains.apply(parse_key_statement(statement.payload), index)
+        elif header.type == StatementType.HANDOVER and self.is_operator(header.issuer):
+            self.log_keys.apply(parse_handover(statement.payload), index)
         elif header.type == StatementType.DELEGATION:
             self._delegate(statement, index)
         elif header.type == StatementType.HEARTBEAT and self.is_operator(header.issuer):
@@ -152,6 +157,7 @@ class LedgerState:
         if statement.header.type != StatementType.GENESIS:
             raise DamagedError("entry 0 is not a genesis statement")
         self.genesis = parse_genesis(statement.payload)
+        self.log_keys = LogKeys.begin(self.genesis)
         self.policy, self.policy_id = read_policy(self.genesis.policy), statement.id
         self.chains.origin, self.chains.operator = self.genesis.origin, self.genesis.operator
         self.chains.apply(operator_record(self.genesis), 0)

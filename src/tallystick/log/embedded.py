@@ -299,6 +299,8 @@ class EmbeddedLog:
             self._check_signed(signed)
         if self._edge.size > (signed.size if signed else 0):
             self._sign_replayed()
+        elif signed is not None:
+            self._sign_handed_over()
 
     def _load(self, public: Checkpoint) -> None:
         """Load the edge of the public tree from its files."""
@@ -336,12 +338,25 @@ class EmbeddedLog:
         self._head.swap(self._head.note, note)
         self._snapshot = self._snap(self._snapshot.checkpoint, note)
 
+    def _sign_handed_over(self) -> None:
+        """Sign with the key that followed what the key before signed last, and publish that.
+
+        Both signatures stand, so that readers who know either believe it.
+        """
+        note = self._key.sign_too(self._snapshot.note)
+        if note != self._snapshot.note:
+            self._head.swap(self._head.note, note)
+            self._snapshot = self._snap(self._snapshot.checkpoint, note)
+        public = self._places.public / CHECKPOINT
+        if self._published == self._edge.size and self._disk.read(public) != note:
+            self._disk.replace(public, note)
+
     def _parse(self, note: bytes | None) -> Checkpoint | None:
         if note is None:
             return None
         try:
             parsed = parse_note(note)
-            verify_note(parsed, [self._key.verifier])
+            verify_note(parsed, [self._key.verifier, *self._key.before])
             checkpoint = parse_checkpoint(parsed.text)
         except TallystickError as error:
             raise DamagedError(f"stored checkpoint is not one of this log: {error}") from error

@@ -4,7 +4,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tallystick.log.tiles import Tail, TileReader
-from tallystick.statement import Checkpoint, Note, Sign, VerifierKey, sign_note
+from tallystick.statement import (
+    Checkpoint,
+    Note,
+    Sign,
+    VerifierKey,
+    parse_note,
+    sign_note,
+    verify_note,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,15 +22,30 @@ class LogKey:
     Attributes:
         verifier: Its public side, named like the log's origin.
         sign: Signs.
+        before: Keys that signed what is stored, and sign nothing any more.
     """
 
     verifier: VerifierKey
     sign: Sign
+    before: tuple[VerifierKey, ...] = ()
 
     def sign_checkpoint(self, checkpoint: Checkpoint) -> bytes:
         """Return the signed note."""
         text = checkpoint.text()
         return Note(text, (sign_note(text, self.verifier, self.sign),)).encode()
+
+    def sign_too(self, note: bytes) -> bytes:
+        """Return a note of the key before with the signature of this one behind its own.
+
+        Raises:
+            SignatureError: None of the keys signed it.
+        """
+        parsed = parse_note(note)
+        signers = verify_note(parsed, [self.verifier, *self.before])
+        if any(signer.key == self.verifier for signer in signers):
+            return note
+        mine = sign_note(parsed.text, self.verifier, self.sign)
+        return Note(parsed.text, (*parsed.signatures, mine)).encode()
 
 
 @dataclass(frozen=True, slots=True)

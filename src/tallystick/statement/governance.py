@@ -35,6 +35,7 @@ class StatementType(StrEnum):
     GENESIS = "genesis"
     POLICY = "policy"
     KEY = "key"
+    HANDOVER = "handover"
     DELEGATION = "delegation"
     REFUSAL = "refusal"
     ACCESS = "access"
@@ -63,6 +64,7 @@ OPERATOR_TYPES: Final = frozenset(
     {
         StatementType.POLICY,
         StatementType.KEY,
+        StatementType.HANDOVER,
         StatementType.REFUSAL,
         StatementType.HEARTBEAT,
         StatementType.ERASURE,

@@ -53,7 +53,7 @@ class KeyChains:
 
     Attributes:
         origin: The log.
-        operator: Its operator, whose own key neither ends nor changes.
+        operator: Its operator, of whose keys one signs at any time.
         records: Signing keys with the index that registered each; none is ever removed.
         agreed: Key id of the key that agreed to a signing key; a first key has none.
         ends: How keys ended, recovery keys too.
@@ -99,15 +99,16 @@ class KeyChains:
         """
         if isinstance(said, KeyRecord):
             self._check_first(said)
-        elif said.issuer == self.operator:
-            raise KeyChainError(
-                "the operator's own key is neither rotated nor revoked by a statement",
-                reason="key.operator",
-            )
         elif isinstance(said, Rotation):
             self._check_rotation(said)
         elif isinstance(said, Revocation):
+            self._check_operator(said)
             self._check_revocation(said, index)
+        elif said.issuer == self.operator:
+            raise KeyChainError(
+                "the operator has no recovery key: nobody could register what it agrees to",
+                reason="key.operator",
+            )
         else:
             self._check_recovery(said)
 
@@ -161,6 +162,16 @@ class KeyChains:
                 reason="key.issuer",
             )
         self._check_agreed(said.issuer, said.by, said.authorisation, said.claim(self.origin))
+
+    def _check_operator(self, said: Revocation) -> None:
+        """Refuse to end the operator's newest key: nobody could register anything any more."""
+        keys = self.keys_of(self.operator)
+        if said.issuer == self.operator and keys and said.key_id == keys[-1]:
+            raise KeyChainError(
+                "the operator's newest key signs for the log, and is not revoked",
+                reason="key.operator",
+                advice="rotate it first: `tally keys rotate --operator`",
+            )
 
     def _check_revocation(self, said: Revocation, index: int) -> None:
         name = (said.issuer, said.key_id)

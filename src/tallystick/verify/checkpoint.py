@@ -61,13 +61,20 @@ def open_checkpoint(note: bytes, policy: TrustPolicy) -> VerifiedCheckpoint:
     """
     parsed = parse_note(note)
     checkpoint = parse_checkpoint(parsed.text)
-    logs = [key for key in policy.logs if key.name == checkpoint.origin]
+    logs = policy.signing(checkpoint.origin, checkpoint.size)
     if not logs:
         raise IndeterminateError(
             f"the policy does not name this log: the checkpoint is of {checkpoint.origin!r}",
             advice="get the policy of that log from its operator (`tally policy trust`)",
         )
-    signers = verify_note(parsed, [*logs, *policy.witnesses.values()])
+    try:
+        signers = verify_note(parsed, [*logs, *policy.witnesses.values()])
+    except SignatureError as error:
+        error.advice = (
+            "if the log has changed its keys since: get its newest policy, or a bundle that holds "
+            "the handover"
+        )
+        raise
     log = next((s.key for s in signers if s.key in logs), None)
     if log is None:
         raise SignatureError(f"the checkpoint is not signed by {checkpoint.origin!r} itself")

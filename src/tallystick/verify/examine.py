@@ -19,6 +19,7 @@ from typing import TypeVar
 
 from tallystick.errors import IndeterminateError, TallystickError, VerificationError
 from tallystick.statement import (
+    PublicKey,
     Receipt,
     SignedStatement,
     parse_batch,
@@ -32,12 +33,14 @@ from tallystick.statement.governance import (
     operator_record,
     parse_genesis,
 )
+from tallystick.statement.handover import LogKeys, parse_handover
 from tallystick.statement.keylife import KeyStatement, parse_key_statement
 from tallystick.verify.bundle import Bundle, Member, parse_bundle
-from tallystick.verify.checkpoint import VerifiedCheckpoint, open_checkpoint
+from tallystick.verify.checkpoint import VerifiedCheckpoint
 from tallystick.verify.coherence import check_coherence
 from tallystick.verify.delegation import Acting
 from tallystick.verify.erased import say_erased
+from tallystick.verify.handover import HandedOver, Said
 from tallystick.verify.policy import TrustPolicy
 from tallystick.verify.published import Published
 from tallystick.verify.report import Check, Report, Verdict, verdict_of
@@ -51,6 +54,8 @@ from tallystick.verify.statement import (
 )
 
 T = TypeVar("T")
+_GOVERNING = frozenset({StatementType.KEY, StatementType.HANDOVER})
+"""Types that say which keys count."""
 
 
 def examine(data: bytes, policy: TrustPolicy, *, any_signer: bool = False) -> Report:
@@ -95,7 +100,7 @@ class _Part:
 
     @property
     def governs_keys(self) -> bool:
-        return not self.receipt.index or self.statement.header.type == StatementType.KEY
+        return not self.receipt.index or self.statement.header.type in _GOVERNING
 
 
 class _Examination:
@@ -103,16 +108,24 @@ class _Examination:
         self.bundle, self.policy, self.any_signer = bundle, policy, any_signer
         self.checks: list[Check] = []
         self.checkpoint: VerifiedCheckpoint | None = None
+        self.handed_over = HandedOver([])
         self.genesis: Genesis | None = None
+        self.log_keys: LogKeys | None = None
         self.keys = RegisteredKeys()  # as the bundle says, so that every check can be made
         self.believed = RegisteredKeys()  # those whose own entries are proven
         self.verified: dict[bytes, VerifiedStatement] = {}
 
     def run(self) -> Report:
+        parsed = self._parse()
+        self.handed_over = HandedOver([
+            Said(part.member.entry, part.statement, part.receipt)
+            for part in parsed
+            if part.governs_keys
+        ])  # fmt: skip
         self._attempt("checkpoint", None, self._open_checkpoint)
         # In log order, because each key hangs on those before it; all keys before what they sign,
         # because a revocation may say that a key had ended earlier.
-        parts = sorted(self._parse(), key=lambda part: (not part.governs_keys, part.receipt.index))
+        parts = sorted(parsed, key=lambda part: (not part.governs_keys, part.receipt.index))
         for part in parts:
             self._examine(part)
         if self.genesis is None:
@@ -132,7 +145,7 @@ class _Examination:
         return Report(self.bundle.subject, checks, self.checkpoint, self.verified, known)
 
     def _open_checkpoint(self) -> None:
-        opened = open_checkpoint(self.bundle.checkpoint, self.policy)
+        opened = self.handed_over.open(self.bundle.checkpoint, self.policy)
         claim, seen = opened.checkpoint, ", ".join(c.name for c in opened.cosigners)
         detail = f"{claim.origin} at size {claim.size}, signed by the log"
         asked = f"; cosigned by {seen}" if seen else "; no witness is asked for by the policy"
@@ -163,6 +176,8 @@ class _Examination:
         verified = self._attempt("signature", part, lambda: self._check_signature(part))
         if verified is None:
             return
+        if part.statement.header.type == StatementType.HANDOVER:
+            self._attempt("handover", part, lambda: self._read_handover(part))
         if part.statement.header.type == StatementType.KEY:
             said = self._attempt("key", part, lambda: self._read_key(part))
         values = self._attempt("content", part, lambda: self._open_content(part))
@@ -205,7 +220,10 @@ class _Examination:
         genesis = parse_genesis(part.statement.payload)
         if self.checkpoint and genesis.origin != self.checkpoint.checkpoint.origin:
             raise VerificationError(f"the genesis is of another log, {genesis.origin!r}")
+        if self.policy.genesis not in {None, part.statement.id}:
+            raise VerificationError("the log begins with another entry than the policy pins")
         self.genesis = genesis
+        self.log_keys = LogKeys.begin(genesis)
         said = operator_record(genesis)
         for known in (self.keys, self.believed):
             known.chains.origin, known.chains.operator = genesis.origin, genesis.operator
@@ -215,10 +233,18 @@ class _Examination:
     def _check_registered(self, part: _Part) -> None:
         if self.checkpoint is None:
             raise IndeterminateError("the checkpoint is not verified, so nothing leads to it")
-        key = self.genesis.receipt_key if self.genesis else None
-        verify_registered(part.member.entry, part.receipt, self.checkpoint, key)
+        verify_registered(part.member.entry, part.receipt, self.checkpoint, self._receipt_key(part))
         detail = f"{part.name}: receipt and path lead to the checkpoint"
         self._add("registered", Verdict.VERIFIED, detail, part)
+
+    def _receipt_key(self, part: _Part) -> PublicKey | None:
+        """Return the key that signs receipts of this size; None where no genesis names it."""
+        if self.handed_over.keys is None:
+            return None
+        terms = self.handed_over.keys.at(part.receipt.size)
+        named = [term for term in terms if term.receipt_key.thumbprint() == part.receipt.key_id]
+        term = next(iter(named or terms), None)
+        return None if term is None else term.receipt_key
 
     def _check_signature(self, part: _Part) -> VerifiedStatement:
         said, entry, index = part.statement, part.member.entry, part.receipt.index
@@ -232,6 +258,19 @@ class _Examination:
         detail = f"{part.name}: signed by {issuer.name or issuer.issuer}, {issuer.basis}"
         self._add("signature", Verdict.VERIFIED, detail, part)
         return verified
+
+    def _read_handover(self, part: _Part) -> None:
+        """Check that the keys of the log were handed over so, by its operator."""
+        said = parse_handover(part.statement.payload)
+        if self.genesis is None or self.log_keys is None:
+            raise IndeterminateError("without the genesis entry the operator is not known")
+        if part.statement.header.issuer != self.genesis.operator:
+            raise VerificationError("the handover was not registered by the operator of the log")
+        self.log_keys.check(said, part.receipt.index)
+        self.log_keys.apply(said, part.receipt.index)
+        detail = f"{part.name}: from size {part.receipt.index + 1} on the log signs with other keys"
+        by = "" if said.agreement else ", says the operator alone"
+        self._add("handover", Verdict.VERIFIED, f"{detail} ({said.reason}{by})", part)
 
     def _read_key(self, part: _Part) -> KeyStatement:
         said = parse_key_statement(part.statement.payload)

@@ -3,10 +3,15 @@
 The text is a C2SP tlog-policy, so that other tools read the same file:
 
     log log.example/a+1a2b3c4d+AQ…
+    #tallystick genesis 5f3c…
+    #tallystick retired 1234 log.example/a+9e8d7c6b+AQ…
     witness w1 witness.example+…
     witness w2 other.example+…
     group both all w1 w2
     quorum both
+
+The two comments are read here and passed over elsewhere: which genesis entry the log has, so that
+its operator is known, and which key signed for it before, up to which size.
 
 Source:
     C2SP tlog-policy (untagged, 2026-06).
@@ -23,6 +28,10 @@ from tallystick.statement import VerifierKey, parse_vkey
 POLICY_BYTES_MAX: Final = 256 * 1024
 LINES_MAX: Final = 1024
 NO_QUORUM: Final = "none"
+_OURS: Final = "#tallystick"
+"""Begins a line that is a comment for others."""
+_ID: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_SIZE: Final = re.compile(r"0|[1-9][0-9]{0,17}", re.ASCII)
 
 _CONTROL: Final = re.compile(rb"[\x00-\x08\x0b-\x1f\x7f]")
 _BLANK: Final = re.compile(r"[ \t]+")
@@ -45,12 +54,21 @@ class TrustPolicy:
         witnesses: Cosigners by their name in this policy.
         groups: Groups by name, each after the groups that are its members.
         quorum: Name of the witness or group that must be fulfilled, or `none`.
+        genesis: Id of the genesis statement that the log must begin with, if it is pinned.
+        retired: Keys that signed for a log before, each with the largest size that it signed.
     """
 
     logs: tuple[VerifierKey, ...]
     witnesses: Mapping[str, VerifierKey]
     groups: Mapping[str, Group]
     quorum: str
+    genesis: bytes | None = None
+    retired: tuple[tuple[VerifierKey, int], ...] = ()
+
+    def signing(self, origin: str, size: int) -> list[VerifierKey]:
+        """Return the keys that may have signed a checkpoint of that size for a log."""
+        known = [*self.logs, *(key for key, last in self.retired if size <= last)]
+        return [key for key in known if key.name == origin]
 
     def fulfilled(self, cosigners: set[VerifierKey]) -> bool:
         """Tell whether these cosigners make the quorum."""
@@ -82,7 +100,7 @@ def parse_policy(data: bytes) -> TrustPolicy:
     # Names are opaque octets: surrogate escapes keep those that are not UTF-8 apart.
     for number, line in enumerate(data.decode(errors="surrogateescape").split("\n"), start=1):
         words = _BLANK.split(line.strip(" \t"))
-        if words != [""] and not words[0].startswith("#"):
+        if words[0] == _OURS or (words != [""] and not words[0].startswith("#")):
             try:
                 parser.line(words)
             except EncodingError as error:
@@ -97,6 +115,8 @@ class _Parser:
         self.groups: dict[str, Group] = {}
         self.quorum: str | None = None
         self.used: set[str] = set()
+        self.genesis: bytes | None = None
+        self.retired: list[tuple[VerifierKey, int]] = []
 
     def line(self, words: list[str]) -> None:
         match words:
@@ -111,13 +131,29 @@ class _Parser:
                 if self.quorum is not None:
                     raise EncodingError("there must be one quorum line only")
                 self.quorum = name if name == NO_QUORUM else self._known(name)
+            case [first, "genesis", id_] if first == _OURS and re.fullmatch(_ID, id_):
+                if self.genesis is not None:
+                    raise EncodingError("there must be one genesis only")
+                self.genesis = bytes.fromhex(id_)
+            case [first, "retired", size, vkey] if first == _OURS and re.fullmatch(_SIZE, size):
+                others = [*self.logs, *(key for key, _ in self.retired)]
+                self.retired.append((self._fresh(parse_vkey(vkey), others), int(size)))
+            case [first, *_] if first == _OURS:
+                raise EncodingError(f"expected genesis ID or retired SIZE VKEY behind {_OURS}")
             case _:
                 raise EncodingError(f"expected log, witness, group or quorum, got {words[0]!r:.40}")
 
     def policy(self) -> TrustPolicy:
         if self.quorum is None:
             raise EncodingError("policy has no quorum line")
-        return TrustPolicy(tuple(self.logs), self.witnesses, self.groups, self.quorum)
+        return TrustPolicy(
+            tuple(self.logs),
+            self.witnesses,
+            self.groups,
+            self.quorum,
+            self.genesis,
+            tuple(self.retired),
+        )
 
     def _group(self, threshold: str, members: list[str]) -> Group:
         for name in members:

@@ -49,8 +49,9 @@ async def configuration(call: Call) -> Answer:
 
 
 def _receipt_keys(call: Call) -> list[PublicKey]:
-    """Return the keys; retired ones would stay here for as long as their receipts."""
-    return [call.service.ledger.receipt_signer.public]
+    """Return the keys, the newest first; retired ones stay here as long as their receipts."""
+    terms = call.service.ledger.state.log_keys.terms
+    return [term.receipt_key for term in reversed(terms)]
 
 
 def _cose_key(key: PublicKey) -> dict[int, object]:

@@ -25,7 +25,18 @@ from tallystick.web.tables import expected, table_faults
 
 PREFIX: Final = "TALLYSTICK_"
 OTHER_VARIABLES: Final = frozenset(
-    {"HOME", "PASSPHRASE_FILE", "API_KEY", "DATA", "VECTORS", "ORACLES", "KILLS"}
+    {
+        "HOME",
+        "PASSPHRASE_FILE",
+        "API_KEY",
+        "DATA",
+        "VECTORS",
+        "ORACLES",
+        "KILLS",
+        "CUSTODY",
+        "PKCS11_MODULE",
+        "PKCS11_PIN_FILE",
+    }
 )
 """Variables with our prefix that are no settings: folder, secrets, and the test suite's."""
 FILE_BYTES_MAX: Final = 1 << 20

@@ -92,6 +92,6 @@ def test_a_service_on_every_address_names_one_that_can_be_used_and_its_certifica
 def test_every_module_is_in_the_extra_that_its_hint_names() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    named = {"sklearn": "scikit-learn"}
+    named = {"sklearn": "scikit-learn", "pkcs11": "python-pkcs11"}
     for module, extra in errors._EXTRAS.items():
         assert any(one.startswith(named.get(module, module)) for one in extras[extra])

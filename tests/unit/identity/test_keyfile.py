@@ -12,7 +12,7 @@ from tallystick.errors import (
     RefusedError,
     VersionError,
 )
-from tallystick.identity import KeyFile, generate
+from tallystick.identity import KeyFile, SoftwareSigner, generate
 from tallystick.statement import KeyKind
 
 
@@ -42,7 +42,9 @@ def test_the_file_is_for_its_owner_only_and_shows_no_secret(tmp_path: Path) -> N
 
     assert (tmp_path / "k").stat().st_mode & 0o777 == 0o600
     assert keys.secret("vault").hex() not in text.hex()
-    assert keys.signer("clinic").unsafe_secret().hex() not in text.hex()
+    clinic = keys.signer("clinic")
+    assert isinstance(clinic, SoftwareSigner)
+    assert clinic.unsafe_secret().hex() not in text.hex()
 
 
 def test_a_wrong_passphrase_is_said_at_once(tmp_path: Path) -> None:
@@ -83,8 +85,8 @@ def test_files_of_another_kind_are_refused(tmp_path: Path) -> None:
     path.write_text("not json")
     with pytest.raises(EncodingError, match="not a key file"):
         KeyFile(path, b"")
-    path.write_text('{"format": 2}')
-    with pytest.raises(VersionError, match="format 2, this release reads 1"):
+    path.write_text('{"format": 3}')
+    with pytest.raises(VersionError, match="format 3, this release reads 1 and 2"):
         KeyFile(path, b"")
     path.write_text('{"format":1,"keys":{},"kdf":{"salt":"AA","n":2,"name":"scrypt"}}')
     with pytest.raises(EncodingError, match="key derivation"):

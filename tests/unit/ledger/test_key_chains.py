@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tallystick.errors import RefusedError, SignatureError
-from tallystick.identity import SoftwareSigner, generate
+from tallystick.identity import Signer, SoftwareSigner, generate
 from tallystick.ledger import Ledger, PooledChecks, Submission
 from tallystick.ledger.assembly import read_state
 from tallystick.ledger.maintenance import check_statements
@@ -203,7 +203,7 @@ def test_the_operators_key_does_not_end(ledger: Ledger) -> None:
     signer = ledger.keys.signer("operator")
     operator = Issuer("the operator of the log", signer=signer)
 
-    assert reason(ledger, rotation(operator, next_key(operator))) == "key.operator"
+    assert reason(ledger, rotation(operator, next_key(operator))) == "handover.closed"
     assert reason(ledger, revocation(operator)) == "key.operator"
     assert reason(ledger, recovery(operator, generate(), by=signer)) == "key.operator"
 
@@ -291,7 +291,7 @@ def test_a_signature_by_nobody_is_still_none(ledger: Ledger, clinic: Issuer) -> 
         register(ledger, forged)
 
 
-def _pretending(signer: SoftwareSigner) -> SoftwareSigner:
+def _pretending(signer: Signer) -> SoftwareSigner:
     """Return a key that names another one as its own."""
     other = generate(issuer=signer.issuer)
     other._public = signer.public

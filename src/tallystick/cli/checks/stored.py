@@ -131,6 +131,29 @@ class Stored:
         else:
             yield ok("keys", f"{len(names)} keys in {len(opened)} files open")
 
+    def check_kept(self) -> Iterator[Finding]:
+        """Check that keys which are kept elsewhere can be reached, and are the ones they were."""
+        from tallystick.identity import KeptSigner
+
+        if self.phrase is None:
+            return
+        reached = 0
+        for path in filter(Path.exists, (self.home.service_keys, self.home.issuer_keys)):
+            keys = self._open(path)
+            for name in keys.names():
+                if (place := keys.reference(name)) is None:
+                    continue
+                try:
+                    signer = keys.signer(name)
+                    if isinstance(signer, KeptSigner):
+                        signer.reach()
+                    reached += 1
+                except TallystickError as error:
+                    yield problem("custody", f"the key {name!r} at {place}: {error}",
+                                  "a key that signs", error.advice or "")  # fmt: skip
+        if reached:
+            yield ok("custody", f"{reached} keys that are kept elsewhere are there")
+
     def check_vault(self) -> Iterator[Finding]:
         """Check that the vault opens; its content is checked by `tally fsck --deep`."""
         from tallystick.ledger.creation import VAULT

@@ -21,7 +21,7 @@ from tallystick.evidence import (
     load_rows,
     sign_batch,
 )
-from tallystick.identity import SoftwareSigner, generate
+from tallystick.identity import Signer, generate
 from tallystick.ledger import Query, Rows, Submission
 from tallystick.merkle import tree_root
 from tallystick.statement import Relation, SignedStatement, row_leaves
@@ -154,9 +154,7 @@ def _show_changed_row(story: Story) -> None:
     )
 
 
-def _batch_of(
-    story: Story, clinic: Clinic, signer: SoftwareSigner
-) -> tuple[SignedStatement, Submission]:
+def _batch_of(story: Story, clinic: Clinic, signer: Signer) -> tuple[SignedStatement, Submission]:
     records = [encode_row(case.row()) for case in clinic.cases()]
     salts, leaves = row_leaves(records, secrets.token_bytes)
     statement = sign_batch(signer, leaves, issued_at=story.ledger.clock())

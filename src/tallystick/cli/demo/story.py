@@ -8,7 +8,7 @@ from tallystick.cli.demo.cases import load_clinics
 from tallystick.cli.demo.copying import Copy
 from tallystick.cli.demo.stage import Stage
 from tallystick.cli.keys import key_record
-from tallystick.identity import KeyFile, SoftwareSigner, generate
+from tallystick.identity import KeyFile, Signer, generate
 from tallystick.ledger import Ledger, RegistrationPolicy, Rule
 from tallystick.statement.governance import IssuerKind
 from tallystick.verify import TrustPolicy, parse_policy
@@ -66,7 +66,7 @@ class Story:
             "policy show",
         )
 
-    def make_issuer(self, name: str, kind: IssuerKind, *, silent: bool = False) -> SoftwareSigner:
+    def make_issuer(self, name: str, kind: IssuerKind, *, silent: bool = False) -> Signer:
         """Make a key and register it."""
         signer = generate()
         self.issuers.add_signer(name, signer)
