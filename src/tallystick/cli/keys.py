@@ -59,7 +59,7 @@ def create_key(
 
     session.need_ledger()
     origin = read_card(session.home).origin
-    _check_name(name)
+    check_key_name(name)
     key_record(generate(), kind, public_name, origin)  # what is wrong shows before a key is made
     with session.changing_issuers() as issuers:
         if name not in issuers.names():
@@ -93,7 +93,7 @@ def request(
     from tallystick.identity import generate
     from tallystick.statement import check_origin
 
-    _check_name(name)
+    check_key_name(name)
     check_origin(origin)
     with session.changing_issuers() as issuers:
         if name not in issuers.names():
@@ -203,7 +203,12 @@ def _listed(
     return data, line if end is None else f"{line}  until {end.last}, {end.reason}"
 
 
-def _check_name(name: str) -> None:
+def check_key_name(name: str) -> None:
+    """Refuse a name that a key cannot have.
+
+    Raises:
+        InputError: It cannot.
+    """
     check_words(name, "the name of a key", KEY_NAME_MAX)
     if set(name) & {"/", "\\"}:
         raise InputError(f"the name of a key has no slashes, got {name!r}")

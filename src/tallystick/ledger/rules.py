@@ -25,6 +25,8 @@ Reasons, in the order in which they are tried:
     key.until               a key ends at an entry after its revocation
     key.ended               the key ended already, at that entry or before
     key.operator            the operator's own key
+    key.document            what was fetched of a DID of the web does not verify, names no key, or
+                            does not follow what is registered; or its keys changed otherwise
     batch.leaves            the leaf hashes are missing, or do not lead to the root
     link.relation           a link of a kind that does not exist
     delegation.…, assurance see `tallystick.ledger.delegated`
