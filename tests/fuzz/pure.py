@@ -53,6 +53,8 @@ from tallystick.statement import (
 from tallystick.statement.commitment import field_digests, payload_commitment
 from tallystick.statement.cose import parse_sign1, split_registered
 from tallystick.statement.delegation import Delegation, Revocation, parse_delegation
+from tallystick.statement.diddocument import signing_keys
+from tallystick.statement.fetched import FetchedDocument
 from tallystick.statement.governance import (
     IssuerKind,
     StatementType,
@@ -61,12 +63,16 @@ from tallystick.statement.governance import (
     parse_heartbeat,
     parse_key_record,
 )
+from tallystick.statement.jcs import canonical, parse_json
 from tallystick.statement.keychain import KeyChains
 from tallystick.statement.keylife import KeyStatement, parse_key_statement
+from tallystick.statement.webdid import parse_web_did
+from tallystick.statement.webvh import read_history
 from tallystick.verify import Verdict, examine
 from tallystick.verify import parse_bundle as parse_evidence
 from tallystick.verify import parse_policy as parse_trust
 from tests.fuzz.target import Errors, Target, vectors
+from tests.histories import Controller, document_of
 from tests.ledgers import Issuer
 
 STATEMENTS = vectors("statements/*.cbor")
@@ -256,6 +262,23 @@ def key_life(data: bytes) -> None:
         chains.apply(said, 100)
 
 
+def history(data: bytes) -> None:
+    """Read a history of did:webvh; what is none is tried as more of one that is known."""
+    try:
+        read_history(HISTORY.did, None, data, data, 2_000_000_000)
+    except UNBELIEVED:
+        before = read_history(HISTORY.did, None, HISTORY.lines, None, 2_000_000_000)
+        read_history(HISTORY.did, before, data, None, 2_000_000_000)
+
+
+def web_document(data: bytes) -> None:
+    """Read any bytes as a document of did:web, and any JSON as what is canonical."""
+    value = parse_json(data, "it")
+    assert canonical(parse_json(canonical(value), "it")) == canonical(value)
+    if isinstance(value, dict):
+        signing_keys(value, "did:web:example.com")
+
+
 def delegation(data: bytes) -> None:
     assert parse_delegation(data).encode() == data
 
@@ -314,6 +337,18 @@ _PARTS = tuple(
 _PROOF = TlogProof(3, tuple(HASHES), parse_note(NOTE), b"extra")
 _MERKLE = (3).to_bytes(8) + (5).to_bytes(8) + (1).to_bytes(8) + b"".join(HASHES)
 
+HISTORY = Controller().create().append()
+WEB_DOCUMENT = json.dumps(document_of("did:web:example.com", Issuer().signer)).encode()
+FETCHED = tuple(
+    FetchedDocument(
+        issuer=did, kind=IssuerKind.ORGANISATION, fetched_at=1_800_000_000, media_type=type_,
+        certificate=bytes(32), content=content,
+    ).encode()
+    for did, type_, content in (
+        ("did:web:example.com", "application/json", WEB_DOCUMENT),
+        (HISTORY.did, "text/jsonl", HISTORY.lines),
+    )
+)  # fmt: skip
 _DELEGATIONS = (
     Delegation(
         principal="did:key:z6MkP", agent="did:key:z6MkA", types=frozenset({"action", "inference"}),
@@ -340,7 +375,12 @@ PURE = (
     Target("genesis", parse_genesis, UNREADABLE, (GENESIS.payload,)),
     Target("key-record", lambda d: parse_key_record(d).verify_possession(ORIGIN),
            (InputError, SignatureError), payloads(StatementType.KEY)),
-    Target("key-life", key_life, UNBELIEVED, (*payloads(StatementType.KEY), *KEY_LIFE)),
+    Target("key-life", key_life, UNBELIEVED, (*payloads(StatementType.KEY), *KEY_LIFE, *FETCHED)),
+    Target("history", history, UNBELIEVED,
+           (HISTORY.lines, *HISTORY.lines.splitlines(keepends=True))),
+    Target("web-document", web_document, UNREADABLE, (WEB_DOCUMENT, HISTORY.lines)),
+    Target("web-did", lambda d: parse_web_did(text(d)), UNREADABLE,
+           (b"did:web:example.com%3A8443:a%20b", HISTORY.did.encode())),
     Target("delegation", delegation, UNREADABLE, _DELEGATIONS),
     Target("heartbeat", parse_heartbeat, UNREADABLE, payloads(StatementType.HEARTBEAT)),
     Target("disclosure", disclosure, (InputError, CommitmentError), (dcbor.encode(_FIELDS),)),
