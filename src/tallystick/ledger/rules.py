@@ -65,8 +65,8 @@ _TYPES: Final = frozenset(StatementType)
 _ONLY_OPERATOR: Final = OPERATOR_TYPES - {StatementType.HEARTBEAT, StatementType.ERASURE} | {
     StatementType.GENESIS
 }
-_OPERATOR_MAY: Final = OPERATOR_TYPES | {StatementType.DELEGATION}
-"""The operator can always revoke a delegation."""
+_OPERATOR_MAY: Final = OPERATOR_TYPES | {StatementType.DELEGATION, StatementType.LABEL}
+"""The operator can always revoke a delegation, and say under commitment whose a pseudonym is."""
 _RELATIONS: Final = frozenset(Relation)
 
 

@@ -39,6 +39,7 @@ from tallystick.verify.coherence import check_coherence
 from tallystick.verify.delegation import Acting
 from tallystick.verify.erased import say_erased
 from tallystick.verify.policy import TrustPolicy
+from tallystick.verify.pseudonym import check_bindings
 from tallystick.verify.report import Check, Report, Verdict, verdict_of
 from tallystick.verify.rows import verify_rows
 from tallystick.verify.statement import (
@@ -119,6 +120,7 @@ class _Examination:
             self._add("genesis", Verdict.INDETERMINATE, missing)
         self.checks = list(say_erased(self.checks, self.verified))
         self.checks += check_coherence(self.verified)
+        self.checks += check_bindings(self.verified, self.genesis)
         acting = Acting(self.verified, self.genesis)
         self.checks += acting.checks()
         if self.bundle.subject not in {part.statement.id for part in parts}:
