@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from tallystick.cli.api_keys import api
+from tallystick.cli.key_accounts import account
 from tallystick.cli.key_life import history, revoke, rotate
 from tallystick.cli.key_recovery import recover, recovery
 from tallystick.cli.key_requests import ALGORITHM, give_request, key_kind, read_request, register
@@ -37,7 +38,7 @@ def keys() -> None:
     """Make, register and list keys."""
 
 
-for _command in (api, history, recover, recovery, revoke, rotate):
+for _command in (account, api, history, recover, recovery, revoke, rotate):
     keys.add_command(_command)
 
 

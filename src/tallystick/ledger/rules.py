@@ -27,6 +27,7 @@ Reasons, in the order in which they are tried:
     key.operator            the operator's own key
     key.document            what was fetched of a DID of the web does not verify, names no key, or
                             does not follow what is registered; or its keys changed otherwise
+    key.account             an account that is bound already, or an issuer that has one
     batch.leaves            the leaf hashes are missing, or do not lead to the root
     link.relation           a link of a kind that does not exist
     delegation.…, assurance see `tallystick.ledger.delegated`

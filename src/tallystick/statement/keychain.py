@@ -14,7 +14,7 @@ Source:
     docs/reference/formats.md, section "Keys".
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from tallystick.errors import (
@@ -24,6 +24,7 @@ from tallystick.errors import (
     SignatureError,
     VerificationError,
 )
+from tallystick.statement.account import Account, AccountEnd, write_address
 from tallystick.statement.fetched import FetchedDocument, Seen, read_fetched
 from tallystick.statement.governance import KeyRecord
 from tallystick.statement.keylife import (
@@ -60,12 +61,28 @@ class End:
     by: bytes | None
 
 
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """An account that belongs, or belonged, to an issuer.
+
+    Attributes:
+        issuer: DID.
+        index: Entry that says so.
+        ended: Entry that ended it; None while it has not.
+    """
+
+    issuer: str
+    index: int
+    ended: int | None = None
+
+
 @dataclass(slots=True)
 class KeyChains:
     """The keys of all issuers, as far as `key` statements were taken in.
 
     Attributes:
         origin: The log.
+        genesis: Id of its first entry, which accounts name.
         operator: Its operator, whose own key neither ends nor changes.
         records: Signing keys with the index that registered each; none is ever removed.
         agreed: Key id of the key that agreed to a signing key; a first key has none.
@@ -73,17 +90,20 @@ class KeyChains:
         recovery: The recovery key of an issuer, with the index that registered it.
         seen: What was fetched last of an issuer whose DID is a place in the web, with the index
             that registered it.
+        accounts: Accounts by address; one that has ended does not begin again.
         named: By what evidence a key is such an issuer's: the newest one that names it.
     """
 
     origin: str = ""
     operator: str = ""
+    genesis: bytes = b""
     records: dict[KeyName, tuple[int, KeyRecord]] = field(default_factory=dict)
     agreed: dict[KeyName, bytes] = field(default_factory=dict)
     ends: dict[KeyName, End] = field(default_factory=dict)
     recovery: dict[str, tuple[int, PublicKey]] = field(default_factory=dict)
     seen: dict[str, tuple[int, Seen]] = field(default_factory=dict)
     named: dict[KeyName, tuple[int, str]] = field(default_factory=dict)
+    accounts: dict[bytes, Bound] = field(default_factory=dict)
     _keys_of: dict[str, list[bytes]] = field(default_factory=dict)
     _known: dict[bytes, KeyName] = field(default_factory=dict)
     """Every key id, recovery keys too: a key has one holder and one use."""
@@ -95,6 +115,13 @@ class KeyChains:
     def end_of(self, issuer: str, key_id: bytes) -> End | None:
         """Return how a key ended; None while it has not."""
         return self.ends.get((issuer, key_id))
+
+    def account_of(self, issuer: str) -> bytes | None:
+        """Return the address of the account that belongs to an issuer now."""
+        for address, bound in self.accounts.items():
+            if bound.issuer == issuer and bound.ended is None:
+                return address
+        return None
 
     def is_recovery(self, issuer: str, key_id: bytes) -> bool:
         """Tell whether this is, or was, a key that recovers and signs no statements."""
@@ -117,6 +144,8 @@ class KeyChains:
         """
         if isinstance(said, KeyRecord):
             self._check_first(said)
+        elif isinstance(said, Account | AccountEnd):
+            self._check_account(said)
         elif said.issuer == self.operator:
             raise KeyChainError(
                 "the operator's own key is neither rotated nor revoked by a statement",
@@ -257,6 +286,28 @@ class KeyChains:
             what = "is deactivated" if seen.deactivated else "names no key that signs statements"
             raise _no_document(f"{said.issuer} {what}")
 
+    def _check_account(self, said: Account | AccountEnd) -> None:
+        """Accept an account that agreed, of an issuer that has none; and the end of one."""
+        bound, name = self.accounts.get(said.address), write_address(said.address)
+        if isinstance(said, AccountEnd):
+            if bound is None:
+                raise IndeterminateError(f"the account {name}, which ends, is not known here")
+            if bound.issuer != said.issuer or bound.ended is not None:
+                raise _no_account(f"the account {name} does not belong to {said.issuer}")
+        else:
+            if bound is not None:
+                raise _no_account(f"the account {name} was bound already, to {bound.issuer}")
+            if (other := self.account_of(said.issuer)) is not None:
+                raise _no_account(f"{said.issuer} has the account {write_address(other)} already")
+            said.verify_account(self.origin, self.genesis)
+        if said.by is not None:
+            self._check_signing(said.issuer, said.by)
+            self._check_agreed(said.issuer, said.by, said.authorisation, said.claim(self.origin))
+
+    def _check_signing(self, issuer: str, key_id: bytes) -> None:
+        if self.is_recovery(issuer, key_id):
+            raise _no_account("a recovery key says nothing of accounts")
+
     def _check_unknown(self, key: PublicKey, issuer: str) -> None:
         """Refuse a key that is known: what was said first of its holder and use stays."""
         known = self._known.get(key.thumbprint())
@@ -306,6 +357,11 @@ class KeyChains:
             self._revoke(said, index)
         elif isinstance(said, FetchedDocument):
             self._see(said, index)
+        elif isinstance(said, Account):
+            self.accounts.setdefault(said.address, Bound(said.issuer, index))
+        elif isinstance(said, AccountEnd):
+            if (bound := self.accounts.get(said.address)) is not None and bound.ended is None:
+                self.accounts[said.address] = replace(bound, ended=index)
         else:
             self._replace_recovery(said, index)
 
@@ -364,6 +420,10 @@ class KeyChains:
 
 def _short(key_id: bytes) -> str:
     return f"{key_id.hex()[:16]}…"
+
+
+def _no_account(words: str) -> KeyChainError:
+    return KeyChainError(words, reason="key.account")
 
 
 def _no_document(words: str) -> KeyChainError:

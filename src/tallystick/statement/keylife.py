@@ -21,6 +21,7 @@ from typing import Any, Final, Self
 
 from tallystick.errors import EncodingError, VersionError
 from tallystick.statement import dcbor
+from tallystick.statement.account import Account, AccountEnd, parse_account, parse_account_end
 from tallystick.statement.fetched import VERSION as VERSION_3
 from tallystick.statement.fetched import FetchedDocument, parse_fetched
 from tallystick.statement.governance import (
@@ -214,7 +215,9 @@ class RecoveryKey:
         )
 
 
-KeyStatement = KeyRecord | Rotation | Revocation | RecoveryKey | FetchedDocument
+KeyStatement = (
+    KeyRecord | Rotation | Revocation | RecoveryKey | FetchedDocument | Account | AccountEnd
+)
 """What a `key` statement says."""
 
 
@@ -252,9 +255,14 @@ def parse_key_statement(payload: bytes) -> KeyStatement:
 
 
 def _parse_version_3(members: dict[str, Any]) -> KeyStatement:
-    if (action := members.get("action")) != "document":
-        raise EncodingError(f"'action' must be document, got {action!r:.40}")
-    return parse_fetched(members)
+    action = members.get("action")
+    if action == "document":
+        return parse_fetched(members)
+    if action == "account":
+        return parse_account(members)
+    if action == "account-end":
+        return parse_account_end(members)
+    raise EncodingError(f"'action' must be document, account or account-end, got {action!r:.40}")
 
 
 def _parse_action(members: dict[str, Any]) -> KeyStatement:

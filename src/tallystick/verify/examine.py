@@ -26,6 +26,7 @@ from tallystick.statement import (
     parse_statement,
     verify_disclosure,
 )
+from tallystick.statement.account import Account, write_address
 from tallystick.statement.governance import (
     Genesis,
     StatementType,
@@ -207,6 +208,7 @@ class _Examination:
         said = operator_record(genesis)
         for known in (self.keys, self.believed):
             known.chains.origin, known.chains.operator = genesis.origin, genesis.operator
+            known.chains.genesis = part.statement.id
         self.keys.add(said, 0)
         return said
 
@@ -239,6 +241,9 @@ class _Examination:
             raise VerificationError("the key was not registered by the operator of the log")
         self.keys.chains.check(said, part.receipt.index)
         self.keys.add(said, part.receipt.index)
+        if isinstance(said, Account):
+            whose = f"{write_address(said.address)} belongs to {said.issuer}, and both agreed"
+            self._add("account", Verdict.VERIFIED, f"{part.name}: {whose}", part)
         return said
 
     def _open_content(self, part: _Part) -> dict[str, object]:
