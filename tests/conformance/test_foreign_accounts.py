@@ -10,7 +10,7 @@ from tallystick.statement.account import (
     write_address_of,
 )
 from tests.oracles import kit
-from tests.unit.statement.test_account import Wallet
+from tests.wallets import Wallet
 
 TEXT = account_text("log.example/a", bytes(32), "did:web:example.com")
 

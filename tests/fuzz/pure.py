@@ -15,6 +15,7 @@ from tallystick.errors import (
     VerificationError,
 )
 from tallystick.evidence import records
+from tallystick.identity.secp256k1 import parse_wallet_signature, recover
 from tallystick.ledger import RegistrationPolicy, Rule
 from tallystick.ledger.policy import parse_policy_payload, read_policy
 from tallystick.ledger.rules import Candidate, decide
@@ -50,6 +51,7 @@ from tallystick.statement import (
     verify_disclosure,
     verify_note,
 )
+from tallystick.statement.account import AccountEnd, parse_address, write_address
 from tallystick.statement.commitment import field_digests, payload_commitment
 from tallystick.statement.cose import parse_sign1, split_registered
 from tallystick.statement.delegation import Delegation, Revocation, parse_delegation
@@ -74,6 +76,7 @@ from tallystick.verify import parse_policy as parse_trust
 from tests.fuzz.target import Errors, Target, vectors
 from tests.histories import Controller, document_of
 from tests.ledgers import Issuer
+from tests.wallets import Wallet
 
 STATEMENTS = vectors("statements/*.cbor")
 PARSED = [parse_statement(entry) for entry in STATEMENTS]
@@ -349,6 +352,8 @@ FETCHED = tuple(
         (HISTORY.did, "text/jsonl", HISTORY.lines),
     )
 )  # fmt: skip
+_WALLET = Wallet().bound(Issuer())
+EVIDENCE = (*FETCHED, _WALLET.encode(), AccountEnd(issuer="a", address=_WALLET.address).encode())
 _DELEGATIONS = (
     Delegation(
         principal="did:key:z6MkP", agent="did:key:z6MkA", types=frozenset({"action", "inference"}),
@@ -375,10 +380,14 @@ PURE = (
     Target("genesis", parse_genesis, UNREADABLE, (GENESIS.payload,)),
     Target("key-record", lambda d: parse_key_record(d).verify_possession(ORIGIN),
            (InputError, SignatureError), payloads(StatementType.KEY)),
-    Target("key-life", key_life, UNBELIEVED, (*payloads(StatementType.KEY), *KEY_LIFE, *FETCHED)),
+    Target("key-life", key_life, UNBELIEVED, (*payloads(StatementType.KEY), *KEY_LIFE, *EVIDENCE)),
     Target("history", history, UNBELIEVED,
            (HISTORY.lines, *HISTORY.lines.splitlines(keepends=True))),
     Target("web-document", web_document, UNREADABLE, (WEB_DOCUMENT, HISTORY.lines)),
+    Target("address", lambda d: write_address(parse_address(text(d))), UNREADABLE,
+           (b"0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf",)),
+    Target("wallet", lambda d: recover(*parse_wallet_signature(text(d)), "text"),
+           (InputError, SignatureError), (Wallet().sign("text").hex().encode() + b"1b",)),
     Target("web-did", lambda d: parse_web_did(text(d)), UNREADABLE,
            (b"did:web:example.com%3A8443:a%20b", HISTORY.did.encode())),
     Target("delegation", delegation, UNREADABLE, _DELEGATIONS),

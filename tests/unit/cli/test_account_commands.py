@@ -7,7 +7,7 @@ import pytest
 from tallystick.ledger import Home, read_card
 from tallystick.statement.account import write_address_of
 from tests.unit.cli.running import Command
-from tests.unit.statement.test_account import Wallet
+from tests.wallets import Wallet
 
 
 def words(made: Command, *arguments: object, code: int) -> str:
