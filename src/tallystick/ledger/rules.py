@@ -13,7 +13,7 @@ Reasons, in the order in which they are tried:
     type.unknown            not a type this release knows
     type.operator           only the operator of the log registers that type
     policy                  no rule of the registration policy allows it
-    time.future             issued more than 300 s after the ledger's newest heartbeat
+    time.future             issued, or fetched, more than 300 s after the ledger's newest heartbeat
     sequence.first          the first statement of an epoch is not number 0
     sequence.gap            a number is missing
     sequence.equivocation   another statement has that number already
@@ -51,6 +51,7 @@ from tallystick.ledger.state import LedgerState
 from tallystick.merkle import HASH_BYTES
 from tallystick.statement import Batch, Relation, SignedStatement, parse_batch, parse_erasure
 from tallystick.statement.delegation import parse_delegation
+from tallystick.statement.fetched import FetchedDocument
 from tallystick.statement.governance import (
     OPERATOR_TYPES,
     KeyRecord,
@@ -186,10 +187,10 @@ def _check_type(statement: SignedStatement, state: LedgerState) -> None:
         )
 
 
-def _check_time(issued_at: int | None, state: LedgerState) -> None:
-    if issued_at is not None and issued_at > state.now + FUTURE_SECONDS_MAX:
+def _check_time(at: int | None, state: LedgerState, what: str = "issued") -> None:
+    if at is not None and at > state.now + FUTURE_SECONDS_MAX:
         raise RefusedError(
-            f"issued at {issued_at}, more than {FUTURE_SECONDS_MAX} s after the ledger's "
+            f"{what} at {at}, more than {FUTURE_SECONDS_MAX} s after the ledger's "
             f"newest heartbeat at {state.now}",
             reason="time.future",
             advice="check the issuer's clock",
@@ -252,6 +253,8 @@ def _check_inline(statement: SignedStatement) -> None:
 
 def _check_key(said: KeyStatement, state: LedgerState) -> None:
     """Refuse a key, or an end of one, that does not follow from the issuer's keys so far."""
+    if isinstance(said, FetchedDocument):
+        _check_time(said.fetched_at, state, "fetched")
     try:
         state.chains.check(said, state.size)
         if isinstance(said, KeyRecord):
