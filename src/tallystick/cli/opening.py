@@ -104,6 +104,7 @@ def check_settings(settings: "Settings") -> None:
     from tallystick.webhooks.addresses import parse_networks
 
     parse_networks(settings.webhook_networks)
+    parse_networks(settings.issuer_networks, "issuer_networks")
     if settings.otlp_endpoint is not None:
         traces_url(settings.otlp_endpoint)
         need("tallystick.web.otlp")
