@@ -1,6 +1,7 @@
 """`tally issuers`: from a host that serves a document to statements that verify without it."""
 
 import json
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -212,6 +213,25 @@ def test_a_host_that_drips_is_not_waited_for(site: Site) -> None:
 
     with pytest.raises(UnavailableError, match="too long"):
         fetcher.fetch(f"https://localhost:{site.port}{PATH}")
+
+
+def test_a_host_that_is_away_is_said_to_be(made: Command, site: Site) -> None:
+    with socket.socket() as line:
+        line.bind(("127.0.0.1", 0))
+        away = f"did:web:localhost%3A{line.getsockname()[1]}"
+
+        said = words(made, "issuers", "resolve", away, code=4)
+
+    assert "cannot be reached" in said
+
+
+def test_a_setting_that_is_no_network_is_named(
+    made: Command, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TALLYSTICK_ISSUER_NETWORKS", "everything")
+
+    assert "issuer_networks must be such as" in words(
+        made, "issuers", "resolve", site.did, code=2)  # fmt: skip
 
 
 def test_this_machine_is_not_asked_unless_the_operator_allows_it(
