@@ -15,6 +15,7 @@ from tallystick.errors import (
     VerificationError,
 )
 from tallystick.evidence import records
+from tallystick.identity.secp256k1 import parse_wallet_signature, recover
 from tallystick.ledger import RegistrationPolicy, Rule
 from tallystick.ledger.policy import parse_policy_payload, read_policy
 from tallystick.ledger.rules import Candidate, decide
@@ -53,9 +54,12 @@ from tallystick.statement import (
     verify_disclosure,
     verify_note,
 )
+from tallystick.statement.account import AccountEnd, parse_address, write_address
 from tallystick.statement.commitment import field_digests, payload_commitment
 from tallystick.statement.cose import parse_sign1, split_registered
 from tallystick.statement.delegation import Delegation, Revocation, parse_delegation
+from tallystick.statement.diddocument import signing_keys
+from tallystick.statement.fetched import FetchedDocument
 from tallystick.statement.governance import (
     IssuerKind,
     StatementType,
@@ -64,13 +68,18 @@ from tallystick.statement.governance import (
     parse_heartbeat,
     parse_key_record,
 )
+from tallystick.statement.jcs import canonical, parse_json
 from tallystick.statement.keychain import KeyChains
 from tallystick.statement.keylife import KeyStatement, parse_key_statement
+from tallystick.statement.webdid import parse_web_did
+from tallystick.statement.webvh import read_history
 from tallystick.verify import Verdict, examine
 from tallystick.verify import parse_bundle as parse_evidence
 from tallystick.verify import parse_policy as parse_trust
 from tests.fuzz.target import Errors, Target, vectors
+from tests.histories import Controller, document_of
 from tests.ledgers import Issuer
+from tests.wallets import Wallet
 
 STATEMENTS = vectors("statements/*.cbor")
 PARSED = [parse_statement(entry) for entry in STATEMENTS]
@@ -269,6 +278,23 @@ def key_life(data: bytes) -> None:
         chains.apply(said, 100)
 
 
+def history(data: bytes) -> None:
+    """Read a history of did:webvh; what is none is tried as more of one that is known."""
+    try:
+        read_history(HISTORY.did, None, data, data, 2_000_000_000)
+    except UNBELIEVED:
+        before = read_history(HISTORY.did, None, HISTORY.lines, None, 2_000_000_000)
+        read_history(HISTORY.did, before, data, None, 2_000_000_000)
+
+
+def web_document(data: bytes) -> None:
+    """Read any bytes as a document of did:web, and any JSON as what is canonical."""
+    value = parse_json(data, "it")
+    assert canonical(parse_json(canonical(value), "it")) == canonical(value)
+    if isinstance(value, dict):
+        signing_keys(value, "did:web:example.com")
+
+
 def delegation(data: bytes) -> None:
     assert parse_delegation(data).encode() == data
 
@@ -327,6 +353,20 @@ _PARTS = tuple(
 _PROOF = TlogProof(3, tuple(HASHES), parse_note(NOTE), b"extra")
 _MERKLE = (3).to_bytes(8) + (5).to_bytes(8) + (1).to_bytes(8) + b"".join(HASHES)
 
+HISTORY = Controller().create().append()
+WEB_DOCUMENT = json.dumps(document_of("did:web:example.com", Issuer().signer)).encode()
+FETCHED = tuple(
+    FetchedDocument(
+        issuer=did, kind=IssuerKind.ORGANISATION, fetched_at=1_800_000_000, media_type=type_,
+        certificate=bytes(32), content=content,
+    ).encode()
+    for did, type_, content in (
+        ("did:web:example.com", "application/json", WEB_DOCUMENT),
+        (HISTORY.did, "text/jsonl", HISTORY.lines),
+    )
+)  # fmt: skip
+_WALLET = Wallet().bound(Issuer())
+EVIDENCE = (*FETCHED, _WALLET.encode(), AccountEnd(issuer="a", address=_WALLET.address).encode())
 _DELEGATIONS = (
     Delegation(
         principal="did:key:z6MkP", agent="did:key:z6MkA", types=frozenset({"action", "inference"}),
@@ -354,7 +394,16 @@ PURE = (
     Target("genesis", parse_genesis, UNREADABLE, (GENESIS.payload,)),
     Target("key-record", lambda d: parse_key_record(d).verify_possession(ORIGIN),
            (InputError, SignatureError), payloads(StatementType.KEY)),
-    Target("key-life", key_life, UNBELIEVED, (*payloads(StatementType.KEY), *KEY_LIFE)),
+    Target("key-life", key_life, UNBELIEVED, (*payloads(StatementType.KEY), *KEY_LIFE, *EVIDENCE)),
+    Target("history", history, UNBELIEVED,
+           (HISTORY.lines, *HISTORY.lines.splitlines(keepends=True))),
+    Target("web-document", web_document, UNREADABLE, (WEB_DOCUMENT, HISTORY.lines)),
+    Target("address", lambda d: write_address(parse_address(text(d))), UNREADABLE,
+           (b"0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf",)),
+    Target("wallet", lambda d: recover(*parse_wallet_signature(text(d)), "text"),
+           (InputError, SignatureError), (Wallet().sign("text").hex().encode() + b"1b",)),
+    Target("web-did", lambda d: parse_web_did(text(d)), UNREADABLE,
+           (b"did:web:example.com%3A8443:a%20b", HISTORY.did.encode())),
     Target("delegation", delegation, UNREADABLE, _DELEGATIONS),
     Target("heartbeat", parse_heartbeat, UNREADABLE, payloads(StatementType.HEARTBEAT)),
     Target("disclosure", disclosure, (InputError, CommitmentError), (dcbor.encode(_FIELDS),)),

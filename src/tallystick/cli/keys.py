@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from tallystick.cli.api_keys import api
+from tallystick.cli.key_accounts import account
 from tallystick.cli.key_life import history, revoke, rotate
 from tallystick.cli.key_recovery import recover, recovery
 from tallystick.cli.key_requests import (
@@ -45,7 +46,7 @@ def keys() -> None:
     """Make, register and list keys."""
 
 
-for _command in (api, history, recover, recovery, revoke, rotate):
+for _command in (account, api, history, recover, recovery, revoke, rotate):
     keys.add_command(_command)
 
 
@@ -76,7 +77,7 @@ def create_key(
     session.need_ledger()
     check_kept(place, existing=existing)
     origin = read_card(session.home).origin
-    _check_name(name)
+    check_key_name(name)
     key_record(generate(), kind, public_name, origin)  # what is wrong shows before a key is made
     with session.changing_issuers() as issuers:
         if name not in issuers.names():
@@ -114,7 +115,7 @@ def request(
     from tallystick.statement import check_origin
 
     check_kept(place, existing=existing)
-    _check_name(name)
+    check_key_name(name)
     check_origin(origin)
     with session.changing_issuers() as issuers:
         if name not in issuers.names():
@@ -222,7 +223,12 @@ def _listed(
     return data, line if end is None else f"{line}  until {end.last}, {end.reason}"
 
 
-def _check_name(name: str) -> None:
+def check_key_name(name: str) -> None:
+    """Refuse a name that a key cannot have.
+
+    Raises:
+        InputError: It cannot.
+    """
     check_words(name, "the name of a key", KEY_NAME_MAX)
     if set(name) & {"/", "\\"}:
         raise InputError(f"the name of a key has no slashes, got {name!r}")

@@ -104,6 +104,7 @@ def check_settings(settings: "Settings") -> None:
     from tallystick.webhooks.addresses import parse_networks
 
     parse_networks(settings.webhook_networks)
+    parse_networks(settings.issuer_networks, "issuer_networks")
     parse_locations(settings.content_locations)
     for place in (settings.data_location, settings.upstream_location):
         if place is not None:

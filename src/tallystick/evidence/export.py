@@ -95,15 +95,19 @@ def _rests_on(ledger: Reads, one: Found) -> Iterable[Found]:
                 continue  # a link into another ledger: the verifier says that it is not here
     if header.model is not None and header.type != StatementType.MODEL:
         yield from ledger.find(Query(model=header.model, type=StatementType.MODEL, limit=1)).found
-    yield from _key_statements(ledger, header.issuer)
+    yield from key_statements(ledger, header.issuer)
     if header.type == StatementType.KEY and header.subject is not None:
-        yield from _key_statements(ledger, header.subject)
+        yield from key_statements(ledger, header.subject)
     if Relation.ACTED_FOR in header.links or header.type == StatementType.DELEGATION:
         yield from _delegated(ledger, one)
 
 
-def _key_statements(ledger: Reads, issuer: str) -> Iterable[Found]:
-    """Return all that is said of an issuer's keys: later rotations and revocations, too."""
+def key_statements(ledger: Reads, issuer: str) -> Iterable[Found]:
+    """Return all that is said of an issuer's keys: later rotations and revocations, too.
+
+    Raises:
+        LimitError: More than a bundle can hold.
+    """
     found = ledger.find(Query(subject=issuer, type=StatementType.KEY, limit=STATEMENTS_MAX // 2))
     if found.next is not None:
         raise LimitError(f"more than {STATEMENTS_MAX // 2} statements are about keys of {issuer}")

@@ -13,7 +13,7 @@ Reasons, in the order in which they are tried:
     type.unknown            not a type this release knows
     type.operator           only the operator of the log registers that type
     policy                  no rule of the registration policy allows it
-    time.future             issued more than 300 s after the ledger's newest heartbeat
+    time.future             issued, or fetched, more than 300 s after the ledger's newest heartbeat
     sequence.first          the first statement of an epoch is not number 0
     sequence.gap            a number is missing
     sequence.equivocation   another statement has that number already
@@ -25,6 +25,9 @@ Reasons, in the order in which they are tried:
     key.until               a key ends at an entry after its revocation
     key.ended               the key ended already, at that entry or before
     key.operator            the operator's newest key is revoked, or would get a recovery key
+    key.document            what was fetched of a DID of the web does not verify, names no key, or
+                            does not follow what is registered; or its keys changed otherwise
+    key.account             an account that is bound already, or an issuer that has one
     handover                it does not follow from the log's own keys
     handover.closed         it is not made by who has the ledger open
     batch.leaves            the leaf hashes are missing, or do not lead to the root
@@ -57,6 +60,7 @@ from tallystick.statement import (
     parse_publication,
 )
 from tallystick.statement.delegation import parse_delegation
+from tallystick.statement.fetched import FetchedDocument
 from tallystick.statement.governance import (
     OPERATOR_TYPES,
     KeyRecord,
@@ -77,8 +81,10 @@ _OPERATOR_MAY: Final = OPERATOR_TYPES | {
     StatementType.DELEGATION,
     StatementType.CHANGE,
     StatementType.PUBLICATION,
+    StatementType.LABEL,
 }
-"""The operator can always revoke a delegation, say what it changed, and show content."""
+"""The operator can always revoke a delegation, say what it changed, show content, and say under
+commitment whose a pseudonym is."""
 _RELATIONS: Final = frozenset(Relation)
 
 
@@ -197,10 +203,10 @@ def _check_type(statement: SignedStatement, state: LedgerState) -> None:
         )
 
 
-def _check_time(issued_at: int | None, state: LedgerState) -> None:
-    if issued_at is not None and issued_at > state.now + FUTURE_SECONDS_MAX:
+def _check_time(at: int | None, state: LedgerState, what: str = "issued") -> None:
+    if at is not None and at > state.now + FUTURE_SECONDS_MAX:
         raise RefusedError(
-            f"issued at {issued_at}, more than {FUTURE_SECONDS_MAX} s after the ledger's "
+            f"{what} at {at}, more than {FUTURE_SECONDS_MAX} s after the ledger's "
             f"newest heartbeat at {state.now}",
             reason="time.future",
             advice="check the issuer's clock",
@@ -267,6 +273,8 @@ def _check_inline(statement: SignedStatement) -> None:
 
 def _check_key(said: KeyStatement, state: LedgerState) -> None:
     """Refuse a key, or an end of one, that does not follow from the issuer's keys so far."""
+    if isinstance(said, FetchedDocument):
+        _check_time(said.fetched_at, state, "fetched")
     try:
         state.chains.check(said, state.size)
         if isinstance(said, KeyRecord):

@@ -160,5 +160,6 @@ class LedgerState:
         self.log_keys = LogKeys.begin(self.genesis)
         self.policy, self.policy_id = read_policy(self.genesis.policy), statement.id
         self.chains.origin, self.chains.operator = self.genesis.origin, self.genesis.operator
+        self.chains.genesis = statement.id
         self.chains.apply(operator_record(self.genesis), 0)
         self.now = statement.header.issued_at or 0

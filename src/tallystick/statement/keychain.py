@@ -14,9 +14,18 @@ Source:
     docs/reference/formats.md, section "Keys".
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Final
 
-from tallystick.errors import IndeterminateError, KeyChainError, SignatureError
+from tallystick.errors import (
+    EncodingError,
+    IndeterminateError,
+    KeyChainError,
+    SignatureError,
+    VerificationError,
+)
+from tallystick.statement.account import Account, AccountEnd, write_address
+from tallystick.statement.fetched import FetchedDocument, Seen, read_fetched
 from tallystick.statement.governance import KeyRecord
 from tallystick.statement.keylife import (
     KeyStatement,
@@ -25,6 +34,11 @@ from tallystick.statement.keylife import (
     Rotation,
 )
 from tallystick.statement.keys import PublicKey
+from tallystick.statement.webdid import is_web_did
+
+REMOVED: Final = "removed"
+"""Why a key ended that a DID's document does not name any more."""
+DEACTIVATED: Final = "deactivated"
 
 KeyName = tuple[str, bytes]
 """Issuer and key id."""
@@ -37,7 +51,7 @@ class End:
     Attributes:
         last: Last index at which what it signed is to be believed.
         index: Entry that says so.
-        reason: `rotated`, or the reason of the revocation.
+        reason: `rotated`, `removed`, `deactivated`, or the reason of the revocation.
         by: Key id of the key that said so; None where the operator alone did.
     """
 
@@ -47,25 +61,49 @@ class End:
     by: bytes | None
 
 
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """An account that belongs, or belonged, to an issuer.
+
+    Attributes:
+        issuer: DID.
+        index: Entry that says so.
+        ended: Entry that ended it; None while it has not.
+    """
+
+    issuer: str
+    index: int
+    ended: int | None = None
+
+
 @dataclass(slots=True)
 class KeyChains:
     """The keys of all issuers, as far as `key` statements were taken in.
 
     Attributes:
         origin: The log.
+        genesis: Id of its first entry, which accounts name.
         operator: Its operator, of whose keys one signs at any time.
         records: Signing keys with the index that registered each; none is ever removed.
         agreed: Key id of the key that agreed to a signing key; a first key has none.
         ends: How keys ended, recovery keys too.
         recovery: The recovery key of an issuer, with the index that registered it.
+        seen: What was fetched last of an issuer whose DID is a place in the web, with the index
+            that registered it.
+        accounts: Accounts by address; one that has ended does not begin again.
+        named: By what evidence a key is such an issuer's: the newest one that names it.
     """
 
     origin: str = ""
     operator: str = ""
+    genesis: bytes = b""
     records: dict[KeyName, tuple[int, KeyRecord]] = field(default_factory=dict)
     agreed: dict[KeyName, bytes] = field(default_factory=dict)
     ends: dict[KeyName, End] = field(default_factory=dict)
     recovery: dict[str, tuple[int, PublicKey]] = field(default_factory=dict)
+    seen: dict[str, tuple[int, Seen]] = field(default_factory=dict)
+    named: dict[KeyName, tuple[int, str]] = field(default_factory=dict)
+    accounts: dict[bytes, Bound] = field(default_factory=dict)
     _keys_of: dict[str, list[bytes]] = field(default_factory=dict)
     _known: dict[bytes, KeyName] = field(default_factory=dict)
     """Every key id, recovery keys too: a key has one holder and one use."""
@@ -77,6 +115,13 @@ class KeyChains:
     def end_of(self, issuer: str, key_id: bytes) -> End | None:
         """Return how a key ended; None while it has not."""
         return self.ends.get((issuer, key_id))
+
+    def account_of(self, issuer: str) -> bytes | None:
+        """Return the address of the account that belongs to an issuer now."""
+        for address, bound in self.accounts.items():
+            if bound.issuer == issuer and bound.ended is None:
+                return address
+        return None
 
     def is_recovery(self, issuer: str, key_id: bytes) -> bool:
         """Tell whether this is, or was, a key that recovers and signs no statements."""
@@ -99,6 +144,12 @@ class KeyChains:
         """
         if isinstance(said, KeyRecord):
             self._check_first(said)
+        elif isinstance(said, Account | AccountEnd):
+            self._check_account(said)
+        elif isinstance(said, FetchedDocument):
+            self._check_fetched(said)
+        elif is_web_did(said.issuer) and not isinstance(said, Revocation):
+            raise _not_by_document(said.issuer)
         elif isinstance(said, Rotation):
             self._check_rotation(said)
         elif isinstance(said, Revocation):
@@ -130,6 +181,8 @@ class KeyChains:
 
     def _check_first(self, record: KeyRecord) -> None:
         record.verify_possession(self.origin)
+        if is_web_did(record.issuer):
+            raise _not_by_document(record.issuer)
         if record.issuer.startswith("did:key:") and record.issuer != record.key.did():
             raise KeyChainError(
                 f"the first key of {record.issuer} is the one that the DID names, got "
@@ -175,7 +228,7 @@ class KeyChains:
 
     def _check_revocation(self, said: Revocation, index: int) -> None:
         name = (said.issuer, said.key_id)
-        if self._known.get(said.key_id) != name:
+        if name not in self.records and self._known.get(said.key_id) != name:
             raise IndeterminateError(
                 f"the key {_short(said.key_id)} of {said.issuer}, which is revoked, is not known "
                 "here",
@@ -216,6 +269,55 @@ class KeyChains:
                 reason="key.recovery",
             )
         self._check_agreed(said.issuer, said.by, said.authorisation, said.claim(self.origin))
+
+    def _check_fetched(self, said: FetchedDocument) -> None:
+        """Accept evidence that is newer than what there is, and shows at least one key at first."""
+        _, before = self.seen.get(said.issuer, (0, None))
+        known = len(before.history.versions) if before and before.history else 0
+        if said.after > known:
+            raise IndeterminateError(
+                f"it continues the history of {said.issuer} after entry {said.after}, and here "
+                f"{known} are known",
+                advice="ask for all `key` statements of the issuer",
+            )
+        if said.after < known:
+            raise _no_document(f"{known} entries of the history are registered, got {said.after}")
+        if before and said.fetched_at < before.said.fetched_at:
+            raise _no_document(
+                f"it was fetched at {said.fetched_at}, before what is registered, at "
+                f"{before.said.fetched_at}"
+            )
+        if before and said.kind != before.said.kind:
+            raise _no_document(f"the issuer is registered as {before.said.kind}, got {said.kind}")
+        try:
+            seen = read_fetched(said, before)
+        except (EncodingError, VerificationError) as error:
+            raise _no_document(f"{said.issuer}: {error}") from error
+        if before is None and not seen.keys:
+            what = "is deactivated" if seen.deactivated else "names no key that signs statements"
+            raise _no_document(f"{said.issuer} {what}")
+
+    def _check_account(self, said: Account | AccountEnd) -> None:
+        """Accept an account that agreed, of an issuer that has none; and the end of one."""
+        bound, name = self.accounts.get(said.address), write_address(said.address)
+        if isinstance(said, AccountEnd):
+            if bound is None:
+                raise IndeterminateError(f"the account {name}, which ends, is not known here")
+            if bound.issuer != said.issuer or bound.ended is not None:
+                raise _no_account(f"the account {name} does not belong to {said.issuer}")
+        else:
+            if bound is not None:
+                raise _no_account(f"the account {name} was bound already, to {bound.issuer}")
+            if (other := self.account_of(said.issuer)) is not None:
+                raise _no_account(f"{said.issuer} has the account {write_address(other)} already")
+            said.verify_account(self.origin, self.genesis)
+        if said.by is not None:
+            self._check_signing(said.issuer, said.by)
+            self._check_agreed(said.issuer, said.by, said.authorisation, said.claim(self.origin))
+
+    def _check_signing(self, issuer: str, key_id: bytes) -> None:
+        if self.is_recovery(issuer, key_id):
+            raise _no_account("a recovery key says nothing of accounts")
 
     def _check_unknown(self, key: PublicKey, issuer: str) -> None:
         """Refuse a key that is known: what was said first of its holder and use stays."""
@@ -264,8 +366,39 @@ class KeyChains:
             self._rotate(said, index)
         elif isinstance(said, Revocation):
             self._revoke(said, index)
+        elif isinstance(said, FetchedDocument):
+            self._see(said, index)
+        elif isinstance(said, Account):
+            self.accounts.setdefault(said.address, Bound(said.issuer, index))
+        elif isinstance(said, AccountEnd):
+            if (bound := self.accounts.get(said.address)) is not None and bound.ended is None:
+                self.accounts[said.address] = replace(bound, ended=index)
         else:
             self._replace_recovery(said, index)
+
+    def _see(self, said: FetchedDocument, index: int) -> None:
+        """Let the keys that evidence names begin, and end those that it names no more.
+
+        A key that has ended does not begin again. Two such issuers may name the same key: it is in
+        each statement for whom it signed.
+        """
+        _, before = self.seen.get(said.issuer, (0, None))
+        seen = read_fetched(said, before)
+        self.seen[said.issuer] = index, seen
+        for key in seen.keys:
+            name = (said.issuer, key.thumbprint())
+            self.named[name] = index, seen.basis
+            if name not in self.records:
+                record = KeyRecord(
+                    issuer=said.issuer, key=key, kind=said.kind, name=None, possession=b""
+                )
+                self.records[name] = (index, record)
+                self._keys_of.setdefault(said.issuer, []).append(name[1])
+        reason, kept = DEACTIVATED if seen.deactivated else REMOVED, set(seen.keys)
+        for key_id in self.keys_of(said.issuer):
+            if self.records[said.issuer, key_id][1].key not in kept:
+                end = End(index, index, reason, None)
+                self.ends.setdefault((said.issuer, key_id), end)
 
     def _rotate(self, said: Rotation, index: int) -> None:
         for key_id in self.keys_of(said.issuer):
@@ -298,3 +431,19 @@ class KeyChains:
 
 def _short(key_id: bytes) -> str:
     return f"{key_id.hex()[:16]}…"
+
+
+def _no_account(words: str) -> KeyChainError:
+    return KeyChainError(words, reason="key.account")
+
+
+def _no_document(words: str) -> KeyChainError:
+    return KeyChainError(words, reason="key.document")
+
+
+def _not_by_document(issuer: str) -> KeyChainError:
+    return KeyChainError(
+        f"the keys of {issuer} are those that its document names",
+        reason="key.document",
+        advice="change the document, then run `tally issuers refresh`",
+    )

@@ -3,6 +3,7 @@
     match parse_key_statement(statement.payload):
         case KeyRecord(): ...    # version 1: an issuer's first key
         case Rotation(): ...     # version 2: the next key of the same issuer
+        case FetchedDocument(): ...  # version 3: which keys a DID of the web names
 
 All are payloads of `key` statements, which the operator of the log registers. Except for the
 operator's own revocations each carries a signature by a key of the issuer, so that an operator can
@@ -20,6 +21,9 @@ from typing import Any, Final, Self
 
 from tallystick.errors import EncodingError, VersionError
 from tallystick.statement import dcbor
+from tallystick.statement.account import Account, AccountEnd, parse_account, parse_account_end
+from tallystick.statement.fetched import VERSION as VERSION_3
+from tallystick.statement.fetched import FetchedDocument, parse_fetched
 from tallystick.statement.governance import (
     KeyRecord,
     Sign,
@@ -211,7 +215,9 @@ class RecoveryKey:
         )
 
 
-KeyStatement = KeyRecord | Rotation | Revocation | RecoveryKey
+KeyStatement = (
+    KeyRecord | Rotation | Revocation | RecoveryKey | FetchedDocument | Account | AccountEnd
+)
 """What a `key` statement says."""
 
 
@@ -243,7 +249,20 @@ def parse_key_statement(payload: bytes) -> KeyStatement:
         return _parse_action(members)
     if version == 1 and type(version) is int:
         return parse_key_record(payload)
-    raise VersionError(f"key statement has version {version!r:.20}, this release reads 1 and 2")
+    if version == VERSION_3 and type(version) is int:
+        return _parse_version_3(members)
+    raise VersionError(f"key statement has version {version!r:.20}, this release reads 1 to 3")
+
+
+def _parse_version_3(members: dict[str, Any]) -> KeyStatement:
+    action = members.get("action")
+    if action == "document":
+        return parse_fetched(members)
+    if action == "account":
+        return parse_account(members)
+    if action == "account-end":
+        return parse_account_end(members)
+    raise EncodingError(f"'action' must be document, account or account-end, got {action!r:.40}")
 
 
 def _parse_action(members: dict[str, Any]) -> KeyStatement:

@@ -27,6 +27,7 @@ from tallystick.statement import (
     parse_statement,
     verify_disclosure,
 )
+from tallystick.statement.account import Account, write_address
 from tallystick.statement.governance import (
     Genesis,
     StatementType,
@@ -42,6 +43,7 @@ from tallystick.verify.delegation import Acting
 from tallystick.verify.erased import say_erased
 from tallystick.verify.handover import HandedOver, Said
 from tallystick.verify.policy import TrustPolicy
+from tallystick.verify.pseudonym import check_bindings
 from tallystick.verify.published import Published
 from tallystick.verify.report import Check, Report, Verdict, verdict_of
 from tallystick.verify.rows import verify_rows
@@ -136,6 +138,7 @@ class _Examination:
         published = Published(self.verified)
         self.verified = published.statements
         self.checks += published.checks
+        self.checks += check_bindings(self.verified, self.genesis)
         acting = Acting(self.verified, self.genesis)
         self.checks += acting.checks()
         if self.bundle.subject not in {part.statement.id for part in parts}:
@@ -227,6 +230,7 @@ class _Examination:
         said = operator_record(genesis)
         for known in (self.keys, self.believed):
             known.chains.origin, known.chains.operator = genesis.origin, genesis.operator
+            known.chains.genesis = part.statement.id
         self.keys.add(said, 0)
         return said
 
@@ -280,6 +284,9 @@ class _Examination:
             raise VerificationError("the key was not registered by the operator of the log")
         self.keys.chains.check(said, part.receipt.index)
         self.keys.add(said, part.receipt.index)
+        if isinstance(said, Account):
+            whose = f"{write_address(said.address)} belongs to {said.issuer}, and both agreed"
+            self._add("account", Verdict.VERIFIED, f"{part.name}: {whose}", part)
         return said
 
     def _open_content(self, part: _Part) -> dict[str, object]:

@@ -13,7 +13,7 @@ from tallystick.statement import (
     parse_did_key,
 )
 from tallystick.statement.governance import IssuerKind, KeyRecord
-from tallystick.statement.keychain import End, KeyChains
+from tallystick.statement.keychain import DEACTIVATED, REMOVED, End, KeyChains
 from tallystick.statement.keylife import KeyStatement
 from tallystick.verify.checkpoint import VerifiedCheckpoint
 
@@ -93,6 +93,9 @@ class RegisteredKeys:
         basis = f"registered at index {registered} by the operator of the log"
         if (issuer, key_id) in self.chains.agreed:
             basis += ", with the agreement of a key before it"
+        if (issuer, key_id) in self.chains.named:
+            at, words = self.chains.named[issuer, key_id]
+            basis += f"; {words}" + (f" (entry {at})" if at != registered else "")
         if end is not None:
             basis += f"; it ended at index {end.last}, {end.reason}"
         return KnownIssuer(issuer, record.key, record.kind, record.name, basis, registered)
@@ -104,6 +107,12 @@ def _ended(issuer: str, end: End, index: int) -> str:
         return (
             f"the key of {issuer} was rotated at index {end.last}, entry {index} is signed with it "
             "after rotation"
+        )
+    if end.reason in {REMOVED, DEACTIVATED}:
+        what = "named it no more" if end.reason == REMOVED else "was deactivated"
+        return (
+            f"the document of {issuer} {what} at index {end.last}, entry {index} is signed with "
+            "the key after that"
         )
     return (
         f"the key of {issuer} was revoked at index {end.index} as {end.reason}, it is valid until "

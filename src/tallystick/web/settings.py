@@ -98,6 +98,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         webhook_networks: Networks beside the public Internet that webhooks may go to by https, such
             as `10.20.0.0/16, fd00:1::/64`. None by default.
         webhook_failing_seconds_max: A webhook whose target took nothing for so long is paused.
+        issuer_loopback: Whether documents of issuers (did:web, did:webvh) may be fetched from this
+            machine, for trials.
+        issuer_networks: Networks beside the public Internet that they may be fetched from, such as
+            `10.20.0.0/16`. None by default.
         otlp_endpoint: Base URL of an OpenTelemetry collector that takes OTLP over HTTP, such as
             `http://127.0.0.1:4318`; spans go to `/v1/traces` below it. None are made by default.
         otlp_ratio: Share of the traces beginning here that are sampled, 0 to 1. A caller who sends
@@ -148,6 +152,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     webhook_loopback: bool = False
     webhook_networks: str = ""
     webhook_failing_seconds_max: Seconds = limits.WEBHOOK_FAILING_SECONDS_MAX
+    issuer_loopback: bool = False
+    issuer_networks: str = ""
     otlp_endpoint: str | None = None
     otlp_ratio: Annotated[float, msgspec.Meta(ge=0, le=1, title="number")] = 1.0
     disk_free_bytes_min: Annotated[int, msgspec.Meta(ge=0)] = limits.DISK_FREE_BYTES_MIN

@@ -83,8 +83,8 @@ class Target:
         return host if usual else f"{host}:{self.port}"
 
 
-def parse_networks(text: str) -> tuple[Network, ...]:
-    """Read networks, such as `10.20.0.0/16, fd00:1::/64`.
+def parse_networks(text: str, setting: str = "webhook_networks") -> tuple[Network, ...]:
+    """Read networks, such as `10.20.0.0/16, fd00:1::/64`; `setting` is what holds them.
 
     Raises:
         InputError: One of them is none.
@@ -92,11 +92,11 @@ def parse_networks(text: str) -> tuple[Network, ...]:
     """
     parts = [part.strip() for part in text.split(",") if part.strip()]
     if len(parts) > NETWORKS_MAX:
-        raise LimitError(f"webhook_networks has {len(parts)} networks, at most {NETWORKS_MAX}")
+        raise LimitError(f"{setting} has {len(parts)} networks, at most {NETWORKS_MAX}")
     try:
         return tuple(ip_network(part) for part in parts)
     except ValueError as error:
-        raise InputError(f"webhook_networks must be such as 10.20.0.0/16: {error}") from error
+        raise InputError(f"{setting} must be such as 10.20.0.0/16: {error}") from error
 
 
 def parse_target(url: str, allowed: Allowed) -> Target:

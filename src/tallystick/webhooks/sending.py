@@ -113,7 +113,7 @@ class Sender:
         try:
             line = Line(wire)
             request = Request("POST", target.path, _headers(target, headers), body)
-            answer: Response = _performed(line.open(request, deadline))
+            answer: Response = performed(line.open(request, deadline))
             _drain(line)
             return answer
         finally:
@@ -183,11 +183,11 @@ def _drain(line: Line) -> None:
     """Read a little of the body, for the target's sake: what comes of it matters to nobody."""
     deadline, size = monotonic() + ANSWER_SECONDS_MAX, 0
     with suppress(TallystickError):
-        while size < ANSWER_BYTES_MAX and (piece := _performed(line.piece(deadline))):
+        while size < ANSWER_BYTES_MAX and (piece := performed(line.piece(deadline))):
             size += len(piece)
 
 
-def _performed(steps: Generator[Step, Any, Any]) -> Any:
+def performed(steps: Generator[Step, Any, Any]) -> Any:
     """Perform steps with sockets and return what they come to."""
     answer: Any = None
     go_on: Callable[[Any], Step] = steps.send

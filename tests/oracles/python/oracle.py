@@ -7,6 +7,10 @@
     oracle.py pymerkle        JSON_FILE    ({"entries": [base64], "root": base64})
     oracle.py sd-jwt          JSON_FILE    ({"shown", "key": JWK, "audience", "nonce"})
     oracle.py sd-jwt-issue    JSON_FILE    ({"claims", "hidden": [name], "key": private JWK, "typ"})
+    oracle.py didwebvh        DID FOLDER   (with did.jsonl, and did-witness.json if there is one)
+    oracle.py didwebvh-write  JSON_FILE    ({"folder", "host", "document": {…}, "updates": [{…}]})
+    oracle.py eth-sign        JSON_FILE    ({"secret": hex, "text"})
+    oracle.py eth-recover     JSON_FILE    ({"signature": hex, "text"})
 
 Run it with the Python of the environment that holds the library; each knows only its own.
 Prints one line of JSON; exits 0 if accepted, 1 if rejected, and 2 if there is no verdict: bad
@@ -146,6 +150,68 @@ def issue_sd_jwt(path: str) -> str:
     return str(issued.sd_jwt_issuance)
 
 
+def judge_didwebvh(did: str, folder: str) -> str:
+    import asyncio
+
+    from did_webvh.resolver import resolve_did  # type: ignore[import-not-found]
+
+    if not Path(folder, "did.jsonl").is_file():
+        raise FileNotFoundError(f"No such file: {folder}/did.jsonl")
+    result = asyncio.run(resolve_did(did, local_history=Path(folder), add_implicit=False))
+    answer = result.serialize()
+    metadata = answer.get("didResolutionMetadata") or {}
+    if metadata.get("error"):
+        raise Rejection(json.dumps(metadata))
+    return json.dumps(answer, sort_keys=True)
+
+
+def write_didwebvh(path: str) -> str:
+    """Write a history; the words of the verdict are its DID."""
+    from did_webvh.askar import AskarSigningKey  # type: ignore[import-not-found]
+    from did_webvh.core.state import DocumentState  # type: ignore[import-not-found]
+    from did_webvh.history import update_document_state  # type: ignore[import-not-found]
+
+    given = json.loads(Path(path).read_text())
+    key = AskarSigningKey.generate("ed25519")
+    text = json.dumps(given["document"]).replace("{DID}", "did:webvh:{SCID}:" + given["host"])
+    state = DocumentState.initial(
+        {"updateKeys": [key.multikey], **given.get("parameters", {})}, text, "2026-01-01T00:00:00Z"
+    )
+    state.sign(key, timestamp=state.timestamp)
+    lines, did = [state.history_json()], state.document_id
+    for day, update in enumerate(given["updates"], start=2):
+        document = json.loads(json.dumps(update).replace("{DID}", did))
+        state = update_document_state(state, key, document, timestamp=f"2026-01-{day:02}T00:00:00Z")
+        lines.append(state.history_json())
+    Path(given["folder"], "did.jsonl").write_text("".join(f"{line}\n" for line in lines))
+    return str(did)
+
+
+def sign_eth(path: str) -> str:
+    """Sign a text as a wallet does; the words of the verdict are address and signature."""
+    from eth_account import Account  # type: ignore[import-not-found]
+    from eth_account.messages import encode_defunct  # type: ignore[import-not-found]
+
+    given = json.loads(Path(path).read_text())
+    account = Account.from_key(given["secret"])
+    signed = account.sign_message(encode_defunct(text=given["text"]))
+    return json.dumps({"address": account.address, "signature": signed.signature.hex()})
+
+
+def recover_eth(path: str) -> str:
+    """Return the address whose key made a signature; it says yes to nearly every signature."""
+    from eth_account import Account
+    from eth_account.messages import encode_defunct
+    from eth_keys.exceptions import BadSignature  # type: ignore[import-not-found]
+
+    given = json.loads(Path(path).read_text())
+    try:
+        return str(Account.recover_message(
+            encode_defunct(text=given["text"]), signature=given["signature"]))  # fmt: skip
+    except (BadSignature, ValueError) as error:
+        raise Rejection(f"{type(error).__name__}: {error}") from error
+
+
 def _with_hidden(value: object, hidden: set[str], mark: Callable[[object], object]) -> object:
     """Mark members of those names, wherever they stand, and elements that are such text."""
     if isinstance(value, dict):
@@ -182,6 +248,10 @@ ORACLES: Final[dict[str, tuple[str, Callable[..., str]]]] = {
     "pymerkle": ("pymerkle", judge_pymerkle),
     "sd-jwt": ("sd-jwt", judge_sd_jwt),
     "sd-jwt-issue": ("sd-jwt", issue_sd_jwt),
+    "didwebvh": ("did-webvh", judge_didwebvh),
+    "didwebvh-write": ("did-webvh", write_didwebvh),
+    "eth-sign": ("eth-account", sign_eth),
+    "eth-recover": ("eth-account", recover_eth),
 }
 
 

@@ -181,7 +181,7 @@ def test_a_further_key_needs_the_agreement_of_the_first(ledger: Ledger, clinic: 
     stolen = replace(claimed, issuer=clinic.did, possession=other.sign(claim))
 
     assert reason(ledger, stolen) == "key.issuer"
-    web = replace(stolen, issuer="did:web:clinic.example")
+    web = replace(stolen, issuer="did:example:clinic")
     claim = possession_bytes(ORIGIN, web.issuer, web.kind, web.name)
     ledger.register_key(replace(web, possession=other.sign(claim)))
     third = generate()
