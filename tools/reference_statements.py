@@ -19,11 +19,12 @@ from tallystick.statement.governance import (
     StatementType,
 )
 from tallystick.statement.keylife import RecoveryKey, Revocation, Rotation
+from tallystick.statement.passkey import Passkey
 from tools.reference_text import members, summary, table
 
 INLINE: Final[dict[StatementType, type | tuple[type, ...]]] = {
     StatementType.GENESIS: Genesis,
-    StatementType.KEY: (KeyRecord, Rotation, Revocation, RecoveryKey),
+    StatementType.KEY: (KeyRecord, Rotation, Revocation, RecoveryKey, Passkey),
     StatementType.HEARTBEAT: Heartbeat,
     StatementType.DATASET: Batch,
     StatementType.ERASURE: Erasure,

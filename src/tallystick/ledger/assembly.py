@@ -9,6 +9,7 @@ from pathlib import Path
 from tallystick.errors import DamagedError
 from tallystick.identity import KeyFile
 from tallystick.ledger.admission import LedgerAdmission
+from tallystick.ledger.approved import find_approval
 from tallystick.ledger.creation import OPERATOR, VAULT, Card, checkpoint_key
 from tallystick.ledger.delegated import find_granted
 from tallystick.ledger.entries import read_statement
@@ -69,6 +70,7 @@ def assemble(home: Home, card: Card, keys: KeyFile, clock: Clock, head: Path | N
         catch_up(index, log.snapshot)
         state = read_state(index, log.snapshot)
         state.look_up_delegation = lambda one: find_granted(index, log.snapshot, one)
+        state.look_up_approval = lambda one: find_approval(index, log.snapshot, one)
         vault = Vault(home.vault, keys.secret(VAULT))
         opened.callback(vault.close)
         carry_out(vault, index, log.snapshot)  # what is said to be erased is, before anybody asks
@@ -131,6 +133,7 @@ def read_state(index: Index, snapshot: Snapshot) -> LedgerState:
     state = LedgerState(
         look_up=index.counted,
         look_up_delegation=lambda one: find_granted(index, snapshot, one),
+        look_up_approval=lambda one: find_approval(index, snapshot, one),
     )
     state.apply(read_statement(snapshot.reader, 0), 0)
     size = snapshot.checkpoint.size

@@ -27,7 +27,10 @@ Reasons, in the order in which they are tried:
     key.operator            the operator's own key
     batch.leaves            the leaf hashes are missing, or do not lead to the root
     link.relation           a link of a kind that does not exist
+    key.person              a passkey of an issuer that is no person
+    key.passkeys            more passkeys than one person may have
     delegation.…, assurance see `tallystick.ledger.delegated`
+    approval.…              see `tallystick.ledger.approved`
 """
 
 from collections.abc import Callable
@@ -42,6 +45,7 @@ from tallystick.errors import (
     RefusedError,
     SignatureError,
 )
+from tallystick.ledger.approved import check_approved
 from tallystick.ledger.delegated import check_delegated
 from tallystick.ledger.policy import parse_policy_payload
 from tallystick.ledger.state import LedgerState
@@ -63,8 +67,8 @@ _TYPES: Final = frozenset(StatementType)
 _ONLY_OPERATOR: Final = OPERATOR_TYPES - {StatementType.HEARTBEAT, StatementType.ERASURE} | {
     StatementType.GENESIS
 }
-_OPERATOR_MAY: Final = OPERATOR_TYPES | {StatementType.DELEGATION}
-"""The operator can always revoke a delegation."""
+_OPERATOR_MAY: Final = OPERATOR_TYPES | {StatementType.DELEGATION, StatementType.APPROVAL}
+"""The operator can always revoke a delegation, and say that a person approved."""
 _RELATIONS: Final = frozenset(Relation)
 
 
@@ -127,6 +131,7 @@ def decide(candidate: Candidate, state: LedgerState, find: FindIndex) -> int | N
     if unknown := set(header.links) - _RELATIONS:
         raise RefusedError(f"{min(unknown)!r:.40} is not a relation", reason="link.relation")
     check_delegated(statement, state)
+    check_approved(statement, state)
     return None
 
 

@@ -119,7 +119,7 @@ class _Examination:
             self._add("genesis", Verdict.INDETERMINATE, missing)
         self.checks = list(say_erased(self.checks, self.verified))
         self.checks += check_coherence(self.verified)
-        acting = Acting(self.verified, self.genesis)
+        acting = Acting(self.verified, self.genesis, self.believed.chains)
         self.checks += acting.checks()
         if self.bundle.subject not in {part.statement.id for part in parts}:
             missing = f"statement {self.bundle.subject.hex()[:12]}… itself is not in the bundle"
