@@ -134,5 +134,5 @@ def _check_carried_out(state: LedgerState, wanted: Wanted) -> None:
             f"the registration policy does not let the operator, who registers what people "
             f"approve, register {wanted.action} statements",
             reason="policy",
-            advice=f"allow it: `tally policy set`, with a rule {wanted.action}=organisation",
+            advice=f"allow it: `tally policy allow {wanted.action}=organisation`",
         )
