@@ -35,6 +35,7 @@ from tallystick.errors import (
     LimitError,
     NotFoundError,
     UnavailableError,
+    VersionError,
 )
 from tallystick.statement import b64
 
@@ -47,12 +48,11 @@ KEPT_SECONDS: Final = 86_400
 BUSY_SECONDS: Final = 10.0
 _NONCE_BYTES: Final = 12
 _PURPOSE: Final = b"tallystick/asked/1"
-_SCHEMA: Final = f"""
+_SCHEMA: Final = """
 BEGIN;
 CREATE TABLE IF NOT EXISTS asked (
     digest BLOB PRIMARY KEY, kind TEXT NOT NULL, not_after INTEGER NOT NULL,
     sealed BLOB NOT NULL, outcome BLOB) WITHOUT ROWID;
-PRAGMA user_version = {FORMAT};
 COMMIT;
 """
 
@@ -87,11 +87,19 @@ class Waiting:
 
         Raises:
             UnavailableError: It cannot be opened now.
+            VersionError: A newer release made it.
         """
         self._path, self._lock = path, Lock()
         self._cipher = AESGCM(hmac.digest(ledger_secret, _PURPOSE, "sha256"))
         with self._errors():
             self._database = _connect(path)
+            [[seen]] = self._database.execute("PRAGMA user_version")
+        if seen != FORMAT:
+            self._database.close()
+            raise VersionError(
+                f"{path} has format {seen}, this release reads {FORMAT}",
+                advice="a newer release wrote it: use that one",
+            )
 
     def close(self) -> None:
         """Give the file back."""
@@ -211,5 +219,8 @@ def _connect(path: Path) -> sqlite3.Connection:
     database.execute("PRAGMA journal_mode = wal")
     database.execute("PRAGMA synchronous = full")
     database.execute("PRAGMA secure_delete = on")
-    database.executescript(_SCHEMA)
+    [[seen]] = database.execute("PRAGMA user_version")
+    if not seen:
+        database.executescript(_SCHEMA)
+        database.execute(f"PRAGMA user_version = {FORMAT}")
     return database
