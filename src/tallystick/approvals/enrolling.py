@@ -11,12 +11,14 @@ from typing import Final
 
 from tallystick.approvals.party import Party
 from tallystick.approvals.waiting import Held, Kind, Waiting, replayed
-from tallystick.errors import ApprovalError, RefusedError
+from tallystick.errors import ApprovalError, InputError, RefusedError
+from tallystick.identity import SoftwareSigner
 from tallystick.identity.attestation import CREATE, verify_made
 from tallystick.ledger import Ledger, Registered
 from tallystick.ledger.state import LedgerState
 from tallystick.statement import dcbor
 from tallystick.statement.governance import IssuerKind
+from tallystick.statement.keylife import parse_key_statement
 from tallystick.statement.passkey import Passkey
 from tallystick.statement.webauthn import Asked, Assertion
 
@@ -61,17 +63,55 @@ def check_person(state: LedgerState, issuer: str) -> None:
 
 
 def invite(
-    waiting: Waiting, state: LedgerState, issuer: str, now: int, seconds: int = INVITED_SECONDS
+    waiting: Waiting,
+    state: LedgerState,
+    issuer: str,
+    now: int,
+    seconds: int = INVITED_SECONDS,
+    *,
+    agreement: bool = False,
 ) -> str:
     """Return a code with which one passkey can be made for an issuer.
+
+    Args:
+        waiting: Where the invitation is kept.
+        state: Of the ledger.
+        issuer: DID of the person.
+        now: Seconds since 1970.
+        seconds: How long the code counts.
+        agreement: The passkey is registered only once a key of the issuer agrees, see `agree`.
 
     Raises:
         RefusedError: It is no registered person.
         LimitError: Too many questions are waiting.
     """
     check_person(state, issuer)
-    content = dcbor.encode({"issuer": issuer})
+    content = dcbor.encode({"issuer": issuer, "agreement": agreement})
     return waiting.add(Kind.INVITATION, content, now + seconds, now)
+
+
+def agree(waiting: Waiting, code: str, origin: str, signer: SoftwareSigner) -> Passkey:
+    """Return a passkey that was made and waits for agreement, with that of a key of its issuer.
+
+    Args:
+        waiting: Where it is kept.
+        code: Of the invitation.
+        origin: The log.
+        signer: The issuer's key.
+
+    Raises:
+        NotFoundError: There is no such invitation.
+        InputError: No passkey was made with it yet, or it is another issuer's.
+    """
+    made = waiting.open(Kind.INVITATION, code).outcome
+    if made is None:
+        raise InputError(
+            "no passkey was made with this code yet", advice="open the address of the invitation"
+        )
+    passkey = parse_key_statement(made)
+    if not isinstance(passkey, Passkey) or passkey.issuer != signer.issuer:
+        raise InputError(f"the passkey is one of {passkey.issuer}, not of {signer.issuer}")
+    return passkey.signed_by(origin, signer.public, signer.sign)
 
 
 class Enrolling:
@@ -99,18 +139,24 @@ class Enrolling:
         issuer = self._issuer(self._held(code))
         return self._passkey(code, issuer, made, None).digest(self._ledger.card.origin)
 
-    def enrol(self, code: str, made: Made, assertion: Assertion) -> Registered:
+    def enrol(self, code: str, made: Made, assertion: Assertion) -> Registered | None:
         """Register a passkey; the code is used up.
+
+        Returns:
+            Where it is; None where it waits for the agreement of a key of its issuer.
 
         Raises:
             ApprovalError: The passkey did not agree, or the code has ended or was used.
             RefusedError: It is registered already, or its person has too many.
         """
-        issuer = self._issuer(self._held(code))
+        held = self._held(code)
+        issuer = self._issuer(held)
         passkey = self._passkey(code, issuer, made, assertion)
         passkey.verify_possession(self._ledger.card.origin)
         check_person(self._ledger.state, issuer)
         self._waiting.settle(Kind.INVITATION, code, passkey.encode())
+        if dcbor.decode(held.content, "invitation")["agreement"]:
+            return None
         return self._ledger.register_key(passkey)
 
     def _passkey(self, code: str, issuer: str, made: Made, said: Assertion | None) -> Passkey:

@@ -32,8 +32,12 @@ def passkeys() -> None:
     "--hours", type=click.IntRange(1, 168), default=24, show_default=True,
     help="How long the code counts.",
 )  # fmt: skip
+@click.option(
+    "--agreement", is_flag=True,
+    help="Register the passkey only once the person's key agrees: `tally passkeys agree`.",
+)  # fmt: skip
 @pass_session
-def invite(session: Session, who: str, hours: int) -> None:
+def invite(session: Session, who: str, hours: int, *, agreement: bool) -> None:
     """Let a person make one passkey: write the address that you give to them alone.
 
     WHO is registered as a person. Whoever opens the address first makes the passkey; hand it over
@@ -50,7 +54,7 @@ def invite(session: Session, who: str, hours: int) -> None:
         state = read_state(ledger.index, ledger.snapshot)
         waiting = Waiting(session.home.asked, ledger.api_secret)
         try:
-            code = make_code(waiting, state, issuer, now, hours * _HOUR)
+            code = make_code(waiting, state, issuer, now, hours * _HOUR, agreement=agreement)
         finally:
             waiting.close()
     url = f"{pages_url(session)}/passkeys#{code}"
@@ -58,6 +62,28 @@ def invite(session: Session, who: str, hours: int) -> None:
     session.give(
         {"issuer": issuer, "url": url, "code": code, "expires_at": now + hours * _HOUR}, url
     )
+
+
+@passkeys.command("agree")
+@click.argument("code")
+@click.option("--as", "name", metavar="NAME", required=True, help="Key of the person.")
+@pass_session
+def agree(session: Session, code: str, name: str) -> None:
+    """Agree with a person's key to the passkey that was made with CODE, and register it.
+
+    Then nobody has to believe the operator that it is theirs.
+    """
+    from tallystick.approvals import Waiting
+    from tallystick.approvals.enrolling import agree as agreed
+
+    signer = session.signer(name)
+    with session.reader(with_keys=True) as ledger:
+        waiting = Waiting(session.home.asked, ledger.api_secret)
+        try:
+            passkey = agreed(waiting, code.rpartition("#")[2], ledger.card.origin, signer)
+        finally:
+            waiting.close()
+    register(session, passkey, "the passkey was registered")
 
 
 @passkeys.command("list")
@@ -142,4 +168,5 @@ def _rows(
 def _line(index: int, passkey: "Passkey", end: "End | None", state: str) -> str:
     until = "" if end is None else f", until index {end.last}"
     pages = ", ".join(passkey.origins)
-    return f"{index:>8}  {state:<8} {readable(passkey.issuer)} at {readable(pages)}{until}"
+    agreed = "" if passkey.by is None else ", agreed to by the person's key"
+    return f"{index:>8}  {state:<8} {readable(passkey.issuer)} at {readable(pages)}{agreed}{until}"

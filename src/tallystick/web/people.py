@@ -115,6 +115,8 @@ async def enrol(call: Call) -> Answer:
 def _enrol(call: Call, body: EnrolBody) -> Answer:
     enrolling = _enrolling(call, party_at(call))
     done = enrolling.enrol(body.made.code, _made(body.made), _assertion(body.agreed))
+    if done is None:
+        return json_answer(EnrolledView(), 202)
     return json_answer(EnrolledView(done.index, done.id.hex()), 201)
 
 

@@ -472,10 +472,10 @@ class PossessionView(msgspec.Struct):
 
 
 class EnrolledView(msgspec.Struct):
-    """A passkey that is registered."""
+    """A passkey that is registered; null where it waits for a key of its issuer to agree."""
 
-    index: int
-    id: str
+    index: int | None = None
+    id: str | None = None
 
 
 class AnsweredView(msgspec.Struct):

@@ -10,12 +10,12 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from tallystick.approvals import Enrolling, Made, Party, Waiting, local_party, party_of
-from tallystick.approvals.enrolling import invite
+from tallystick.approvals.enrolling import agree, invite
 from tallystick.errors import ApprovalError, EncodingError, InputError, RefusedError
 from tallystick.ledger import Ledger
 from tallystick.statement.governance import IssuerKind
 from tallystick.statement.webauthn import Assertion
-from tests.ledgers import Clock, Issuer, ledger_in
+from tests.ledgers import ORIGIN, Clock, Issuer, ledger_in
 from tests.passkeys import PAGE, RP_ID, Authenticator
 
 
@@ -34,9 +34,9 @@ class Office:
     def enrolling(self) -> Enrolling:
         return Enrolling(self.ledger, self.waiting, self.party)
 
-    def invite(self, issuer: Issuer | None = None) -> str:
-        did = (issuer or self.person).did
-        return invite(self.waiting, self.ledger.state, did, self.clock())
+    def invite(self, issuer: Issuer | None = None, *, agreement: bool = False) -> str:
+        did, now = (issuer or self.person).did, self.clock()
+        return invite(self.waiting, self.ledger.state, did, now, agreement=agreement)
 
     def make(self, code: str, authenticator: Authenticator) -> tuple[Made, Assertion]:
         _, challenge = self.enrolling.begin(code)
@@ -70,6 +70,7 @@ def test_a_passkey_is_registered_for_its_person_once(
     made, agreed = office.make(code, passkey)
     done = office.enrolling.enrol(code, made, agreed)
 
+    assert done is not None
     [registered] = office.ledger.state.chains.passkeys_of(office.person.did)
     assert registered.key == passkey.public
     assert office.ledger.at(done.index).statement.header.subject == office.person.did
@@ -156,3 +157,19 @@ def test_the_relying_party_is_a_page_that_browsers_accept() -> None:
     for url in ("http://log.example", "http://127.0.0.1:8471", "nonsense", "https://[x"):
         with pytest.raises(InputError, match="passkeys cannot be used"):
             party_of(url)
+
+
+def test_a_passkey_waits_for_the_agreement_of_its_persons_key(office: Office) -> None:
+    code = office.invite(agreement=True)
+    with pytest.raises(InputError, match="no passkey was made"):
+        agree(office.waiting, code, ORIGIN, office.person.signer)
+    made, agreed = office.make(code, Authenticator())
+
+    assert office.enrolling.enrol(code, made, agreed) is None
+
+    assert not office.ledger.state.chains.passkeys
+    with pytest.raises(InputError, match="the passkey is one of"):
+        agree(office.waiting, code, ORIGIN, office.clinic.signer)
+    office.ledger.register_key(agree(office.waiting, code, ORIGIN, office.person.signer))
+    [registered] = office.ledger.state.chains.passkeys_of(office.person.did)
+    assert registered.by == office.person.signer.public.thumbprint()

@@ -99,6 +99,18 @@ def test_a_person_is_invited_asked_and_shown_and_their_passkey_ends(bare: Comman
         assert "has no passkey here" in bare.words
 
 
+def test_a_person_agrees_to_their_passkey_with_their_own_key(bare: Command) -> None:
+    bare("init", "--origin", "localhost/ward")
+    bare("keys", "create", "doctor", "--kind", "person")
+    keep_passphrase(bare)
+    with serving(bare.home, "up", "--port", "0", "--workers", "0"):
+        invited = bare.json("passkeys", "invite", "doctor", "--agreement")
+        make_passkey(invited)
+        bare("passkeys", "agree", invited["url"], "--as", "doctor")
+        assert published(bare, "passkeys", "list")["agreed"] is not None
+        assert "agreed to by the person's key" in bare("passkeys", "list")
+
+
 def test_without_the_passphrase_an_approval_is_only_asserted(
     bare: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:

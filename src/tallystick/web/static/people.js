@@ -55,6 +55,9 @@ async function enrol(base, code) {
   const { challenge } = await send(`${base}/passkeys/possession`, given);
   const agreed = await sign(challenge, begun.rp_id, made.rawId);
   const done = await send(`${base}/passkeys`, { made: given, agreed });
+  if (done.index === null) {
+    return "The passkey is made, and waits until the key that you have in this log agrees.";
+  }
   return `The passkey is registered, at index ${done.index} of ${begun.log}.`;
 }
 
