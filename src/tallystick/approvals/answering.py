@@ -163,20 +163,26 @@ class Answers:
             content=None if carried else question.content.encode(),
         )
         content = commit(record.values(), os.urandom)
-        acted_for, subject = ledger.at(index).statement.id, approval.subject()
-        said = self._sign(StatementType.APPROVAL, content, approval, acted_for, subject)
+        by, subject = ledger.at(index).statement.id, approval.subject()
+        said = self._sign(StatementType.APPROVAL, content, approval, (by,), subject)
         submissions = [Submission(said.entry, content)]
         if carried:
-            acted_for, subject = said.id, uuid.uuid4().urn
+            # The passkey, too, by which it is found in the person's name.
+            acted_for, subject = (said.id, by), uuid.uuid4().urn
             done = self._sign(approval.action, question.content, approval, acted_for, subject)
             submissions.append(Submission(done.entry, question.content))
         return submissions
 
     def _sign(
-        self, type_: str, content: Preimage, approval: Approval, acted_for: bytes, subject: str
+        self,
+        type_: str,
+        content: Preimage,
+        approval: Approval,
+        acted_for: tuple[bytes, ...],
+        subject: str,
     ) -> SignedStatement:
         signer = self._ledger.keys.signer(OPERATOR)
-        links: dict[str, tuple[bytes, ...]] = {Relation.ACTED_FOR: (acted_for,)}
+        links: dict[str, tuple[bytes, ...]] = {Relation.ACTED_FOR: acted_for}
         if approval.targets:
             links[Relation.DECIDED_ON] = approval.targets
         header = Header(

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from html import escape
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from tallystick.errors import NotFoundError, TallystickError
 from tallystick.web.answers import NEVER, Answer, cached_answer
@@ -103,9 +104,11 @@ def _pairs(attributes: Mapping[str, str]) -> str:
 
 
 def base_of(call: Call) -> str:
-    """Return what all paths of this ledger begin with."""
-    base: str = call.scope.get("root_path", "")
-    return base.rstrip("/")
+    """Return what all paths of this ledger begin with, as browsers see them."""
+    public, base = call.service.settings.public_url, call.scope.get("root_path", "")
+    if public is not None:
+        base = urlsplit(public).path  # a proxy may have taken a part of it away
+    return str(base).rstrip("/")
 
 
 def asset(call: Call) -> Answer:

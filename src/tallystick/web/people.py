@@ -24,6 +24,7 @@ from tallystick.approvals.party import LOCAL
 from tallystick.errors import EncodingError, InputError, NotFoundError, TallystickError
 from tallystick.merkle import HASH_BYTES
 from tallystick.statement import b64
+from tallystick.statement.approval import check_in_time
 from tallystick.statement.keys import ALGORITHMS
 from tallystick.statement.webauthn import Assertion
 from tallystick.web.answers import NEVER, Answer, json_answer
@@ -153,6 +154,7 @@ def approval_page(call: Call) -> Answer:
         question, held = answers.look(call.path["token"])
         if held.outcome is not None:
             return _answered_page(call, question, answers)
+        check_in_time(question.approval, call.service.ledger.clock())
         return _question_page(call, question, party_at(call))
     except TallystickError as error:
         return problem_page(call, error)

@@ -17,9 +17,9 @@ from tallystick.errors import (
     UnavailableError,
 )
 from tallystick.evidence import build_bundle
-from tallystick.ledger import Ledger, RegistrationPolicy, Rule
+from tallystick.ledger import Ledger, Query, RegistrationPolicy, Rule
 from tallystick.ledger.delegated import known_originator
-from tallystick.statement import Assurance
+from tallystick.statement import Assurance, ErasureReason
 from tallystick.statement.governance import IssuerKind
 from tallystick.statement.keylife import Reason, Revocation
 from tallystick.statement.webauthn import Assertion
@@ -65,10 +65,9 @@ class Ward:
 
     def known(self, index: int, *, opened: bool = True) -> tuple[Assurance, str | None]:
         found = self.ledger.at(index)
-        contents = self.ledger.vault
         known = known_originator(
             self.ledger.index, self.ledger.snapshot, found.statement, index,
-            (lambda one: contents.get(one).values()) if opened else lambda _: None,
+            self.ledger.content if opened else lambda _: None,
         )  # fmt: skip
         return known.assurance, known.principal
 
@@ -125,6 +124,26 @@ def test_a_decision_is_carried_out_exactly_as_it_was_approved(ward: Ward) -> Non
     assert (
         f"decision at index {decision} does exactly what was approved at index {approval}" in lines
     )
+
+
+def test_what_a_person_approved_is_found_in_their_name(ward: Ward) -> None:
+    token, question = ward.ask("decision")
+
+    done = ward.give(token, ward.passkey.get(question.approval.challenge()))
+
+    query = Query(in_name_of=ward.ledger.in_name_of(ward.doctor.did))
+    assert {one.index for one in ward.ledger.find(query).found} >= set(done)
+
+
+def test_an_approval_that_was_erased_shows_nothing_more_and_all_else_holds(ward: Ward) -> None:
+    token, question = ward.ask()
+    [index] = ward.give(token, ward.passkey.get(question.approval.challenge()))
+    statement = ward.ledger.at(index).statement
+
+    ward.ledger.erase({statement.id: None}, ErasureReason.OTHER)
+
+    assert ward.known(index) == (Assurance.ASSERTED, None)
+    assert "its content is not supplied" in verified(ward, index)[0]
 
 
 def test_a_person_declines_by_passkey_and_nothing_is_carried_out(ward: Ward) -> None:

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from tallystick.approvals.enrolling import invite
 from tallystick.statement import b64
 from tallystick.statement.governance import IssuerKind
-from tests.ledgers import Issuer, submissions
+from tests.ledgers import Clock, Issuer, ledger_in, submissions
 from tests.passkeys import Authenticator, enrolled
-from tests.unit.web.served import JSON, Client, Reply, served
+from tests.unit.web.served import JSON, Client, Reply, served, serving
+from tests.unit.web.test_ledgers import both
 
 HTML = "text/html; charset=utf-8"
 
@@ -197,6 +198,43 @@ def test_a_service_with_a_name_uses_that(tmp_path: Path) -> None:
     with served(tmp_path, public_url="http://log.example") as client:
         assert client.get("/passkeys").status == 400
         assert client.post("/approvals", body, JSON).status == 400
+
+
+def test_behind_a_proxy_pages_name_files_as_browsers_see_them(tmp_path: Path) -> None:
+    with served(tmp_path, public_url="https://log.example/tally/") as client:
+        assert 'href="/tally/static/people.css"' in client.get("/passkeys").body.decode()
+
+
+def test_a_further_ledger_has_pages_of_its_own(tmp_path: Path) -> None:
+    person, passkey = Issuer(kind=IssuerKind.PERSON), Authenticator()
+    with both(tmp_path) as (client, hr):
+        hr.register_key(person.record())
+        passkey = passkey.but(page=f"http://localhost:{client.address[1]}")
+        enrolled(hr, person.did, passkey)
+        body = json.dumps({"issuer": person.did, "action": "release"}).encode()
+        reply = client.post("/ledgers/hr/approvals", body, JSON)
+        path = reply.json["url"].removeprefix(passkey.page)
+        ward = Ward(client, person)
+
+        page = ward.get(path).body.decode()
+        done = ward.post(path, agreed(passkey, ward.challenge(path)))
+
+        assert path.startswith("/ledgers/hr/approvals/")
+        assert 'src="/ledgers/hr/static/people.js"' in page
+        assert done.status == 200, done
+        assert ward.get(path.removeprefix("/ledgers/hr")).status == 404
+
+
+def test_a_question_that_has_ended_is_not_shown_any_more(tmp_path: Path) -> None:
+    person, clock = Issuer(kind=IssuerKind.PERSON), Clock()
+    with ledger_in(tmp_path, person, clock=clock) as ledger, serving(ledger) as client:
+        ward = Ward(client, person)
+        enrolled(ledger, person.did, ward.passkey)
+        path = ward.ask(seconds=60)
+        assert ward.get(path).status == 200
+        clock.now += 60
+
+        assert "the approval ended" in ward.get(path).body.decode()
 
 
 def test_an_approval_names_statements_that_are_there(ward: Ward) -> None:
