@@ -83,6 +83,11 @@ def test_a_person_is_invited_asked_and_shown_and_their_passkey_ends(bare: Comman
             assert (shown["known_by"], shown["principal"]) == ("passkey", did)
         assert approval["subject"] == asked["subject"]
         assert decision["content"]["reason"] == "the scan"
+        file = bare.home / "about.tally.json"
+        bare("export", 0, "--output", file)
+        lines = bare("verify", file)
+        assert f"decided override, by {did} with a passkey, at index" in lines
+        assert f"said    'decision' approved by {did} with a passkey, at index" in lines
 
         file = bare.home / "decision.bare.json"
         bare("export", done["ids"][1], "--output", file)
