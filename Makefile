@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 KILLS  ?= 200
 SECONDS ?= 60
 
-.PHONY: all check demo up test oracles soak fuzz bench docs airgap wheel lock clean
+.PHONY: all check demo up test oracles browser soak fuzz bench docs airgap wheel lock clean
 
 ## check: format, lint, types, layers, fast tests
 check: $(VENV)/dev
@@ -31,12 +31,17 @@ test: $(VENV)/dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python tools/tidy.py
-	$(BIN)/pytest -n 2 -m "not oracle and not soak" --cov --cov-report=term --cov-fail-under=100
+	$(BIN)/pytest -n 2 -m "not oracle and not soak and not browser" --cov --cov-report=term --cov-fail-under=100
 
 ## oracles: install foreign verifiers, and ask them
 oracles: $(VENV)/dev
 	sh tests/oracles/setup.sh
 	TALLYSTICK_ORACLES=required $(BIN)/pytest -n 2 -m oracle
+
+## browser: install Chromium where it can be, and approve by passkey in it
+browser: $(VENV)/browser
+	sh tests/browser/setup.sh
+	TALLYSTICK_BROWSER=required $(BIN)/pytest -m browser tests/browser
 
 ## soak: long fault and kill loops
 soak: $(VENV)/dev
@@ -64,6 +69,10 @@ fuzz: $(VENV)/fuzz
 
 $(VENV)/fuzz: $(VENV)/dev requirements/fuzz.txt
 	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r requirements/fuzz.txt
+	@touch $@
+
+$(VENV)/browser: $(VENV)/dev requirements/browser.txt
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r requirements/browser.txt
 	@touch $@
 
 $(VENV)/bin/python:

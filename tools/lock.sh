@@ -7,6 +7,6 @@ compile() {
         --no-header --no-annotate --no-emit-index-url "$@"
 }
 compile pyproject.toml --extra web --extra client --extra fast --extra ai --extra lm --extra otel --extra pkcs11 --extra keyring -o requirements/run.txt
-for name in build dev docs fuzz; do
+for name in build dev docs fuzz browser; do
     compile "requirements/$name.in" -o "requirements/$name.txt"
 done

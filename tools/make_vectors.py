@@ -67,7 +67,12 @@ from tallystick.statement.keylife import (
 from tallystick.statement.labels import BATCH_MEDIA_TYPE, INLINE_MEDIA_TYPE
 from tallystick.verify import Bundle, Member, OpenRow
 
-FOLDER: Final = Path(__file__).resolve().parent.parent / "vectors"
+ROOT: Final = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))  # so that this runs as a file
+
+from tools.vectors_approvals import approvals  # noqa: E402 - after the line above
+
+FOLDER: Final = ROOT / "vectors"
 ORIGIN: Final = "vectors.example/log"
 NOW: Final = 1_790_000_000
 ROWS: Final[tuple[dict[str, Any], ...]] = (
@@ -273,6 +278,11 @@ def files() -> Iterator[tuple[str, bytes]]:
     yield from _proofs(writer, salts, leaves)
     for name, said in _key_life(writer.signers["clinic"]):
         yield f"keys/{name}.cbor", said.encode()
+    person, operator = writer.signers["person"].issuer, writer.signers["operator"]
+    answer = writer.statements["inference-outcome"].id
+    for name, one, content in approvals(ORIGIN, person, operator, answer, NOW, Entropy()):
+        yield f"approvals/{name}.cbor", one.entry
+        yield f"approvals/{name}.json", _json(describe(one, content))
 
 
 def _key_life(clinic: SoftwareSigner) -> Iterator[tuple[str, KeyStatement]]:

@@ -23,6 +23,7 @@ _TITLES: Final = {
     "ledger": "Statements and proofs",
     "scrapi": "SCRAPI",
     "tiles": "The log as files",
+    "approvals": "Approvals",
     "service": "The service itself",
 }
 _GATEWAY: Final = """\

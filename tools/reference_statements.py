@@ -20,11 +20,12 @@ from tallystick.statement.governance import (
 )
 from tallystick.statement.handover import Handover
 from tallystick.statement.keylife import RecoveryKey, Revocation, Rotation
+from tallystick.statement.passkey import Passkey
 from tools.reference_text import members, summary, table
 
 INLINE: Final[dict[StatementType, type | tuple[type, ...]]] = {
     StatementType.GENESIS: Genesis,
-    StatementType.KEY: (KeyRecord, Rotation, Revocation, RecoveryKey),
+    StatementType.KEY: (KeyRecord, Rotation, Revocation, RecoveryKey, Passkey),
     StatementType.HANDOVER: Handover,
     StatementType.HEARTBEAT: Heartbeat,
     StatementType.DATASET: Batch,

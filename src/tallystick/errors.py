@@ -15,6 +15,7 @@ TallystickError
     ProofError        a Merkle proof does not lead to the root
     CommitmentError   content does not match what was committed to
     CredentialError   a credential does not show what it is presented for
+    ApprovalError     a passkey did not approve this
     DamagedError      stored data contradicts itself or the checkpoint that was signed
   IndeterminateError  nothing contradicts it, but something needed is missing: get it, then verify
   RefusedError        believed, but the registration policy says no: ask the operator
@@ -148,6 +149,24 @@ class CredentialError(VerificationError):
     """
 
     code = "verification.credential"
+
+    def __init__(self, message: str, *, reason: str, advice: str | None = None) -> None:
+        """Keep the name of the rule beside the message."""
+        super().__init__(message, advice=advice)
+        self.reason = reason
+
+
+class ApprovalError(VerificationError):
+    """A passkey did not approve this.
+
+    Args:
+        message: What was seen and what was expected.
+        reason: Stable name of the rule, such as `approval.challenge`; see
+            `tallystick.statement.webauthn` and `tallystick.statement.approval`.
+        advice: What the person can do.
+    """
+
+    code = "verification.approval"
 
     def __init__(self, message: str, *, reason: str, advice: str | None = None) -> None:
         """Keep the name of the rule beside the message."""

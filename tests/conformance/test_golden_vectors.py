@@ -10,9 +10,11 @@ import pytest
 
 from tallystick.evidence.records import Record
 from tallystick.statement import parse_statement
+from tallystick.statement.approval import FIELDS, Enrolled, verify_approval
 from tallystick.statement.governance import StatementType
 from tallystick.statement.keychain import KeyChains
 from tallystick.statement.keylife import parse_key_statement
+from tallystick.statement.passkey import Passkey
 from tallystick.verify import Verdict, examine, parse_policy
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,7 +26,8 @@ LEDGERS_OWN = {
     StatementType.HEARTBEAT,
     StatementType.DATASET,
 }
-STATEMENTS = sorted((VECTORS / "statements").glob("*.cbor"))
+APPROVALS = sorted((VECTORS / "approvals").glob("*-approval.cbor"))
+STATEMENTS = sorted(p for f in ("statements", "approvals") for p in (VECTORS / f).glob("*.cbor"))
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +78,22 @@ def test_what_was_said_of_keys_follows_from_the_first_key() -> None:
         (3, "compromised"),
         None,
     ]
+
+
+@pytest.mark.parametrize("path", APPROVALS, ids=lambda path: path.stem)
+def test_what_a_passkey_approved_verifies(path: Path) -> None:
+    registered = parse_statement(_read(f"approvals/{path.stem.partition('-')[0]}-passkey.cbor"))
+    statement, passkey = parse_statement(path.read_bytes()), parse_key_statement(registered.payload)
+    assert isinstance(passkey, Passkey)
+    described = json.loads(path.with_suffix(".json").read_text())
+    fields = described["content"]["fields"]
+    values = {name: bytes.fromhex(fields[name]["value"]["hex"]) for name in FIELDS}
+
+    passkey.verify_possession("vectors.example/log")
+    by = Enrolled(registered.id, 20, passkey)
+    approved = verify_approval(statement, 21, values, by, "vectors.example/log")
+
+    assert approved.approval.action == "decision"
 
 
 def _read(name: str) -> bytes:

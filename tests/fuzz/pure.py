@@ -2,10 +2,14 @@
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric import ec
+
 from tallystick.errors import (
+    ApprovalError,
     CommitmentError,
     IndeterminateError,
     InputError,
@@ -15,6 +19,7 @@ from tallystick.errors import (
     VerificationError,
 )
 from tallystick.evidence import records
+from tallystick.identity.attestation import parse_attestation
 from tallystick.identity.secp256k1 import parse_wallet_signature, recover
 from tallystick.ledger import RegistrationPolicy, Rule
 from tallystick.ledger.policy import parse_policy_payload, read_policy
@@ -30,6 +35,7 @@ from tallystick.statement import (
     ErasureReason,
     Header,
     OpenField,
+    Preimage,
     Relation,
     SignedStatement,
     TlogProof,
@@ -55,7 +61,8 @@ from tallystick.statement import (
     verify_note,
 )
 from tallystick.statement.account import AccountEnd, parse_address, write_address
-from tallystick.statement.commitment import field_digests, payload_commitment
+from tallystick.statement.approval import Approval, parse_approval
+from tallystick.statement.commitment import field_digests, parse_preimage, payload_commitment
 from tallystick.statement.cose import parse_sign1, split_registered
 from tallystick.statement.delegation import Delegation, Revocation, parse_delegation
 from tallystick.statement.diddocument import signing_keys
@@ -71,6 +78,13 @@ from tallystick.statement.governance import (
 from tallystick.statement.jcs import canonical, parse_json
 from tallystick.statement.keychain import KeyChains
 from tallystick.statement.keylife import KeyStatement, parse_key_statement
+from tallystick.statement.webauthn import (
+    Asked,
+    Assertion,
+    parse_authenticator_data,
+    parse_client_data,
+    verify_assertion,
+)
 from tallystick.statement.webdid import parse_web_did
 from tallystick.statement.webvh import read_history
 from tallystick.verify import Verdict, examine
@@ -79,6 +93,7 @@ from tallystick.verify import parse_policy as parse_trust
 from tests.fuzz.target import Errors, Target, vectors
 from tests.histories import Controller, document_of
 from tests.ledgers import Issuer
+from tests.passkeys import PAGE, RP_ID, Authenticator
 from tests.wallets import Wallet
 
 STATEMENTS = vectors("statements/*.cbor")
@@ -299,6 +314,31 @@ def delegation(data: bytes) -> None:
     assert parse_delegation(data).encode() == data
 
 
+def approval(data: bytes) -> None:
+    assert parse_approval(data).encode() == data
+
+
+def assertion(data: bytes) -> None:
+    """One part of a valid assertion replaced: the first byte says which; nothing else verifies."""
+    which, data = data[:1] or b"\0", data[1:]
+    parts = [SIGNED.authenticator_data, SIGNED.client_data, SIGNED.signature]
+    unchanged = parts[which[0] % 3] == data
+    parts[which[0] % 3] = data
+    for parse in (parse_authenticator_data, parse_client_data):
+        with suppress(InputError):
+            parse(data)
+    verify_assertion(Assertion(*parts), PASSKEY.public, Asked(HASHES[1], RP_ID, (PAGE,)))
+    assert unchanged or which[0] % 3 == SIGNATURE  # which anybody can turn into a second one
+
+
+def attestation(data: bytes) -> None:
+    parse_authenticator_data(parse_attestation(data))
+
+
+def preimage(data: bytes) -> None:
+    assert parse_preimage(data).encode() == data
+
+
 def record(data: bytes) -> None:
     values = dcbor.decode(data, "fields")
     if isinstance(values, dict):
@@ -374,6 +414,13 @@ _DELEGATIONS = (
     ).encode(),
     Revocation(bytes(32)).encode(),
 )  # fmt: skip
+PASSKEY = Authenticator(key=ec.derive_private_key(7, ec.SECP256R1()))
+SIGNATURE = 2
+SIGNED = PASSKEY.get(HASHES[1])
+_APPROVAL = Approval(
+    origin=ORIGIN, action="release", targets=tuple(HASHES), content=HASHES[0], nonce=HASHES[1],
+    expiry=2_000_000_000,
+)  # fmt: skip
 PURE = (
     Target("cbor", cbor, UNREADABLE, (dcbor.encode(_FIELDS), *payloads(StatementType.POLICY))),
     Target("envelope", envelope, UNREADABLE, (STATEMENTS[0], RECEIPT)),
@@ -394,7 +441,9 @@ PURE = (
     Target("genesis", parse_genesis, UNREADABLE, (GENESIS.payload,)),
     Target("key-record", lambda d: parse_key_record(d).verify_possession(ORIGIN),
            (InputError, SignatureError), payloads(StatementType.KEY)),
-    Target("key-life", key_life, UNBELIEVED, (*payloads(StatementType.KEY), *KEY_LIFE, *EVIDENCE)),
+    Target("key-life", key_life, UNBELIEVED,
+           (*payloads(StatementType.KEY), *KEY_LIFE, *EVIDENCE,
+            PASSKEY.passkey("did:key:z6MkP").encode())),
     Target("history", history, UNBELIEVED,
            (HISTORY.lines, *HISTORY.lines.splitlines(keepends=True))),
     Target("web-document", web_document, UNREADABLE, (WEB_DOCUMENT, HISTORY.lines)),
@@ -405,6 +454,12 @@ PURE = (
     Target("web-did", lambda d: parse_web_did(text(d)), UNREADABLE,
            (b"did:web:example.com%3A8443:a%20b", HISTORY.did.encode())),
     Target("delegation", delegation, UNREADABLE, _DELEGATIONS),
+    Target("approval", approval, UNREADABLE, (_APPROVAL.encode(), _APPROVAL.decline().encode())),
+    Target("assertion", assertion, (InputError, ApprovalError),
+           (b"\0" + SIGNED.authenticator_data, b"\1" + SIGNED.client_data,
+            b"\2" + SIGNED.signature, b"\0" + PASSKEY.made())),
+    Target("attestation", attestation, UNREADABLE, (PASSKEY.make(HASHES[1]).attestation,)),
+    Target("preimage", preimage, UNREADABLE, (Preimage(HASHES[0], _OPEN).encode(),)),
     Target("heartbeat", parse_heartbeat, UNREADABLE, payloads(StatementType.HEARTBEAT)),
     Target("disclosure", disclosure, (InputError, CommitmentError), (dcbor.encode(_FIELDS),)),
     Target("trust-policy", trust, UNREADABLE, vectors("trust.policy")),

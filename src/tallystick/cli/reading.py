@@ -1,6 +1,7 @@
 """`tally find` and `tally show`: look into a ledger or a bundle."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +16,7 @@ from tallystick.cli.session import Session, pass_session
 from tallystick.errors import InputError, NotFoundError, RefusedError
 
 if TYPE_CHECKING:
-    from tallystick.ledger import Found, LedgerReader, Reads
+    from tallystick.ledger import Found, LedgerReader
     from tallystick.statement import SignedStatement
 
 
@@ -62,9 +63,10 @@ def show(session: Session, what: str) -> None:
         raise NotFoundError(f"no such file: {what}")
     with session.reader() as ledger:
         found = ledger.get(find_id(ledger, what))
-        data = brief(found) | _details(found.statement) | _originator(ledger, found)
-        data |= _since(ledger, found)
+        data = brief(found) | _details(found.statement)
+        since = _since(ledger, found)
     content, why = _content(session, found)
+    data |= _originator(session, found) | since
     known = {"content": content} if content is not None else {"content_missing": why}
     session.give(data | (known if content is not None or why else {}), _card(data, content, why))
 
@@ -143,11 +145,14 @@ def _details(statement: "SignedStatement") -> dict[str, Any]:
     }
 
 
-def _originator(ledger: "Reads", found: "Found") -> dict[str, Any]:
+def _originator(session: Session, found: "Found") -> dict[str, Any]:
     """Return for whom it was made, as computed; what the header claims stands beside it."""
     from tallystick.ledger.delegated import known_originator
 
-    known = known_originator(ledger.index, ledger.snapshot, found.statement, found.index)
+    with _with_content(session, wanted="acted_for" in found.statement.header.links) as ledger:
+        known = known_originator(
+            ledger.index, ledger.snapshot, found.statement, found.index, ledger.content
+        )
     data: dict[str, Any] = {
         "known_by": str(known.assurance),
         "basis": known.basis,
@@ -157,6 +162,14 @@ def _originator(ledger: "Reads", found: "Found") -> dict[str, Any]:
     if known.exceeded:
         data["problem"] = f"claims {known.claimed!r:.40}, which is more than there is evidence for"
     return data
+
+
+def _with_content(session: Session, *, wanted: bool) -> "LedgerReader":
+    """Open the ledger, with content where that is wanted and somebody knows the passphrase."""
+    if wanted:
+        with suppress(RefusedError):
+            return session.reader(with_keys=True)
+    return session.reader()
 
 
 def _inline(statement: "SignedStatement") -> Any:

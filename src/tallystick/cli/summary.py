@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from tallystick.statement import Assurance, Relation
+from tallystick.statement.approval import DECLINED, is_approval, parse_approval
 from tallystick.statement.governance import StatementType
 from tallystick.verify import Report, VerifiedStatement
 from tallystick.verify.erased import declaration, erasures
@@ -33,6 +34,7 @@ def summarise(report: Report) -> Iterator[tuple[str, str]]:
     yield from _originators(report, subject)
     yield from _models(report, subject)
     yield from _decisions(report)
+    yield from _approvals(report)
 
 
 def _name(verified: VerifiedStatement) -> str:
@@ -73,7 +75,29 @@ def _decisions(report: Report) -> Iterator[tuple[str, str]]:
         decided_on = one.statement.header.links.get(Relation.DECIDED_ON, ())
         if one.statement.header.type == StatementType.DECISION and report.subject in decided_on:
             outcome = one.values.get("outcome", "content not supplied")
-            yield "decided", f"{outcome}, by {_name(one)}, at index {one.index}"
+            yield "decided", f"{outcome}, by {_approver(report, one)}, at index {one.index}"
+
+
+def _approvals(report: Report) -> Iterator[tuple[str, str]]:
+    """Say what people approved or declined about the subject, beside decisions."""
+    for one in report.statements.values():
+        decided_on = one.statement.header.links.get(Relation.DECIDED_ON, ())
+        known = report.known.get(one.statement.id)
+        if not is_approval(one.statement) or report.subject not in decided_on or known is None:
+            continue
+        if known.assurance is Assurance.PASSKEY:
+            approval = parse_approval(one.values["approval"])
+            word = "declined" if approval.declined else "approved"
+            action = approval.action.removeprefix(DECLINED)
+            yield "said", f"{action!r} {word} by {_approver(report, one)}, at index {one.index}"
+
+
+def _approver(report: Report, one: VerifiedStatement) -> str:
+    """Return who decided: the person whose passkey did, else who signed."""
+    known = report.known.get(one.statement.id)
+    if known is not None and known.assurance is Assurance.PASSKEY:
+        return f"{known.principal} with a passkey"
+    return _name(one)
 
 
 def _linked(

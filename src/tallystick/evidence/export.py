@@ -2,7 +2,7 @@
 
 The walk goes backwards along links to earlier statements, from an answer to its model, from the
 model to its training rows, from rows to those who registered them; and forwards one step, to what
-people decided about the statement itself.
+people decided about the statement itself, and approved.
 """
 
 from collections.abc import Callable, Collection, Iterable
@@ -68,8 +68,8 @@ def _collect(ledger: Reads, subject: Found) -> dict[bytes, Found]:
     found: dict[bytes, Found] = {}
     waiting = [subject, ledger.at(0)]
     waiting += ledger.find(Query(type=StatementType.HANDOVER, limit=HANDOVERS_MAX)).found
-    decisions = ledger.find(Query(link=subject.statement.id, type=StatementType.DECISION))
-    waiting += decisions.found
+    for type_ in (StatementType.DECISION, StatementType.APPROVAL):
+        waiting += ledger.find(Query(link=subject.statement.id, type=type_)).found
     while waiting:
         one = waiting.pop()
         if one.statement.id in found:

@@ -136,6 +136,29 @@ class Decision(Record, kw_only=True, frozen=True):
     shown: str
 
 
+class Approval(Record, kw_only=True, frozen=True):
+    """A person approved something with a passkey, or declined. Written by the service.
+
+    Attributes:
+        approval: What was approved, as the passkey signed its digest; see the formats.
+        authenticator_data: What the authenticator said.
+        client_data: What the browser said, as JSON.
+        signature: By the passkey, over these two; DER for ES256.
+        credential: Digest of the passkey as it is registered for the person.
+        content: What the approval's content digest commits to, salts and values; absent where it
+            is the content of the statement that does what was approved.
+    """
+
+    statement_type = StatementType.APPROVAL
+
+    approval: bytes
+    authenticator_data: bytes
+    client_data: bytes
+    signature: bytes
+    credential: bytes
+    content: bytes | None = None
+
+
 class Model(Record, kw_only=True, frozen=True):
     """A model, and the run that trained it.
 
@@ -218,6 +241,7 @@ RECORDS: tuple[type[Record], ...] = (
     Intent,
     Outcome,
     Decision,
+    Approval,
     Model,
     Evaluation,
     Change,

@@ -9,6 +9,7 @@ from pathlib import Path
 from tallystick.errors import DamagedError
 from tallystick.identity import KeyFile
 from tallystick.ledger.admission import LedgerAdmission
+from tallystick.ledger.approved import find_approval
 from tallystick.ledger.creation import OPERATOR, VAULT, Card, checkpoint_key
 from tallystick.ledger.delegated import find_granted
 from tallystick.ledger.entries import read_statement
@@ -93,6 +94,7 @@ def _assemble(
         if take_registered(keys, state):
             return None
         state.look_up_delegation = lambda one: find_granted(index, log.snapshot, one)
+        state.look_up_approval = lambda one: find_approval(index, log.snapshot, one)
         vault = Vault(home.vault, keys.secret(VAULT))
         opened.callback(vault.close)
         where = check_placed(vault, index, log.snapshot, place)
@@ -158,6 +160,7 @@ def read_state(index: Index, snapshot: Snapshot) -> LedgerState:
     state = LedgerState(
         look_up=index.counted,
         look_up_delegation=lambda one: find_granted(index, snapshot, one),
+        look_up_approval=lambda one: find_approval(index, snapshot, one),
     )
     state.apply(read_statement(snapshot.reader, 0), 0)
     size = snapshot.checkpoint.size

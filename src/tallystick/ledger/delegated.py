@@ -16,6 +16,7 @@ from dataclasses import replace
 from typing import Final
 
 from tallystick.errors import RefusedError
+from tallystick.ledger.approved import Contents, approved_behind, chains_of
 from tallystick.ledger.entries import read_statement
 from tallystick.ledger.index import Index, Property
 from tallystick.ledger.state import LedgerState
@@ -37,7 +38,7 @@ from tallystick.statement.delegation import (
 )
 from tallystick.statement.governance import StatementType
 from tallystick.statement.keychain import KeyChains
-from tallystick.statement.keylife import parse_key_statement
+from tallystick.statement.keylife import parse_key_statement, registered_key
 from tallystick.statement.labels import Assurance
 
 _ANY_INDEX: Final = 2**63
@@ -79,14 +80,30 @@ def find_granted(
     return None
 
 
+def _sealed(_statement_id: bytes) -> None:
+    return None
+
+
 def known_originator(
-    index: Index, snapshot: Snapshot, statement: SignedStatement, at: int
+    index: Index,
+    snapshot: Snapshot,
+    statement: SignedStatement,
+    at: int,
+    contents: Contents = _sealed,
 ) -> Known:
-    """Compute how strongly the originator of a registered statement is known."""
+    """Compute how strongly the originator of a registered statement is known.
+
+    Args:
+        index: Finds what it rests on.
+        snapshot: The log.
+        statement: Registered.
+        at: Where.
+        contents: Opens approvals; without it none counts.
+    """
 
     def look_up(statement_id: bytes) -> Granted | None:
         grant = find_granted(index, snapshot, statement_id)
-        if grant is None or _fault_of_key(grant, _chains_of(index, snapshot, grant.issuer)):
+        if grant is None or _fault_of_key(grant, chains_of(index, snapshot, grant.issuer)):
             return None  # as in a bundle, where such a grant does not verify
         return grant
 
@@ -95,19 +112,13 @@ def known_originator(
         for found in index.find([Property("id", statement_id), by_type], at):
             key = _read(snapshot, found)
             if key.id == statement_id and key.header.type == StatementType.KEY:
-                return key.header.subject
+                # A passkey, or the end of a key, is nothing that a recorder could have seen used.
+                record = registered_key(parse_key_statement(key.payload))
+                return None if record is None else record.issuer
         return None
 
-    return assurance_of(statement.header, at, look_up, holder)
-
-
-def _chains_of(index: Index, snapshot: Snapshot, issuer: str) -> KeyChains:
-    """Return the keys of one issuer, with all that was said of them until now."""
-    chains = KeyChains()
-    about = [Property("type", StatementType.KEY.encode()), Property("subject", issuer.encode())]
-    for at in sorted(index.find(about, snapshot.checkpoint.size)):
-        chains.apply(parse_key_statement(_read(snapshot, at).payload), at)
-    return chains
+    approved = approved_behind(index, snapshot, statement, at, contents)
+    return assurance_of(statement.header, at, look_up, holder, approved=approved)
 
 
 def _fault_of_key(grant: Granted, chains: KeyChains) -> Fault | None:

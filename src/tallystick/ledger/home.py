@@ -13,6 +13,7 @@ HOME/
     vault/          encrypted content          unreadable without the key file
     spool/          what a gateway has not registered yet
     api-keys.json   who may call the gateway   no key can be read from it
+    asked.sqlite    what people are asked  unreadable without the key file
     usage.sqlite    what was used              rebuilt from the log and the vault
     searches.json   saved searches
     webhooks.json   who is told of what        secrets in it are encrypted
@@ -136,6 +137,11 @@ class Home:
     def usage(self) -> Path:
         """What callers of the gateway used, by key, model and day."""
         return self.data / "usage.sqlite"
+
+    @property
+    def asked(self) -> Path:
+        """Invitations and approvals that people were not done with."""
+        return self.data / "asked.sqlite"
 
     @property
     def halfway(self) -> Path:

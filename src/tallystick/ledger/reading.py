@@ -4,9 +4,9 @@ import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import groupby, islice
-from typing import Final
+from typing import Any, Final
 
-from tallystick.errors import EncodingError, InputError, LimitError, NotFoundError
+from tallystick.errors import EncodingError, InputError, LimitError, NotFoundError, RefusedError
 from tallystick.identity import Signer
 from tallystick.ledger.batches import Batches
 from tallystick.ledger.creation import Card
@@ -166,6 +166,13 @@ class Reads:
                 return found
             verify_entry(self.snapshot.reader, found.index, found.statement.entry)
         raise NotFoundError(f"no statement {statement_id.hex()} is registered here")
+
+    def content(self, statement_id: bytes) -> dict[str, Any] | None:
+        """Return opened content; None where it is not here, or the key file is not open."""
+        try:
+            return self.vault.get(statement_id).values()
+        except (NotFoundError, RefusedError):
+            return None
 
     def find(self, query: Query) -> Page:
         """Search, newest first.

@@ -32,7 +32,10 @@ Reasons, in the order in which they are tried:
     handover.closed         it is not made by who has the ledger open
     batch.leaves            the leaf hashes are missing, or do not lead to the root
     link.relation           a link of a kind that does not exist
+    key.person              a passkey of an issuer that is no person
+    key.passkeys            more passkeys than one person may have
     delegation.…, assurance see `tallystick.ledger.delegated`
+    approval.…              see `tallystick.ledger.approved`
 """
 
 from collections.abc import Callable, Mapping
@@ -47,6 +50,7 @@ from tallystick.errors import (
     RefusedError,
     SignatureError,
 )
+from tallystick.ledger.approved import check_approved
 from tallystick.ledger.delegated import check_delegated
 from tallystick.ledger.policy import parse_policy_payload
 from tallystick.ledger.state import LedgerState
@@ -82,9 +86,10 @@ _OPERATOR_MAY: Final = OPERATOR_TYPES | {
     StatementType.CHANGE,
     StatementType.PUBLICATION,
     StatementType.LABEL,
+    StatementType.APPROVAL,
 }
-"""The operator can always revoke a delegation, say what it changed, show content, and say under
-commitment whose a pseudonym is."""
+"""The operator can always revoke a delegation, say what it changed, show content, say under
+commitment whose a pseudonym is, and that a person approved."""
 _RELATIONS: Final = frozenset(Relation)
 
 
@@ -147,6 +152,7 @@ def decide(candidate: Candidate, state: LedgerState, find: FindIndex) -> int | N
     if unknown := set(header.links) - _RELATIONS:
         raise RefusedError(f"{min(unknown)!r:.40} is not a relation", reason="link.relation")
     check_delegated(statement, state)
+    check_approved(statement, state)
     return None
 
 

@@ -11,6 +11,7 @@ from typing import Final
 from tallystick.errors import DamagedError
 from tallystick.ledger.policy import RegistrationPolicy, parse_policy_payload, read_policy
 from tallystick.statement import SignedStatement
+from tallystick.statement.approval import is_approval
 from tallystick.statement.delegation import (
     Granted,
     LookUp,
@@ -27,8 +28,9 @@ from tallystick.statement.governance import (
     parse_heartbeat,
 )
 from tallystick.statement.handover import LogKeys, parse_handover
-from tallystick.statement.keychain import KeyChains
+from tallystick.statement.keychain import KeyChains, KeyName
 from tallystick.statement.keylife import parse_key_statement
+from tallystick.statement.passkey import Passkey
 
 EmitterKey = tuple[str, bytes, int]
 """Issuer, emitter and epoch."""
@@ -36,6 +38,8 @@ EMITTERS_KEPT: Final = 10_000
 """Emitters whose count is kept in memory; the index has the others."""
 DELEGATIONS_KEPT: Final = 10_000
 """Delegations that are kept in memory, and ids that are known to be none."""
+APPROVALS_KEPT: Final = 10_000
+"""Nonces of approvals that are kept in memory; the index has the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,10 @@ def _nothing(_id: bytes) -> Granted | None:
     return None
 
 
+def _never(_subject: str) -> bool:
+    return False
+
+
 @dataclass
 class LedgerState:
     """State after some number of entries.
@@ -68,6 +76,7 @@ class LedgerState:
         now: Time of the operator's newest heartbeat, seconds since 1970.
         look_up: Finds the count of an emitter that is not kept in memory.
         look_up_delegation: Finds a delegation that is not kept in memory, among entries before.
+        look_up_approval: Tells whether an approval with a subject is among entries before.
     """
 
     genesis: Genesis | None = None
@@ -79,8 +88,11 @@ class LedgerState:
     now: int = 0
     look_up: Callable[[EmitterKey], Counted | None] = _nobody
     look_up_delegation: LookUp = _nothing
+    look_up_approval: Callable[[str], bool] = _never
     _emitters: dict[EmitterKey, Counted] = field(default_factory=dict)
     _delegations: dict[bytes, Granted | None] = field(default_factory=dict)
+    _passkeys: dict[bytes, KeyName] = field(default_factory=dict)
+    _approvals: dict[str, None] = field(default_factory=dict)
 
     def apply(self, statement: SignedStatement, index: int) -> None:
         """Take in an entry that was admitted."""
@@ -94,11 +106,13 @@ class LedgerState:
             self.policy = parse_policy_payload(statement.payload)
             self.policy_id = statement.id
         elif header.type == StatementType.KEY:
-            self.chains.apply(parse_key_statement(statement.payload), index)
+            self._take_key(statement, index)
         elif header.type == StatementType.HANDOVER and self.is_operator(header.issuer):
             self.log_keys.apply(parse_handover(statement.payload), index)
         elif header.type == StatementType.DELEGATION:
             self._delegate(statement, index)
+        elif is_approval(statement):
+            self._keep_approval(header.subject)
         elif header.type == StatementType.HEARTBEAT and self.is_operator(header.issuer):
             self.now = max(self.now, parse_heartbeat(statement.payload).time)
         self.size = index + 1
@@ -131,6 +145,25 @@ class LedgerState:
         if statement_id not in self._delegations:
             self._keep_delegation(statement_id, self.look_up_delegation(statement_id))
         return self._delegations[statement_id]
+
+    def passkey(self, statement_id: bytes) -> KeyName | None:
+        """Return the passkey that a statement registered; None if it registered none."""
+        return self._passkeys.get(statement_id)
+
+    def approval(self, subject: str) -> bool:
+        """Tell whether an approval with that subject, which is that of its nonce, is registered."""
+        return subject in self._approvals or self.look_up_approval(subject)
+
+    def _take_key(self, statement: SignedStatement, index: int) -> None:
+        said = parse_key_statement(statement.payload)
+        self.chains.apply(said, index)
+        if isinstance(said, Passkey):
+            self._passkeys[statement.id] = (said.issuer, said.key.thumbprint())
+
+    def _keep_approval(self, subject: str) -> None:
+        self._approvals[subject] = None
+        if len(self._approvals) > APPROVALS_KEPT:
+            del self._approvals[next(iter(self._approvals))]
 
     def _delegate(self, statement: SignedStatement, index: int) -> None:
         said = read_delegation(statement)

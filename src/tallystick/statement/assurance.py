@@ -2,11 +2,14 @@
 
 | computed | evidence |
 |---|---|
+| `passkey` | a passkey of the principal signed an approval of exactly this |
 | `key` | the principal signed the delegation that the statement names, or signed it itself |
 | `api-key` | the statement names the registered key whose API key a recorder says it saw |
 | `asserted` | none: the signer says that somebody asked |
 
-`passkey` and `credential` are computed by nothing yet, so whoever claims them claims too much.
+An approval counts only where its content was opened and verified: without that, or after it was
+erased, the word of whoever registered it is all there is. `credential` is computed by nothing yet,
+so whoever claims it claims too much.
 A signer that claims less than `key` and names nobody says that somebody else was the originator,
 and is taken at its word: a claim can lower what is shown, and never raise it.
 """
@@ -15,6 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from tallystick.statement.approval import Approved
 from tallystick.statement.delegation import Granted, LookUp, fault_of, links_of
 from tallystick.statement.header import Header
 from tallystick.statement.labels import Assurance, Relation
@@ -51,7 +55,12 @@ class Known:
 
 
 def assurance_of(
-    header: Header, index: int, look_up: LookUp, holder: FindHolder, now: int = 0
+    header: Header,
+    index: int,
+    look_up: LookUp,
+    holder: FindHolder,
+    now: int = 0,
+    approved: Approved | None = None,
 ) -> Known:
     """Compute how strongly the originator of a statement is known.
 
@@ -61,7 +70,10 @@ def assurance_of(
         look_up: Finds grants.
         holder: Finds holders of registered keys.
         now: The ledger's time there; 0 where admission has seen to expiry.
+        approved: The verified approval that it is, or that covers it.
     """
+    if approved is not None:
+        return _approved(approved, header)
     targets, claimed = header.links.get(Relation.ACTED_FOR, ()), header.assurance
     for grant in filter(None, map(look_up, targets)):
         if fault_of(grant, header.issuer, header.type, now, index, look_up) is None:
@@ -70,13 +82,26 @@ def assurance_of(
         basis = "its recorder says that the call came with an API key of this originator"
         return Known(Assurance.API_KEY, basis, named, header.issuer, claimed)
     if targets:
-        basis = "what it names as acted for is neither a delegation to it nor a registered key"
+        basis = (
+            "what it names as acted for is neither a delegation to it nor a registered key, nor "
+            "an approval whose content was seen"
+        )
         return Known(Assurance.ASSERTED, basis, None, header.issuer, claimed)
     if claimed in {Assurance.ASSERTED, Assurance.API_KEY}:
         basis = "its signer says that somebody else asked, and names nobody"
         return Known(Assurance.ASSERTED, basis, None, header.issuer, claimed)
     basis = "the originator itself signed it"
     return Known(Assurance.KEY, basis, header.issuer, header.issuer, claimed)
+
+
+def _approved(approved: Approved, header: Header) -> Known:
+    by, declined = approved.by, "declined" if approved.approval.declined else "approved"
+    basis = (
+        f"the passkey registered at index {by.index} {declined} it, on a page of one of "
+        f"{', '.join(by.passkey.origins)}"
+    )
+    principal = by.passkey.issuer
+    return Known(Assurance.PASSKEY, basis, principal, header.issuer, header.assurance)
 
 
 def _delegated(leaf: Granted, header: Header, look_up: LookUp) -> Known:

@@ -68,10 +68,35 @@ class Preimage:
         """Return the plain values by field name."""
         return {name: field.value for name, field in self.fields.items()}
 
+    def encode(self) -> bytes:
+        """Return dCBOR of [salt, {name: [salt, value]}]."""
+        fields = {name: [field.salt, field.value] for name, field in self.fields.items()}
+        return dcbor.encode([self.salt, fields])
+
     def disclose(self, names: Collection[str] | None = None) -> "Disclosure":
         """Open only the fields in `names` (all by default); of the others, keep the digests."""
         shown = {n: f for n, f in self.fields.items() if names is None or n in names}
         return Disclosure(self.salt, field_digests(self.fields), shown)
+
+
+def parse_preimage(data: bytes) -> Preimage:
+    """Parse what `Preimage.encode` wrote.
+
+    Raises:
+        EncodingError: It did not write that.
+    """
+    match dcbor.decode_deterministic(data, "content"):
+        case [bytes() as salt, dict() as fields]:
+            opened = {name: _read_field(name, field) for name, field in fields.items()}
+            return Preimage(salt, opened)
+    raise EncodingError("content must be [salt, {name: [salt, value]}]")
+
+
+def _read_field(name: object, field: object) -> OpenField:
+    match field:
+        case [bytes() as salt, value] if isinstance(name, str):
+            return OpenField(salt, value)
+    raise EncodingError(f"content: field {name!r:.60} must be [salt, value]")
 
 
 @dataclass(frozen=True, slots=True)

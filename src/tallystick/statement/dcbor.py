@@ -89,6 +89,18 @@ def decode(data: bytes, what: str) -> Any:
         EncodingError: Truncated, followed by more bytes, nested deeper than `DEPTH_MAX`, or with
             duplicate keys, indefinite lengths or tags.
     """
+    value, rest = decode_first(data, what)
+    if rest:
+        raise EncodingError(f"{what} is followed by {len(rest)} bytes that belong to nothing")
+    return value
+
+
+def decode_first(data: bytes, what: str) -> tuple[Any, bytes]:
+    """Decode the item that `data` begins with; return it, and the bytes behind it.
+
+    Raises:
+        EncodingError: As `decode`, but for bytes that follow.
+    """
     stream = io.BytesIO(data)
     try:
         value = cbor2.CBORDecoder(
@@ -101,10 +113,7 @@ def decode(data: bytes, what: str) -> Any:
         ).decode()
     except (cbor2.CBORError, ValueError, TypeError, OverflowError, MemoryError) as error:
         raise EncodingError(f"{what} is not one strict CBOR item: {error}") from error
-    if stream.tell() != len(data):
-        extra = len(data) - stream.tell()
-        raise EncodingError(f"{what} is followed by {extra} bytes that belong to nothing")
-    return value
+    return value, data[stream.tell() :]
 
 
 def decode_deterministic(data: bytes, what: str) -> Any:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from tallystick.errors import (
+    ApprovalError,
     EncodingError,
     IndeterminateError,
     KeyChainError,
@@ -26,7 +27,7 @@ from tallystick.errors import (
 )
 from tallystick.statement.account import Account, AccountEnd, write_address
 from tallystick.statement.fetched import FetchedDocument, Seen, read_fetched
-from tallystick.statement.governance import KeyRecord
+from tallystick.statement.governance import IssuerKind, KeyRecord
 from tallystick.statement.keylife import (
     KeyStatement,
     RecoveryKey,
@@ -34,12 +35,15 @@ from tallystick.statement.keylife import (
     Rotation,
 )
 from tallystick.statement.keys import PublicKey
+from tallystick.statement.passkey import Passkey
 from tallystick.statement.webdid import is_web_did
 
 REMOVED: Final = "removed"
 """Why a key ended that a DID's document does not name any more."""
 DEACTIVATED: Final = "deactivated"
 
+PASSKEYS_MAX: Final = 32
+"""Passkeys that one person has at the same time."""
 KeyName = tuple[str, bytes]
 """Issuer and key id."""
 
@@ -92,6 +96,7 @@ class KeyChains:
             that registered it.
         accounts: Accounts by address; one that has ended does not begin again.
         named: By what evidence a key is such an issuer's: the newest one that names it.
+        passkeys: Passkeys with the index that registered each; none is ever removed.
     """
 
     origin: str = ""
@@ -104,9 +109,11 @@ class KeyChains:
     seen: dict[str, tuple[int, Seen]] = field(default_factory=dict)
     named: dict[KeyName, tuple[int, str]] = field(default_factory=dict)
     accounts: dict[bytes, Bound] = field(default_factory=dict)
+    passkeys: dict[KeyName, tuple[int, Passkey]] = field(default_factory=dict)
     _keys_of: dict[str, list[bytes]] = field(default_factory=dict)
     _known: dict[bytes, KeyName] = field(default_factory=dict)
-    """Every key id, recovery keys too: a key has one holder and one use."""
+    """Every key id, recovery keys and passkeys too: a key has one holder and one use."""
+    _passkeys_of: dict[str, list[bytes]] = field(default_factory=dict)
 
     def keys_of(self, issuer: str) -> list[bytes]:
         """Return the ids of an issuer's signing keys, the newest last."""
@@ -126,7 +133,13 @@ class KeyChains:
     def is_recovery(self, issuer: str, key_id: bytes) -> bool:
         """Tell whether this is, or was, a key that recovers and signs no statements."""
         name = (issuer, key_id)
-        return name not in self.records and self._known.get(key_id) == name
+        other = name in self.records or name in self.passkeys
+        return not other and self._known.get(key_id) == name
+
+    def passkeys_of(self, issuer: str) -> list[Passkey]:
+        """Return an issuer's passkeys that have not ended, the newest last."""
+        names = [(issuer, key_id) for key_id in self._passkeys_of.get(issuer, ())]
+        return [self.passkeys[name][1] for name in names if name not in self.ends]
 
     # --- may it be said
 
@@ -155,6 +168,8 @@ class KeyChains:
         elif isinstance(said, Revocation):
             self._check_operator(said)
             self._check_revocation(said, index)
+        elif isinstance(said, Passkey):
+            self._check_passkey(said)
         elif said.issuer == self.operator:
             raise KeyChainError(
                 "the operator has no recovery key: nobody could register what it agrees to",
@@ -319,13 +334,39 @@ class KeyChains:
         if self.is_recovery(issuer, key_id):
             raise _no_account("a recovery key says nothing of accounts")
 
+    def _check_passkey(self, said: Passkey) -> None:
+        try:
+            said.verify_possession(self.origin)
+        except ApprovalError as error:
+            raise SignatureError(f"the passkey did not agree: {error}") from error
+        self._check_unknown(said.key, said.issuer)
+        keys = self.keys_of(said.issuer)
+        if not keys:
+            raise IndeterminateError(f"no key of {said.issuer} is known here")
+        kind = self.records[said.issuer, keys[-1]][1].kind
+        if kind is not IssuerKind.PERSON:
+            raise KeyChainError(
+                f"{said.issuer} is registered as {kind}, and only a person has passkeys",
+                reason="key.person",
+            )
+        if len(self.passkeys_of(said.issuer)) >= PASSKEYS_MAX:
+            raise KeyChainError(
+                f"{said.issuer} has {PASSKEYS_MAX} passkeys, the most there may be",
+                reason="key.passkeys",
+                advice="revoke those that are not used: `tally passkeys revoke`",
+            )
+        if said.by is not None:
+            self._check_agreed(said.issuer, said.by, said.authorisation, said.claim(self.origin))
+
     def _check_unknown(self, key: PublicKey, issuer: str) -> None:
         """Refuse a key that is known: what was said first of its holder and use stays."""
         known = self._known.get(key.thumbprint())
         if known is None:
             return
         found = self.records.get(known)
-        what = f"{found[1].kind} {found[1].name or 'without a name'}" if found else "recovery key"
+        what = "passkey" if known in self.passkeys else "recovery key"
+        if found is not None:
+            what = f"{found[1].kind} {found[1].name or 'without a name'}"
         whose = "" if known[0] == issuer else f" of {known[0]}"
         raise KeyChainError(f"this key is registered already, as {what}{whose}", reason="key.known")
 
@@ -373,6 +414,8 @@ class KeyChains:
         elif isinstance(said, AccountEnd):
             if (bound := self.accounts.get(said.address)) is not None and bound.ended is None:
                 self.accounts[said.address] = replace(bound, ended=index)
+        elif isinstance(said, Passkey):
+            self._add_passkey(said, index)
         else:
             self._replace_recovery(said, index)
 
@@ -412,6 +455,13 @@ class KeyChains:
             self.records[name] = (index, record)
             self._known.setdefault(name[1], name)
             self._keys_of.setdefault(record.issuer, []).append(name[1])
+
+    def _add_passkey(self, said: Passkey, index: int) -> None:
+        name = (said.issuer, said.key.thumbprint())
+        if name not in self.passkeys:
+            self.passkeys[name] = (index, said)
+            self._known.setdefault(name[1], name)
+            self._passkeys_of.setdefault(said.issuer, []).append(name[1])
 
     def _replace_recovery(self, said: RecoveryKey, index: int) -> None:
         before = self.recovery.get(said.issuer)

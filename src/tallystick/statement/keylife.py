@@ -4,6 +4,7 @@
         case KeyRecord(): ...    # version 1: an issuer's first key
         case Rotation(): ...     # version 2: the next key of the same issuer
         case FetchedDocument(): ...  # version 3: which keys a DID of the web names
+        case Passkey(): ...      # version 2: a passkey that approves for the issuer
 
 All are payloads of `key` statements, which the operator of the log registers. Except for the
 operator's own revocations each carries a signature by a key of the issuer, so that an operator can
@@ -31,6 +32,7 @@ from tallystick.statement.governance import (
     possession_bytes,
 )
 from tallystick.statement.keys import PublicKey, parse_cose_key
+from tallystick.statement.passkey import ACTION, Passkey, read_passkey
 
 VERSION: Final = 2
 """Of the payloads here; `KeyRecord` is and stays version 1."""
@@ -216,7 +218,14 @@ class RecoveryKey:
 
 
 KeyStatement = (
-    KeyRecord | Rotation | Revocation | RecoveryKey | FetchedDocument | Account | AccountEnd
+    KeyRecord
+    | Rotation
+    | Revocation
+    | RecoveryKey
+    | Passkey
+    | FetchedDocument
+    | Account
+    | AccountEnd
 )
 """What a `key` statement says."""
 
@@ -273,7 +282,11 @@ def _parse_action(members: dict[str, Any]) -> KeyStatement:
         return _parse_revocation(members)
     if action == "recovery":
         return _parse_recovery(members)
-    raise EncodingError(f"'action' must be rotate, revoke or recovery, got {action!r:.40}")
+    if action == ACTION:
+        return read_passkey(members, _issuer(members))
+    raise EncodingError(
+        f"'action' must be rotate, revoke, recovery or {ACTION}, got {action!r:.40}"
+    )
 
 
 def _parse_rotation(members: dict[str, Any]) -> Rotation:

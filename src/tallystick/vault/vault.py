@@ -55,8 +55,7 @@ class Vault(Erasing):
         self, statement_id: bytes, preimage: Preimage, about: About | None = None
     ) -> SealedContent:
         """Encrypt content under a fresh key; nothing is written."""
-        fields = {name: [field.salt, field.value] for name, field in preimage.fields.items()}
-        return self.seal_encoded(statement_id, dcbor.encode([preimage.salt, fields]), about)
+        return self.seal_encoded(statement_id, preimage.encode(), about)
 
     def seal_encoded(
         self, statement_id: bytes, plain: bytes, about: About | None = None

@@ -21,7 +21,10 @@ from tallystick.statement.delegation import (
     read_delegation,
 )
 from tallystick.statement.governance import Genesis, StatementType, parse_heartbeat
+from tallystick.statement.keychain import KeyChains
+from tallystick.statement.keylife import parse_key_statement, registered_key
 from tallystick.statement.labels import Assurance
+from tallystick.verify.approval import Approvals
 from tallystick.verify.report import Check, Verdict
 from tallystick.verify.statement import VerifiedStatement
 
@@ -31,8 +34,8 @@ Statements = Mapping[bytes, VerifiedStatement]
 class Acting:
     """Tells for whom verified statements were made, by what the bundle holds."""
 
-    def __init__(self, statements: Statements, genesis: Genesis | None) -> None:
-        """Collect grants, revocations and times of verified statements."""
+    def __init__(self, statements: Statements, genesis: Genesis | None, chains: KeyChains) -> None:
+        """Collect grants, revocations, approvals and times of verified statements."""
         self._statements = statements
         self._operator = genesis.operator if genesis else None
         self._grants = {
@@ -43,6 +46,7 @@ class Acting:
         self._times = sorted(self._beats())
         for one in sorted(statements.values(), key=lambda one: one.index):
             self._revoke(one)
+        self._approvals = Approvals(statements, chains, self._times)
 
     def checks(self) -> Iterator[Check]:
         """Check every chain that a statement names, and every claim of assurance."""
@@ -51,14 +55,16 @@ class Acting:
             for grant in filter(None, map(self._grants.get, targets)):
                 yield self._check_chain(one, grant)
             yield from self._check_claim(one, targets)
+        yield from self._approvals.checks()
 
     def known(self) -> dict[bytes, Known]:
         """Return how strongly the originator of each statement is known."""
         return {id_: self._known(one) for id_, one in self._statements.items()}
 
     def _known(self, one: VerifiedStatement) -> Known:
-        now = self._now(one.index) or 0
-        return assurance_of(one.statement.header, one.index, self._grants.get, self._holder, now)
+        now, approved = self._now(one.index) or 0, self._approvals.behind(one)
+        header, look_up = one.statement.header, self._grants.get
+        return assurance_of(header, one.index, look_up, self._holder, now, approved)
 
     def _check_chain(self, one: VerifiedStatement, grant: Granted) -> Check:
         said, now = one.statement, self._now(one.index)
@@ -115,7 +121,12 @@ class Acting:
         found = self._statements.get(statement_id)
         if found is None or found.statement.header.type != StatementType.KEY:
             return None
-        return found.statement.header.subject
+        # A passkey, or the end of a key, is nothing that a recorder could have seen used.
+        try:
+            record = registered_key(parse_key_statement(found.statement.payload))
+        except InputError:
+            return None
+        return None if record is None else record.issuer
 
     def _beats(self) -> Iterator[tuple[int, int]]:
         """Yield index and time of the operator's heartbeats."""

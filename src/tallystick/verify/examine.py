@@ -139,7 +139,7 @@ class _Examination:
         self.verified = published.statements
         self.checks += published.checks
         self.checks += check_bindings(self.verified, self.genesis)
-        acting = Acting(self.verified, self.genesis)
+        acting = Acting(self.verified, self.genesis, self.believed.chains)
         self.checks += acting.checks()
         if self.bundle.subject not in {part.statement.id for part in parts}:
             missing = f"statement {self.bundle.subject.hex()[:12]}… itself is not in the bundle"

@@ -11,7 +11,7 @@ from tallystick.web.ledgers import Closed, Ledgers
 from tallystick.web.lifespan import Lifespan
 from tallystick.web.problems import native_answer
 from tallystick.web.resource import Resource, finish, make_call
-from tallystick.web.routes import OPERATIONS
+from tallystick.web.routes import OPERATIONS, PEOPLE
 from tallystick.web.service import Served, Service
 
 GATEWAY: str = "/v1"
@@ -53,10 +53,9 @@ def gate(service: Service, gateway_app: App | None = None) -> Gate:
 
 
 def _routes(service: Service) -> list[BaseRoute]:
-    paths = dict.fromkeys(operation.path for operation in OPERATIONS)
-    return [
-        Route(path, Resource(service, [o for o in OPERATIONS if o.path == path])) for path in paths
-    ]
+    served = (*OPERATIONS, *PEOPLE)
+    paths = dict.fromkeys(operation.path for operation in served)
+    return [Route(path, Resource(service, [o for o in served if o.path == path])) for path in paths]
 
 
 class _Nowhere:

@@ -51,7 +51,9 @@ def statement(call: Call) -> Answer:
     with tracing.part("prove"):
         made = ledger.prove(statement_id)
     found = made.found
-    known = known_originator(ledger.index, ledger.snapshot, found.statement, found.index)
+    known = known_originator(
+        ledger.index, ledger.snapshot, found.statement, found.index, ledger.content
+    )
     return json_answer(statement_view(made, known), headers=(NEVER, _VARY))
 
 

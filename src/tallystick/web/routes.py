@@ -11,6 +11,8 @@ from tallystick.web import (
     health,
     lookup,
     openapi,
+    pages,
+    people,
     scitt_keys,
     statements,
     subscription,
@@ -22,6 +24,8 @@ from tallystick.web.metrics import TEXT_FORMAT
 from tallystick.web.operations import BYTES, Dialect, Operation, Parameter, Reply
 from tallystick.web.problems import Problem
 from tallystick.web.schemas import (
+    AskBody,
+    AskedView,
     BatchAnswer,
     CheckpointView,
     ConsistencyView,
@@ -350,4 +354,42 @@ _OPERATIONS: Final = (
     ),
 )
 
-OPERATIONS: Final = (*_WRITES, *_TILES, *_READS, *_SCRAPI, *_OPERATIONS)
+_APPROVALS: Final = (
+    Operation(
+        name="askApproval",
+        method="POST",
+        path="/approvals",
+        handler=people.ask_approval,
+        summary="Ask a person to approve something by passkey, on a page of this service",
+        takes={JSON: AskBody},
+        replies=(Reply(201, "The person can answer: where.", {JSON: AskedView}),),
+        access=Access.TRUSTED,
+        tag="approvals",
+    ),
+)
+
+OPERATIONS: Final = (*_WRITES, *_TILES, *_READS, *_SCRAPI, *_APPROVALS, *_OPERATIONS)
+"""What programs use: the OpenAPI document describes exactly these."""
+
+
+def _for_people(name: str, method: str, path: str, handler: Any, summary: str) -> Operation:
+    takes = {JSON: BYTES} if method == "POST" else {}
+    parameters = tuple(
+        _in_path(part[1:-1], "", {"type": "string"}) for part in path.split("/") if part[:1] == "{"
+    )
+    return Operation(
+        name=name, method=method, path=path, handler=handler, summary=summary, takes=takes,
+        parameters=parameters, replies=(), tag="people",
+    )  # fmt: skip
+
+
+PEOPLE: Final = (
+    _for_people("passkeysPage", "GET", "/passkeys", people.passkeys_page, "Make a passkey"),
+    _for_people("enrol", "POST", "/passkeys", people.enrol, "Register a passkey"),
+    _for_people("begin", "POST", "/passkeys/begin", people.begin, "Begin to make one"),
+    _for_people("possession", "POST", "/passkeys/possession", people.possession, "What it signs"),
+    _for_people("approvalPage", "GET", "/approvals/{token}", people.approval_page, "A question"),
+    _for_people("answer", "POST", "/approvals/{token}", people.answer_approval, "Its answer"),
+    _for_people("asset", "GET", "/static/{name}", pages.asset, "What pages load"),
+)
+"""Pages, and what our own script on them sends; no interface for programs."""

@@ -1,6 +1,6 @@
 """What the native API takes and gives, as JSON. Bytes are base64url without padding, ids hex."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -387,3 +387,100 @@ class KeysView(msgspec.Struct):
     operator: str
     keys: list[KeyView]
     next: str | None
+
+
+class AskBody(msgspec.Struct, forbid_unknown_fields=True):
+    """What a person is asked to approve.
+
+    Attributes:
+        issuer: DID of the person.
+        action: A code, or `decision`, which the service registers once it is approved.
+        targets: Ids of the statements that it is about.
+        fields: What it says, shown to the person; for `decision`, the fields of that record.
+        seconds: How long it may be approved.
+    """
+
+    issuer: str
+    action: str
+    targets: list[str] = []
+    fields: dict[str, Any] = {}
+    seconds: int = 900
+
+
+class AskedView(msgspec.Struct):
+    """Where the person finds the question.
+
+    Attributes:
+        url: Page for the person; whoever has it sees the question.
+        subject: Subject of the statement that their answer becomes.
+        expires_at: From then on it is too late, seconds since 1970.
+    """
+
+    url: str
+    subject: str
+    expires_at: int
+
+
+class CodeBody(msgspec.Struct, forbid_unknown_fields=True):
+    """An invitation's code."""
+
+    code: str
+
+
+class MadeBody(CodeBody, forbid_unknown_fields=True):
+    """What a browser answers when it made a passkey; bytes in base64url."""
+
+    attestation: str
+    client_data: str
+
+
+class AgreedBody(msgspec.Struct, forbid_unknown_fields=True):
+    """What a browser answers when a passkey signed; bytes in base64url."""
+
+    authenticator_data: str
+    client_data: str
+    signature: str
+
+
+class AnswerBody(AgreedBody, forbid_unknown_fields=True):
+    """An answer: to approve, or to decline."""
+
+    declined: bool = False
+
+
+class EnrolBody(msgspec.Struct, forbid_unknown_fields=True):
+    """A passkey that was made, and that agreed to be registered."""
+
+    made: MadeBody
+    agreed: AgreedBody
+
+
+class BegunView(msgspec.Struct):
+    """What a browser needs to make a passkey."""
+
+    challenge: str
+    rp_id: str
+    log: str
+    name: str
+    algorithms: list[int]
+
+
+class PossessionView(msgspec.Struct):
+    """What a passkey must sign to be registered."""
+
+    challenge: str
+
+
+class EnrolledView(msgspec.Struct):
+    """A passkey that is registered; null where it waits for a key of its issuer to agree."""
+
+    index: int | None = None
+    id: str | None = None
+
+
+class AnsweredView(msgspec.Struct):
+    """What became of an answer: the approval, and what was carried out by it."""
+
+    declined: bool
+    indexes: list[int]
+    ids: list[str]

@@ -4,8 +4,10 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Final
 
+from tallystick.approvals import Waiting
 from tallystick.capture import ApiKeys
 from tallystick.errors import InputError
 from tallystick.ledger import Ledger
@@ -92,7 +94,21 @@ class Service:
         self.running = Running()
         self.readers = ThreadPoolExecutor(READERS, thread_name_prefix="tallystick-reader")
         self.closing = False
+        self._asked: Waiting | None = None
+        self._asking = Lock()
         self.telemetry = Telemetry(self)
+
+    @property
+    def asked(self) -> Waiting:
+        """What people are asked; any thread may ask for it, and the first one opens the file.
+
+        Raises:
+            UnavailableError: It cannot be opened now.
+        """
+        with self._asking:
+            if self._asked is None:
+                self._asked = Waiting(self.ledger.home.asked, self.ledger.api_secret)
+            return self._asked
 
     def all(self) -> "Iterator[Service]":
         """Yield the services of all ledgers that are open, this one first."""
@@ -106,6 +122,8 @@ class Service:
         self.feed.close()
         self.intake.close()
         self.readers.shutdown()
+        if self._asked is not None:
+            self._asked.close()
 
 
 def _ends(certificate: Path | None) -> int | None:

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from tallystick.statement import Relation, SignedStatement, encode_publication
+from tallystick.statement.keychain import KeyChains
 from tallystick.statement.labels import BATCH_MEDIA_TYPE
 from tallystick.verify.delegation import Acting
 from tallystick.verify.erased import _is_batch
@@ -23,7 +24,7 @@ def verified(statement: SignedStatement, index: int) -> VerifiedStatement:
 def acting(*statements: SignedStatement) -> Acting:
     members = {one.id: verified(one, at) for at, one in enumerate(statements, 1)}
     genesis: Any = SimpleNamespace(operator=ISSUER.did)
-    return Acting(members, genesis)
+    return Acting(members, genesis, KeyChains())
 
 
 def test_a_claim_without_evidence_fails_and_one_whose_evidence_is_away_is_open() -> None:

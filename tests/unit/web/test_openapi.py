@@ -10,8 +10,10 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from tallystick.statement import b64
+from tallystick.statement.governance import IssuerKind
 from tallystick.web.routes import OPERATIONS
 from tests.ledgers import Issuer, submissions
+from tests.passkeys import Authenticator, enrolled
 from tests.unit.web.served import CBOR, COSE, JSON, NDJSON, Client, Place, Reply, served
 
 PROBLEMS = {"application/problem+json", "application/concise-problem-details+cbor"}
@@ -39,10 +41,20 @@ def test_every_operation_of_the_table_is_in_the_document(document: Any) -> None:
     assert len(set(names)) == len(names)
 
 
+def question(place: Place) -> bytes:
+    """Return a question to a person who can answer it."""
+    person, ledger = Issuer(kind=IssuerKind.PERSON), place.client.ledger
+    ledger.register_key(person.record())
+    enrolled(ledger, person.did, Authenticator())
+    return json.dumps({"issuer": person.did, "action": "release"}).encode()
+
+
 def example(operation: Any, place: Place) -> tuple[str, bytes | None, str | None]:
     """Return path, body and media type of a request that the service grants."""
     statement = place.clinic.sign()
     path = operation.template
+    if operation.name == "askApproval":
+        return path, question(place), JSON
     if "{id}" in path:
         place.client.ledger.register(submissions(statement))
         path = path.replace("{id}", statement.id.hex())

@@ -1,0 +1,226 @@
+"""What people are asked and have not answered yet: invitations to make a passkey, and approvals.
+
+    waiting = Waiting(home.asked, ledger.api_secret)
+    token = waiting.add(Kind.APPROVAL, content, not_after)
+    held = waiting.open(Kind.APPROVAL, token, now)
+    waiting.settle(Kind.APPROVAL, token, outcome)      # once
+
+Each is named by 256 random bits, which only whoever is asked gets. Stored is a digest of them, and
+the content encrypted under a secret of the ledger's key file and bound to it, so that the file
+alone shows neither a link nor what was asked. Several processes may use the file.
+
+Trust: whoever can write the file can have questions forgotten, and an answer given again; the
+ledger refuses the second one. Whoever knows a token sees the question, and answers nothing
+without the passkey.
+"""
+
+import hmac
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from hashlib import sha256
+from pathlib import Path
+from threading import Lock
+from typing import Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from tallystick.errors import (
+    ApprovalError,
+    DamagedError,
+    LimitError,
+    NotFoundError,
+    UnavailableError,
+    VersionError,
+)
+from tallystick.statement import b64
+
+FORMAT: Final = 1
+TOKEN_BYTES: Final = 32
+WAITING_MAX: Final = 10_000
+"""Questions that wait at the same time."""
+KEPT_SECONDS: Final = 86_400
+"""How long it is still known what became of a question that has ended."""
+BUSY_SECONDS: Final = 10.0
+_NONCE_BYTES: Final = 12
+_PURPOSE: Final = b"tallystick/asked/1"
+_SCHEMA: Final = """
+BEGIN;
+CREATE TABLE IF NOT EXISTS asked (
+    digest BLOB PRIMARY KEY, kind TEXT NOT NULL, not_after INTEGER NOT NULL,
+    sealed BLOB NOT NULL, outcome BLOB) WITHOUT ROWID;
+COMMIT;
+"""
+
+
+class Kind(StrEnum):
+    """What is asked."""
+
+    INVITATION = "invitation"
+    APPROVAL = "approval"
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A question.
+
+    Attributes:
+        content: As it was handed in.
+        not_after: From then on it is too late, seconds since 1970.
+        outcome: What it was settled with; None while it waits.
+    """
+
+    content: bytes
+    not_after: int
+    outcome: bytes | None
+
+
+class Waiting:
+    """The file of questions; safe to share between threads."""
+
+    def __init__(self, path: Path, ledger_secret: bytes) -> None:
+        """Open the file, or make an empty one.
+
+        Raises:
+            UnavailableError: It cannot be opened now.
+            VersionError: A newer release made it.
+        """
+        self._path, self._lock = path, Lock()
+        self._cipher = AESGCM(hmac.digest(ledger_secret, _PURPOSE, "sha256"))
+        with self._errors():
+            self._database = _connect(path)
+            [[seen]] = self._database.execute("PRAGMA user_version")
+        if seen != FORMAT:
+            self._database.close()
+            raise VersionError(
+                f"{path} has format {seen}, this release reads {FORMAT}",
+                advice="a newer release wrote it: use that one",
+            )
+
+    def close(self) -> None:
+        """Give the file back."""
+        self._database.close()
+
+    def add(self, kind: Kind, content: bytes, not_after: int, now: int) -> str:
+        """Keep a question, and return its token. What ended a day ago is forgotten.
+
+        Raises:
+            LimitError: Too many are waiting.
+            UnavailableError: The file cannot be written.
+        """
+        token = os.urandom(TOKEN_BYTES)
+        digest = sha256(token).digest()
+        row = (digest, kind, not_after, self._seal(content, digest))
+        with self._transaction() as database:
+            database.execute("DELETE FROM asked WHERE not_after < ?", (now - KEPT_SECONDS,))
+            [[count]] = database.execute("SELECT count(*) FROM asked WHERE outcome IS NULL")
+            if count >= WAITING_MAX:
+                raise LimitError(f"{count} questions are waiting, at most {WAITING_MAX} may")
+            database.execute("INSERT INTO asked VALUES (?, ?, ?, ?, NULL)", row)
+        return b64.encode_url(token)
+
+    def open(self, kind: Kind, token: str) -> Held:
+        """Return a question, whatever became of it.
+
+        Raises:
+            NotFoundError: There is none with this token.
+            DamagedError: It does not decrypt.
+        """
+        digest = _digest(token)
+        query = "SELECT not_after, sealed, outcome FROM asked WHERE digest = ? AND kind = ?"
+        with self._lock, self._errors():
+            row = self._database.execute(query, (digest, kind)).fetchone()
+        if row is None:
+            raise _nothing(kind)
+        not_after, sealed, outcome = row
+        opened = None if outcome is None else self._open(outcome, digest)
+        return Held(self._open(sealed, digest), not_after, opened)
+
+    def settle(self, kind: Kind, token: str, outcome: bytes) -> None:
+        """Keep what a question was answered with: the first answer counts.
+
+        Raises:
+            ApprovalError: It was answered before; reason `approval.replayed`.
+            UnavailableError: The file cannot be written.
+        """
+        digest = _digest(token)
+        sealed = self._seal(outcome, digest)
+        with self._transaction() as database:
+            done = database.execute(
+                "UPDATE asked SET outcome = ? WHERE digest = ? AND kind = ? AND outcome IS NULL",
+                (sealed, digest, kind),
+            )
+        if done.rowcount != 1:
+            raise replayed(kind)
+
+    def drop(self, kind: Kind, token: str) -> None:
+        """Forget a question."""
+        with self._transaction() as database:
+            database.execute(
+                "DELETE FROM asked WHERE digest = ? AND kind = ?", (_digest(token), kind)
+            )
+
+    def _seal(self, plain: bytes, digest: bytes) -> bytes:
+        nonce = os.urandom(_NONCE_BYTES)
+        return nonce + self._cipher.encrypt(nonce, plain, digest)
+
+    def _open(self, sealed: bytes, digest: bytes) -> bytes:
+        try:
+            return self._cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], digest)
+        except InvalidTag as error:
+            raise DamagedError(
+                f"{self._path} holds a question that the ledger's key file does not open",
+                advice="ask again; the file may be removed",
+            ) from error
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock, self._errors(), self._database as database:
+            database.execute("BEGIN IMMEDIATE")
+            yield database
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise UnavailableError(f"{self._path} cannot be used: {error}") from error
+
+
+def replayed(kind: Kind) -> ApprovalError:
+    """Return the error for a question that is answered a second time."""
+    return ApprovalError(
+        f"this {kind} was answered before: each counts once",
+        reason="approval.replayed",
+        advice="ask again",
+    )
+
+
+def _nothing(kind: Kind) -> NotFoundError:
+    return NotFoundError(
+        f"there is no such {kind}, or it ended more than a day ago", advice="ask again"
+    )
+
+
+def _digest(token: str) -> bytes:
+    return sha256(b64.decode_url(token, "the code")).digest()
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    os.close(descriptor)
+    database = sqlite3.connect(
+        path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+    )
+    database.execute("PRAGMA journal_mode = wal")
+    database.execute("PRAGMA synchronous = full")
+    database.execute("PRAGMA secure_delete = on")
+    [[seen]] = database.execute("PRAGMA user_version")
+    if not seen:
+        database.executescript(_SCHEMA)
+        database.execute(f"PRAGMA user_version = {FORMAT}")
+    return database

@@ -1,0 +1,125 @@
+"""Pages for people, in plain HTML: no framework, nothing from elsewhere, nothing inline.
+
+What somebody wrote is escaped where it is put in, by `tag` and `table`; there is no other way in.
+"""
+
+from collections.abc import Iterable, Mapping
+from html import escape
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from tallystick.errors import NotFoundError, TallystickError
+from tallystick.web.answers import NEVER, Answer, cached_answer
+from tallystick.web.call import Call
+from tallystick.web.problems import problem_of
+
+HTML: Final = "text/html; charset=utf-8"
+STATIC: Final = {
+    "people.css": "text/css; charset=utf-8",
+    "people.js": "text/javascript; charset=utf-8",
+}
+"""Files that pages load, all of them ours."""
+_POLICY: Final = (
+    b"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    b"form-action 'none'; base-uri 'none'; frame-ancestors 'none'; "
+    b"require-trusted-types-for 'script'"
+)
+_HEADERS: Final = (
+    NEVER,
+    (b"content-security-policy", _POLICY),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (
+        b"permissions-policy",
+        b"publickey-credentials-get=(self), publickey-credentials-create=(self)",
+    ),
+)
+_FOLDER: Final = Path(__file__).parent / "static"
+_BRIEFLY: Final = (b"cache-control", b"no-cache")
+
+
+def page(call: Call, title: str, parts: Iterable[str], status: int = 200) -> Answer:
+    """Return a page.
+
+    Args:
+        call: The request; addresses on the page begin where it came in.
+        title: In words.
+        parts: HTML, made by the functions here.
+        status: HTTP status.
+    """
+    base, heading = escape(base_of(call)), escape(title)
+    text = (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<meta name="color-scheme" content="light dark">\n'
+        f"<title>{heading} - Tallystick</title>\n"
+        f'<link rel="stylesheet" href="{base}/static/people.css">\n'
+        f'<script src="{base}/static/people.js" defer></script>\n'
+        f"</head>\n<body>\n<main>\n<h1>{heading}</h1>\n"
+        + "\n".join(parts)
+        + "\n</main>\n</body>\n</html>\n"
+    )
+    return Answer(text.encode(), HTML, status, _HEADERS)
+
+
+def problem_page(call: Call, error: TallystickError) -> Answer:
+    """Return an error as a person reads it."""
+    problem = problem_of(error)
+    parts = [tag("p", problem.detail, role="alert")]
+    if problem.advice:
+        parts.append(tag("p", problem.advice))
+    return page(call, problem.title, parts, problem.status)
+
+
+def outcome_lines() -> list[str]:
+    """Return where the script says what comes out, and what is said where there is none."""
+    return [
+        '<p id="status" role="status"></p>',
+        '<p id="problem" role="alert"></p>',
+        "<noscript>" + tag("p", "This page needs JavaScript: passkeys have no other way.")
+        + "</noscript>",
+    ]  # fmt: skip
+
+
+def tag(name: str, text: object, **attributes: str) -> str:
+    """Return an element with text in it."""
+    return f"<{name}{_pairs(attributes)}>{escape(str(text))}</{name}>"
+
+
+def table(rows: Mapping[str, Any], **attributes: str) -> str:
+    """Return names with what they are."""
+    inner = "".join(tag("dt", name) + tag("dd", value) for name, value in rows.items())
+    return f"<dl{_pairs(attributes)}>{inner}</dl>"
+
+
+def _pairs(attributes: Mapping[str, str]) -> str:
+    """Return attributes; an underscore stands for a hyphen, and behind a name for nothing."""
+    return "".join(
+        f' {name.rstrip("_").replace("_", "-")}="{escape(value)}"'
+        for name, value in attributes.items()
+    )
+
+
+def base_of(call: Call) -> str:
+    """Return what all paths of this ledger begin with, as browsers see them."""
+    public, base = call.service.settings.public_url, call.scope.get("root_path", "")
+    if public is not None:
+        base = urlsplit(public).path  # a proxy may have taken a part of it away
+    return str(base).rstrip("/")
+
+
+def asset(call: Call) -> Answer:
+    """Return a file that pages load.
+
+    Raises:
+        NotFoundError: There is none of that name.
+    """
+    name = call.path["name"]
+    if name not in STATIC:
+        raise NotFoundError(f"there is no file {name!r:.80}")
+    headers = (_BRIEFLY, (b"x-content-type-options", b"nosniff"))
+    answer = Answer((_FOLDER / name).read_bytes(), STATIC[name], headers=headers)
+    return cached_answer(answer, call.header(b"if-none-match"))
