@@ -19,6 +19,7 @@ from tallystick.statement.governance import (
     StatementType,
 )
 from tallystick.statement.keylife import RecoveryKey, Revocation, Rotation
+from tallystick.statement.marks import Lifting, Mark
 from tools.reference_text import members, summary, table
 
 INLINE: Final[dict[StatementType, type | tuple[type, ...]]] = {
@@ -27,6 +28,8 @@ INLINE: Final[dict[StatementType, type | tuple[type, ...]]] = {
     StatementType.HEARTBEAT: Heartbeat,
     StatementType.DATASET: Batch,
     StatementType.ERASURE: Erasure,
+    StatementType.HOLD: (Mark, Lifting),
+    StatementType.RESTRICTION: (Mark, Lifting),
 }
 """Types whose payload stands in the statement, because the ledger or verifiers compute on it."""
 

@@ -15,6 +15,8 @@ from tallystick.ledger.entries import read_statement
 from tallystick.ledger.erasures import carry_out
 from tallystick.ledger.home import Home
 from tallystick.ledger.index import Index, Property
+from tallystick.ledger.indexed_marks import IndexedMarks
+from tallystick.ledger.marks import Marks
 from tallystick.ledger.operator import Clock, Operator
 from tallystick.ledger.rules import Candidate
 from tallystick.ledger.state import LedgerState
@@ -69,6 +71,7 @@ def assemble(home: Home, card: Card, keys: KeyFile, clock: Clock, head: Path | N
         catch_up(index, log.snapshot)
         state = read_state(index, log.snapshot)
         state.look_up_delegation = lambda one: find_granted(index, log.snapshot, one)
+        state.marks = Marks(IndexedMarks(index, lambda: log.snapshot))
         vault = Vault(home.vault, keys.secret(VAULT))
         opened.callback(vault.close)
         carry_out(vault, index, log.snapshot)  # what is said to be erased is, before anybody asks
@@ -131,6 +134,7 @@ def read_state(index: Index, snapshot: Snapshot) -> LedgerState:
     state = LedgerState(
         look_up=index.counted,
         look_up_delegation=lambda one: find_granted(index, snapshot, one),
+        marks=Marks(IndexedMarks(index, lambda: snapshot)),
     )
     state.apply(read_statement(snapshot.reader, 0), 0)
     size = snapshot.checkpoint.size

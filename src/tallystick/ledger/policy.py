@@ -20,8 +20,11 @@ VERSION: Final = 1
 RULES_MAX: Final = 10_000
 OTHER_TYPES: Final = "*"
 """Stands for every type, also for statements of other products, which have none."""
-NEVER_MEANT: Final = frozenset({StatementType.ERASURE})
-"""Types that destroy something: a policy must name them, `*` is not enough."""
+NEVER_MEANT: Final = frozenset(
+    {StatementType.ERASURE, StatementType.HOLD, StatementType.RESTRICTION}
+)
+"""Types that destroy something, or keep others from what they may: a policy must name them, `*` is
+not enough."""
 
 
 @dataclass(frozen=True, slots=True)

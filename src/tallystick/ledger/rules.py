@@ -28,6 +28,7 @@ Reasons, in the order in which they are tried:
     batch.leaves            the leaf hashes are missing, or do not lead to the root
     link.relation           a link of a kind that does not exist
     delegation.…, assurance see `tallystick.ledger.delegated`
+    mark.…, erasure.held    see `tallystick.ledger.marks`
 """
 
 from collections.abc import Callable
@@ -57,12 +58,19 @@ from tallystick.statement.governance import (
 from tallystick.statement.header import Sequence
 from tallystick.statement.keylife import KeyStatement, parse_key_statement
 from tallystick.statement.labels import BATCH_MEDIA_TYPE
+from tallystick.statement.marks import REASONS, parse_mark
 
 FUTURE_SECONDS_MAX: Final = 300
 _TYPES: Final = frozenset(StatementType)
-_ONLY_OPERATOR: Final = OPERATOR_TYPES - {StatementType.HEARTBEAT, StatementType.ERASURE} | {
-    StatementType.GENESIS
-}
+_OTHERS_TOO: Final = frozenset(
+    {
+        StatementType.HEARTBEAT,
+        StatementType.ERASURE,
+        StatementType.HOLD,
+        StatementType.RESTRICTION,
+    }
+)
+_ONLY_OPERATOR: Final = OPERATOR_TYPES - _OTHERS_TOO | {StatementType.GENESIS}
 _OPERATOR_MAY: Final = OPERATOR_TYPES | {StatementType.DELEGATION}
 """The operator can always revoke a delegation."""
 _RELATIONS: Final = frozenset(Relation)
@@ -127,6 +135,7 @@ def decide(candidate: Candidate, state: LedgerState, find: FindIndex) -> int | N
     if unknown := set(header.links) - _RELATIONS:
         raise RefusedError(f"{min(unknown)!r:.40} is not a relation", reason="link.relation")
     check_delegated(statement, state)
+    _check_marks(statement, state)
     return None
 
 
@@ -227,6 +236,8 @@ def _check_payload(candidate: Candidate, state: LedgerState) -> None:
             parse_heartbeat(statement.payload)
         elif statement.header.type == StatementType.ERASURE:
             parse_erasure(statement)
+        elif statement.header.type in REASONS:
+            parse_mark(statement)
         elif statement.header.type == StatementType.KEY and state.genesis is not None:
             _check_key(parse_key_statement(statement.payload), state)
         elif statement.header.type == StatementType.DELEGATION:
@@ -237,6 +248,13 @@ def _check_payload(candidate: Candidate, state: LedgerState) -> None:
         raise RefusedError(str(error), reason="payload") from error
     if batch is not None:
         _check_leaves(candidate, batch)
+
+
+def _check_marks(statement: SignedStatement, state: LedgerState) -> None:
+    if statement.header.type in REASONS:
+        state.marks.check(statement)
+    elif statement.header.type == StatementType.ERASURE:
+        state.marks.check_erasure(parse_erasure(statement))
 
 
 def _check_inline(statement: SignedStatement) -> None:

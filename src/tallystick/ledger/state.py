@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from tallystick.errors import DamagedError
+from tallystick.ledger.marks import Marks, NoMarks
 from tallystick.ledger.policy import RegistrationPolicy, parse_policy_payload, read_policy
 from tallystick.statement import SignedStatement
 from tallystick.statement.delegation import (
@@ -28,6 +29,7 @@ from tallystick.statement.governance import (
 )
 from tallystick.statement.keychain import KeyChains
 from tallystick.statement.keylife import parse_key_statement
+from tallystick.statement.marks import REASONS
 
 EmitterKey = tuple[str, bytes, int]
 """Issuer, emitter and epoch."""
@@ -62,6 +64,7 @@ class LedgerState:
         policy: The newest registration policy.
         policy_id: Statement that registered it.
         chains: Keys of all issuers, how each followed from the one before, and how it ended.
+        marks: Holds and restrictions.
         size: Index of the next entry.
         now: Time of the operator's newest heartbeat, seconds since 1970.
         look_up: Finds the count of an emitter that is not kept in memory.
@@ -72,6 +75,7 @@ class LedgerState:
     policy: RegistrationPolicy = field(default_factory=RegistrationPolicy)
     policy_id: bytes = b""
     chains: KeyChains = field(default_factory=KeyChains)
+    marks: Marks = field(default_factory=lambda: Marks(NoMarks()))
     size: int = 0
     now: int = 0
     look_up: Callable[[EmitterKey], Counted | None] = _nobody
@@ -94,6 +98,8 @@ class LedgerState:
             self.chains.apply(parse_key_statement(statement.payload), index)
         elif header.type == StatementType.DELEGATION:
             self._delegate(statement, index)
+        elif header.type in REASONS:
+            self.marks.apply(statement, index)
         elif header.type == StatementType.HEARTBEAT and self.is_operator(header.issuer):
             self.now = max(self.now, parse_heartbeat(statement.payload).time)
         self.size = index + 1

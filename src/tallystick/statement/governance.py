@@ -38,6 +38,8 @@ class StatementType(StrEnum):
     DELEGATION = "delegation"
     REFUSAL = "refusal"
     ACCESS = "access"
+    HOLD = "hold"
+    RESTRICTION = "restriction"
     LABEL = "label"
     HEARTBEAT = "heartbeat"
     # evidence of what an AI is, got, did and was told
@@ -65,6 +67,8 @@ OPERATOR_TYPES: Final = frozenset(
         StatementType.REFUSAL,
         StatementType.HEARTBEAT,
         StatementType.ERASURE,
+        StatementType.HOLD,
+        StatementType.RESTRICTION,
     }
 )
 """What the operator may always register, whatever the policy says."""
