@@ -75,6 +75,7 @@ class LedgerAdmission:
         self.follow(snapshot)
         self._index.add_all(self._placed, self._size)
         self.state.marks.settle()
+        self.state.retained.settle()
 
     def close_epoch(self) -> list[bytes]:
         """Return the last heartbeat of this epoch; the caller appends it."""

@@ -18,6 +18,8 @@ from tallystick.ledger.index import Index, Property
 from tallystick.ledger.indexed_marks import IndexedMarks
 from tallystick.ledger.marks import Marks
 from tallystick.ledger.operator import Clock, Operator
+from tallystick.ledger.retained import Retained
+from tallystick.ledger.retention import find_kept, find_retention
 from tallystick.ledger.rules import Candidate
 from tallystick.ledger.state import LedgerState
 from tallystick.log import EmbeddedLog, HalfwayStore, PosixDisk, Sequencer, Snapshot
@@ -72,6 +74,7 @@ def assemble(home: Home, card: Card, keys: KeyFile, clock: Clock, head: Path | N
         state = read_state(index, log.snapshot)
         state.look_up_delegation = lambda one: find_granted(index, log.snapshot, one)
         state.marks = Marks(IndexedMarks(index, lambda: log.snapshot))
+        state.retained.stored = lambda one: find_kept(index, log.snapshot, one)
         vault = Vault(home.vault, keys.secret(VAULT))
         opened.callback(vault.close)
         carry_out(vault, index, log.snapshot)  # what is said to be erased is, before anybody asks
@@ -135,6 +138,7 @@ def read_state(index: Index, snapshot: Snapshot) -> LedgerState:
         look_up=index.counted,
         look_up_delegation=lambda one: find_granted(index, snapshot, one),
         marks=Marks(IndexedMarks(index, lambda: snapshot)),
+        retained=Retained(lambda one: find_kept(index, snapshot, one)),
     )
     state.apply(read_statement(snapshot.reader, 0), 0)
     size = snapshot.checkpoint.size
@@ -149,7 +153,10 @@ def read_state(index: Index, snapshot: Snapshot) -> LedgerState:
             StatementType.KEY, StatementType.POLICY, StatementType.HEARTBEAT
         }:  # fmt: skip
             state.apply(statement, at)
+    if (said := find_retention(index, snapshot)) is not None:
+        state.apply(said.statement, said.index)
     state.size = size
+    state.retained.settle()
     return state
 
 

@@ -35,6 +35,7 @@ from tallystick.log import Snapshot, WriterLock
 from tallystick.statement import ErasureReason, Found, Proof
 from tallystick.statement.governance import StatementType
 from tallystick.statement.keylife import KeyStatement
+from tallystick.statement.retention import Retention
 from tallystick.vault import Vault
 
 PUBLISH_SECONDS: Final = 0.1
@@ -219,6 +220,10 @@ class Ledger(Reads):
     def set_policy(self, policy: RegistrationPolicy) -> Registered:
         """Register a new registration policy, as the operator."""
         return self._say(StatementType.POLICY, policy.encode(), subject=self.card.origin)
+
+    def set_retention(self, retention: Retention) -> Registered:
+        """Register how long content is kept from now on, as the operator."""
+        return self._say(StatementType.RETENTION, retention.encode(), subject=self.card.origin)
 
     def register_key(self, said: KeyStatement) -> Registered:
         """Register an issuer's key, what follows it, or its end, as the operator.

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from tallystick.errors import InputError, RefusedError
 from tallystick.ledger.delegated import find_granted
 from tallystick.ledger.reading import Reads
+from tallystick.ledger.retention import find_kept
 from tallystick.ledger.rules import Candidate, batch_of, decide
 from tallystick.ledger.signatures import InlineChecks, question
 from tallystick.ledger.state import LedgerState
@@ -35,6 +36,7 @@ def replay_refusal(
     state, ids = LedgerState(), dict[bytes, int]()
     index_, log = ledger.index, ledger.snapshot
     state.look_up_delegation = lambda one: find_granted(index_, log, one, found.index)
+    state.retained.stored = lambda one: find_kept(index_, log, one, found.index)
     for index in range(found.index):
         statement = ledger.at(index).statement
         state.apply(statement, index)

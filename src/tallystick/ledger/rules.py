@@ -29,6 +29,7 @@ Reasons, in the order in which they are tried:
     link.relation           a link of a kind that does not exist
     delegation.…, assurance see `tallystick.ledger.delegated`
     mark.…, erasure.held    see `tallystick.ledger.marks`
+    erasure.retained        see `tallystick.ledger.retained`
 """
 
 from collections.abc import Callable
@@ -59,6 +60,7 @@ from tallystick.statement.header import Sequence
 from tallystick.statement.keylife import KeyStatement, parse_key_statement
 from tallystick.statement.labels import BATCH_MEDIA_TYPE
 from tallystick.statement.marks import REASONS, parse_mark
+from tallystick.statement.retention import parse_retention
 
 FUTURE_SECONDS_MAX: Final = 300
 _TYPES: Final = frozenset(StatementType)
@@ -236,6 +238,9 @@ def _check_payload(candidate: Candidate, state: LedgerState) -> None:
             parse_heartbeat(statement.payload)
         elif statement.header.type == StatementType.ERASURE:
             parse_erasure(statement)
+        elif statement.header.type == StatementType.RETENTION:
+            _check_inline(statement)
+            parse_retention(statement.payload)
         elif statement.header.type in REASONS:
             parse_mark(statement)
         elif statement.header.type == StatementType.KEY and state.genesis is not None:
@@ -254,7 +259,9 @@ def _check_marks(statement: SignedStatement, state: LedgerState) -> None:
     if statement.header.type in REASONS:
         state.marks.check(statement)
     elif statement.header.type == StatementType.ERASURE:
-        state.marks.check_erasure(parse_erasure(statement))
+        erasure = parse_erasure(statement)
+        state.marks.check_erasure(erasure)
+        state.retained.check_erasure(erasure, state.now)
 
 
 def _check_inline(statement: SignedStatement) -> None:

@@ -11,6 +11,7 @@ from typing import Final
 from tallystick.errors import DamagedError
 from tallystick.ledger.marks import Marks, NoMarks
 from tallystick.ledger.policy import RegistrationPolicy, parse_policy_payload, read_policy
+from tallystick.ledger.retained import Retained
 from tallystick.statement import SignedStatement
 from tallystick.statement.delegation import (
     Granted,
@@ -30,6 +31,7 @@ from tallystick.statement.governance import (
 from tallystick.statement.keychain import KeyChains
 from tallystick.statement.keylife import parse_key_statement
 from tallystick.statement.marks import REASONS
+from tallystick.statement.retention import parse_retention
 
 EmitterKey = tuple[str, bytes, int]
 """Issuer, emitter and epoch."""
@@ -65,6 +67,7 @@ class LedgerState:
         policy_id: Statement that registered it.
         chains: Keys of all issuers, how each followed from the one before, and how it ended.
         marks: Holds and restrictions.
+        retained: What must be kept longer.
         size: Index of the next entry.
         now: Time of the operator's newest heartbeat, seconds since 1970.
         look_up: Finds the count of an emitter that is not kept in memory.
@@ -76,6 +79,7 @@ class LedgerState:
     policy_id: bytes = b""
     chains: KeyChains = field(default_factory=KeyChains)
     marks: Marks = field(default_factory=lambda: Marks(NoMarks()))
+    retained: Retained = field(default_factory=Retained)
     size: int = 0
     now: int = 0
     look_up: Callable[[EmitterKey], Counted | None] = _nobody
@@ -100,8 +104,11 @@ class LedgerState:
             self._delegate(statement, index)
         elif header.type in REASONS:
             self.marks.apply(statement, index)
+        elif header.type == StatementType.RETENTION:
+            self.retained.rules = parse_retention(statement.payload)
         elif header.type == StatementType.HEARTBEAT and self.is_operator(header.issuer):
             self.now = max(self.now, parse_heartbeat(statement.payload).time)
+        self.retained.apply(statement, self.now)
         self.size = index + 1
 
     @property

@@ -40,6 +40,7 @@ class StatementType(StrEnum):
     ACCESS = "access"
     HOLD = "hold"
     RESTRICTION = "restriction"
+    RETENTION = "retention"
     LABEL = "label"
     HEARTBEAT = "heartbeat"
     # evidence of what an AI is, got, did and was told
@@ -69,6 +70,7 @@ OPERATOR_TYPES: Final = frozenset(
         StatementType.ERASURE,
         StatementType.HOLD,
         StatementType.RESTRICTION,
+        StatementType.RETENTION,
     }
 )
 """What the operator may always register, whatever the policy says."""
