@@ -32,6 +32,7 @@ COMMANDS: Final = {
     "rows": "rows",
     "erase": "erasing",
     "retention": "retaining",
+    "reads": "readers",
     "holds": "holding",
     "restrict": "holding",
     "unrestrict": "holding",
@@ -99,6 +100,7 @@ SUMMARIES: Final = {
     "batch": "Register rows of a file under one signature.",
     "rows": "Write the rows of batches that verify, and refuse the others.",
     "erase": "Erase content for ever, and register that it was.",
+    "reads": "Show who read content, what for, and when.",
     "retention": "Show and set how long content is kept; erase what is over.",
     "holds": "Place, lift and list legal holds: what is held cannot be erased.",
     "restrict": "Keep AI from reading some content.",
@@ -154,6 +156,7 @@ def tally(
     from tallystick.cli.session import Session
 
     ctx.obj = Session(home, further, as_json=as_json, quiet=quiet)
+    ctx.obj.reading_for = f"tally {ctx.invoked_subcommand}"
     for warning in misspelt(os.environ):
         click.echo(warning, err=True)
 

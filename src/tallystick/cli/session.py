@@ -39,6 +39,7 @@ class Session:
         """Remember the options that stand before the command."""
         self.chosen_home, self.further = home, further
         self.as_json, self.quiet = as_json, quiet
+        self.reading_for = "unstated"
 
     @property
     def home(self) -> "Home":
@@ -164,7 +165,8 @@ class Session:
 
         self.need_ledger()
         with self._opening():
-            return LedgerReader(self.home, self.passphrase() if with_keys else None)
+            passphrase = self.passphrase() if with_keys else None
+            return LedgerReader(self.home, passphrase, reading_for=self.reading_for)
 
     def need_ledger(self) -> None:
         """Say so at once if there is no ledger of this release, before a passphrase is asked for.

@@ -24,7 +24,7 @@ from tallystick.ledger.rules import Candidate
 from tallystick.ledger.state import LedgerState
 from tallystick.log import EmbeddedLog, HalfwayStore, PosixDisk, Sequencer, Snapshot
 from tallystick.statement.governance import StatementType
-from tallystick.vault import Vault
+from tallystick.vault import ReadBook, Vault
 
 
 @dataclass(slots=True)
@@ -77,6 +77,7 @@ def assemble(home: Home, card: Card, keys: KeyFile, clock: Clock, head: Path | N
         state.retained.stored = lambda one: find_kept(index, log.snapshot, one)
         vault = Vault(home.vault, keys.secret(VAULT))
         opened.callback(vault.close)
+        vault.book = ReadBook(home.reads)
         carry_out(vault, index, log.snapshot)  # what is said to be erased is, before anybody asks
         operator = _operator(keys, index, log.snapshot, clock)
         admission = LedgerAdmission(state, index, operator, vault)

@@ -1,4 +1,4 @@
-"""The timer of retention: what has reached its maximum is erased, a little at a time.
+"""The timers of the service: what has reached its maximum is erased, a little at a time.
 
 Nothing of its progress is stored. Each sweep looks at all that is old enough, and what an earlier
 one erased is not in the vault any more: whoever is killed begins again, and erases nothing twice.
@@ -27,6 +27,8 @@ SWEEP_SECONDS: Final = 600
 """How long after one sweep the next begins; nothing is kept longer by mistake than that."""
 LOOKED_AT_MAX: Final = 1000
 """Statements that one tick looks at; it erases at most `LINKS_MAX` of them, in one statement."""
+READS_SECONDS: Final = 10
+"""How often who read content is registered."""
 JUMP_SECONDS_MAX: Final = 3600
 """How far the clock may run ahead of the time that passed."""
 
@@ -75,6 +77,7 @@ class Keeper:
         self._tick_seconds, self._sweep_seconds = tick_seconds, sweep_seconds
         self._sweep: Iterator[Overdue | None] | None = None
         self._next = passed()
+        self._next_reads = passed() + READS_SECONDS
         self._began = (passed(), float(ledger.clock()))
         self.trouble: str | None = None
         self._closing = Event()
@@ -92,6 +95,9 @@ class Keeper:
         Raises:
             TallystickError: It could not be done; the next tick tries again.
         """
+        if self._passed() >= self._next_reads:
+            self._next_reads = self._passed() + READS_SECONDS
+            self._ledger.register_reads()
         if self._jumped() or (self._sweep is None and self._passed() < self._next):
             return
         if self._sweep is None:

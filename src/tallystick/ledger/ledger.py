@@ -27,6 +27,7 @@ from tallystick.ledger.index import Index
 from tallystick.ledger.operator import Clock, operator_says
 from tallystick.ledger.policy import RegistrationPolicy
 from tallystick.ledger.reading import Reads
+from tallystick.ledger.reads import finished, sign_reads
 from tallystick.ledger.registrar import Registrar
 from tallystick.ledger.signatures import InlineChecks, SignatureChecks
 from tallystick.ledger.state import LedgerState
@@ -272,6 +273,24 @@ class Ledger(Reads):
             with self._erasures:
                 carry_out(self.vault, self.index, self.snapshot)
                 self._erasing = False
+
+    def register_reads(self) -> int:
+        """Register who read content, as far as that is noted; return in how many statements.
+
+        Raises:
+            UnavailableError: Nothing is lost: call again.
+        """
+        if self.vault.book is not None:
+            self.vault.book.turn()
+        count = 0
+        for path in finished(self.home.reads):
+            signed = list(sign_reads(self, path, self.keys.signer(OPERATOR), self.clock()))
+            for answer in self.register(signed) if signed else ():
+                if isinstance(answer, TallystickError):
+                    raise answer
+                count += 1
+            path.unlink()
+        return count
 
     def prove_registered(self, registered: Registered) -> Proof:
         """Prove a registration, as of the checkpoint that it was answered with."""

@@ -13,18 +13,22 @@ from tallystick.ledger.index import Index
 from tallystick.ledger.reading import Reads
 from tallystick.log import HalfwayStore, PublicLog, Snapshot
 from tallystick.statement import parse_vkey
-from tallystick.vault import Vault
+from tallystick.vault import ReadBook, Vault
+from tallystick.vault.reads import UNSTATED
 
 
 class LedgerReader(Reads):
     """A ledger opened for reading, as of the checkpoint that was published then."""
 
-    def __init__(self, home: Home, passphrase: bytes | None = None) -> None:
+    def __init__(
+        self, home: Home, passphrase: bytes | None = None, *, reading_for: str = UNSTATED
+    ) -> None:
         """Open a ledger.
 
         Args:
             home: Its folder.
             passphrase: Opens its key file, for receipts and content; neither without it.
+            reading_for: What content is read for; noted with every read.
 
         Raises:
             NotFoundError: There is no ledger.
@@ -32,6 +36,7 @@ class LedgerReader(Reads):
             DamagedError: The log or its index is.
         """
         self.home, self.card = home, read_card(home)
+        self._reading_for = reading_for
         self.batches = Batches(home.rows)
         self._keys = KeyFile(home.service_keys, passphrase) if passphrase is not None else None
         self._vault: Vault | None = None
@@ -75,6 +80,7 @@ class LedgerReader(Reads):
             except BaseException:
                 vault.close()
                 raise
+            vault.book = ReadBook(self.home.reads, self._reading_for)
             self._vault = vault
         return self._vault
 

@@ -12,6 +12,7 @@ from tallystick.ledger.state import LedgerState
 from tallystick.merkle import HASH_BYTES
 from tallystick.statement import SignedStatement, parse_statement
 from tallystick.statement.governance import StatementType
+from tallystick.vault import unsafe_unrecorded
 
 
 def replay_refusal(
@@ -32,7 +33,8 @@ def replay_refusal(
     found = ledger.get(refusal_id)
     if found.statement.header.type != StatementType.REFUSAL:
         raise InputError(f"statement {refusal_id.hex()} is not a refusal")
-    values = ledger.vault.get(refusal_id).values()
+    with unsafe_unrecorded():
+        values = ledger.vault.get(refusal_id).values()
     state, ids = LedgerState(), dict[bytes, int]()
     index_, log = ledger.index, ledger.snapshot
     state.look_up_delegation = lambda one: find_granted(index_, log, one, found.index)

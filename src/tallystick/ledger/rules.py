@@ -73,8 +73,8 @@ _OTHERS_TOO: Final = frozenset(
     }
 )
 _ONLY_OPERATOR: Final = OPERATOR_TYPES - _OTHERS_TOO | {StatementType.GENESIS}
-_OPERATOR_MAY: Final = OPERATOR_TYPES | {StatementType.DELEGATION}
-"""The operator can always revoke a delegation."""
+_OPERATOR_MAY: Final = OPERATOR_TYPES | {StatementType.DELEGATION, StatementType.ACCESS}
+"""The operator can always revoke a delegation, and say who read content."""
 _RELATIONS: Final = frozenset(Relation)
 
 

@@ -14,6 +14,7 @@ from tallystick.ledger.reading import END
 from tallystick.merkle import HASH_BYTES
 from tallystick.statement import TlogProof, b64, parse_note
 from tallystick.statement.header import EMITTER_BYTES
+from tallystick.vault import reading_as
 from tallystick.web.answers import (
     COSE,
     FOREVER,
@@ -147,10 +148,15 @@ def bundle(call: Call) -> Answer:
     content, rows = call.flag("content"), call.flag("rows")
     if content or rows:
         _check_content(call)
-    with tracing.part("bundle"):
-        made = build_bundle(call.service.ledger, statement_id, Shown(content=content, rows=rows))
+    with tracing.part("bundle"), reading_as(_who(call), "bundle over HTTP"):
+        shown = Shown(content=content, rows=rows)
+        made = build_bundle(call.service.ledger, statement_id, shown)
     name = f'attachment; filename="{statement_id.hex()[:16]}.tally.json"'.encode()
     return Answer(made.encode(), JSON, headers=(NEVER, (b"content-disposition", name)))
+
+
+def _who(call: Call) -> str:
+    return "a caller with an API key" if call.caller.authorised else "a caller on this machine"
 
 
 def _check_content(call: Call) -> None:
