@@ -72,7 +72,8 @@ def list_holds(session: Session, *, lifted: bool) -> None:
 @_PURPOSE
 @click.option(
     "--reason",
-    help="accuracy-contested, unlawful, needed-for-claims, objection-pending or other; public.",
+    help="accuracy-contested, unlawful, needed-for-claims, objection-pending, superseded or other; "
+    "public.",
 )
 @click.option("--list", "listing", is_flag=True, help="List restrictions instead.")
 @_ALL

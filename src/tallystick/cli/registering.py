@@ -103,7 +103,7 @@ def _new(
     return sign_fields(
         session.signer(issuer),
         type_,
-        _fields(fields),
+        read_fields(fields),
         issued_at=int(time.time()),
         links=_links(session, links),
         model=parse_digest(model) if model else None,
@@ -160,7 +160,12 @@ def _named(error: TallystickError, name: str) -> TallystickError:
     return error
 
 
-def _fields(texts: tuple[str, ...]) -> dict[str, Any]:
+def read_fields(texts: tuple[str, ...]) -> dict[str, Any]:
+    """Read content that a person typed.
+
+    Raises:
+        InputError: Not NAME=VALUE, or a name twice.
+    """
     fields: dict[str, Any] = {}
     for text in texts:
         name, value = _field(text)

@@ -27,11 +27,12 @@ DID_LETTERS_MAX: Final = 200
 REASONS: Final[Mapping[str, tuple[str, ...]]] = {
     StatementType.HOLD: ("litigation", "investigation", "authority", "audit", "other"),
     StatementType.RESTRICTION: (
-        "accuracy-contested", "unlawful", "needed-for-claims", "objection-pending", "other",
+        "accuracy-contested", "unlawful", "needed-for-claims", "objection-pending", "superseded",
+        "other",
     ),
 }  # fmt: skip
 """Why something is marked, by the type that marks; codes, because words could say too much. Those
-of restrictions follow GDPR Article 18(1)."""
+of restrictions follow GDPR Article 18(1); what was rectified and is kept is `superseded`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

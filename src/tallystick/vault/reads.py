@@ -122,7 +122,7 @@ class ReadBook:
         if self._file is None:
             self._begin(now)
         line = f"{int(now)} {statement_id.hex()} {'-' if position is None else position}\n"
-        if reading != self._said:
+        if reading is not self._said:
             line = f"{json.dumps([reading.who, reading.purpose])}\n{line}"
         assert self._file is not None  # noqa: S101 - `_begin` made it
         os.write(self._file, line.encode())
