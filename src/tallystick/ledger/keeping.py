@@ -97,7 +97,7 @@ class Keeper:
         """
         if self._passed() >= self._next_reads:
             self._next_reads = self._passed() + READS_SECONDS
-            self._ledger.register_reads()
+            self._register_reads()
         if self._jumped() or (self._sweep is None and self._passed() < self._next):
             return
         if self._sweep is None:
@@ -107,6 +107,13 @@ class Keeper:
             _log.info("erased %d statements' content whose time is over", erased)
         if looked_at == 0:
             self._sweep, self._next = None, self._passed() + self._sweep_seconds
+
+    def _register_reads(self) -> None:
+        """Register who read content; where that fails, what is over is erased all the same."""
+        try:
+            self._ledger.register_reads()
+        except (OSError, TallystickError) as error:
+            _log.warning("who read content cannot be registered, trying again: %s", error)
 
     def _jumped(self) -> bool:
         """Tell whether the clock ran ahead of the time that passed; say so once."""
@@ -124,7 +131,7 @@ class Keeper:
         while not self._closing.wait(self._tick_seconds):
             try:
                 self.tick()
-            except TallystickError as error:
+            except (OSError, TallystickError) as error:
                 self._sweep = None
                 _log.warning("retention cannot go on, trying again: %s", error)
                 self._next = self._passed() + min(60.0, self._sweep_seconds)

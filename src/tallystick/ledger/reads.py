@@ -111,7 +111,23 @@ def finished(folder: Path) -> Iterator[Path]:
 
 
 def read_notes(path: Path) -> list[Run]:
-    """Return what a file of notes says, by reader and purpose; a torn last line says nothing."""
+    """Return what a file of notes says, by reader and purpose.
+
+    A torn last line says nothing.
+
+    Raises:
+        DamagedError: Another line is no note; the file stays for somebody to look at.
+    """
+    try:
+        return _read_notes(path)
+    except (TypeError, ValueError) as error:
+        raise DamagedError(
+            f"{path} holds a line that is no note of a read: {error}",
+            advice="look at it, and move it away: what it notes is not registered",
+        ) from error
+
+
+def _read_notes(path: Path) -> list[Run]:
     runs: dict[Reading, Run] = {}
     reading = Reading("unknown", "unknown")
     for line in path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]:

@@ -179,3 +179,21 @@ def test_an_access_statement_of_another_shape_is_passed_over_or_named(tmp_path: 
         other, content = issuer.content({"text": "said by hand"}, type="access")
         ledger.register_one(Submission(other.entry, content))
         assert who(ledger) == []
+
+
+def test_a_damaged_note_is_named_and_stops_nothing_else(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    passed = [0.0]
+    with ledger_in(tmp_path) as ledger:
+        ledger.home.reads.mkdir()
+        path = ledger.home.reads / "1.reads"
+        path.write_text("not a note\n")
+        with pytest.raises(DamagedError, match="no note of a read"):
+            ledger.register_reads()
+        keeper = Keeper(ledger, tick_seconds=3600, passed=lambda: passed[0])
+        passed[0] += 60
+        keeper.tick()
+        keeper.close()
+        assert "who read content cannot be registered" in caplog.text
+        assert path.exists()
