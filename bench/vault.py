@@ -15,7 +15,7 @@ from bench.limits import limits
 from bench.machine import machine
 from tallystick.ledger import Submission
 from tallystick.statement import ErasureReason, Preimage, commit
-from tallystick.vault import About, SealedContent, Vault
+from tallystick.vault import About, ReadBook, SealedContent, Vault
 from tests.ledgers import Issuer, ledger_in
 
 CONTENT_BYTES = 4000
@@ -57,13 +57,20 @@ def _vault(path: Path, records: int) -> dict[str, float]:
     for one in wanted:
         vault.get(one)
     got = len(wanted) / (time.perf_counter() - began)
+    vault.book = ReadBook(path.parent / "reads")
+    began = time.perf_counter()
+    for one in wanted:
+        vault.get(one)
+    vault.book.turn()
+    noted = len(wanted) / (time.perf_counter() - began)
     began = time.perf_counter()
     targets = vault.about(SUBJECT.subject)
     vault.erase(targets)
     erased = time.perf_counter() - began
     vault.close()
     return {
-        "put_per_s": put, "get_per_s": got, "erased": len(targets), "erase_subject_s": erased,
+        "put_per_s": put, "get_per_s": got, "get_noted_per_s": noted,
+        "erased": len(targets), "erase_subject_s": erased,
         "file_bytes": path.stat().st_size,
     }  # fmt: skip
 

@@ -10,7 +10,7 @@ from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hi
 import msgspec
 
 from tallystick.evidence.records import RECORDS, Record
-from tallystick.statement import Batch, Erasure, PublicKey, VerifierKey
+from tallystick.statement import Batch, Erasure, ErasureReason, PublicKey, VerifierKey
 from tallystick.statement.governance import (
     OPERATOR_TYPES,
     Genesis,
@@ -20,7 +20,9 @@ from tallystick.statement.governance import (
 )
 from tallystick.statement.handover import Handover
 from tallystick.statement.keylife import RecoveryKey, Revocation, Rotation
+from tallystick.statement.marks import Lifting, Mark
 from tallystick.statement.passkey import Passkey
+from tallystick.statement.retention import Retention, RetentionRule
 from tools.reference_text import members, summary, table
 
 INLINE: Final[dict[StatementType, type | tuple[type, ...]]] = {
@@ -30,6 +32,9 @@ INLINE: Final[dict[StatementType, type | tuple[type, ...]]] = {
     StatementType.HEARTBEAT: Heartbeat,
     StatementType.DATASET: Batch,
     StatementType.ERASURE: Erasure,
+    StatementType.HOLD: (Mark, Lifting),
+    StatementType.RESTRICTION: (Mark, Lifting),
+    StatementType.RETENTION: (Retention, RetentionRule),
 }
 """Types whose payload stands in the statement, because the ledger or verifiers compute on it."""
 
@@ -123,5 +128,7 @@ _NAMES: Final = {
     PublicKey: "COSE_Key, as bytes",
     KeyRecord: "the members of a KeyRecord",
     dict: "map",
+    RetentionRule: "RetentionRule",
+    frozenset[ErasureReason]: "list of reasons of erasures",
     Mapping[bytes, frozenset[int] | None]: "statement ids, each with positions of rows or none",
 }

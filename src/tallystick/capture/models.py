@@ -8,6 +8,7 @@ from tallystick.errors import DamagedError, EncodingError, NotFoundError
 from tallystick.evidence import Model
 from tallystick.ledger import Found, Ledger, Query
 from tallystick.statement.governance import StatementType
+from tallystick.vault import unsafe_unrecorded
 
 
 class ModelNames:
@@ -47,7 +48,8 @@ class ModelNames:
     def _take(self, found: Found) -> None:
         header = found.statement.header
         try:
-            name = Model.read(self._ledger.vault.get(found.statement.id).values()).name
+            with unsafe_unrecorded():  # a model's name is about nobody
+                name = Model.read(self._ledger.vault.get(found.statement.id).values()).name
         except (NotFoundError, DamagedError, EncodingError):
             return  # erased, unreadable, or of another shape: it names nothing here
         if header.model is None or self._owners.setdefault(name, header.issuer) != header.issuer:

@@ -32,6 +32,12 @@ COMMANDS: Final = {
     "rows": "rows",
     "erase": "erasing",
     "publish": "publishing",
+    "retention": "retaining",
+    "reads": "readers",
+    "holds": "holding",
+    "restrict": "holding",
+    "unrestrict": "holding",
+    "rectify": "rectifying",
     "prove": "proving",
     "verify": "verifying",
     "find": "reading",
@@ -102,6 +108,12 @@ SUMMARIES: Final = {
     "rows": "Write the rows of batches that verify, and refuse the others.",
     "erase": "Erase content for ever, and register that it was.",
     "publish": "Show content to everybody, by a statement of its own.",
+    "retention": "Show and set how long content is kept; erase what is over.",
+    "reads": "Show who read content, what for, and when.",
+    "holds": "Place, lift and list legal holds: what is held cannot be erased.",
+    "restrict": "Keep AI from reading some content.",
+    "unrestrict": "Let AI read it again.",
+    "rectify": "Register right content in the place of wrong content.",
     "prove": "Write the receipt of a statement.",
     "verify": "Verify an evidence bundle offline.",
     "find": "Search statements.",
@@ -158,6 +170,7 @@ def tally(
     from tallystick.cli.session import Session
 
     ctx.obj = Session(home, further, as_json=as_json, quiet=quiet)
+    ctx.obj.reading_for = f"tally {ctx.invoked_subcommand}"
     for warning in misspelt(os.environ):
         click.echo(warning, err=True)
 

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,7 +59,7 @@ def batch(
     session.need_ledger()
     if file is not None:
         read = _read(file, subject_column, text=text)
-        submission = _of_rows(session, issuer, *read, purpose)
+        submission = sign_rows(session.signer(issuer), *read, purpose)
     else:
         submission = _of_selection(session, issuer, selected)
     submit(session, [submission])
@@ -86,13 +86,14 @@ def _read(
     return records, subjects if column is not None else None
 
 
-def _of_rows(
-    session: Session,
-    issuer: str,
+def sign_rows(
+    signer: "Signer",
     records: list[bytes],
-    subjects: list[str | None] | None,
+    subjects: Sequence[str | None] | None,
     purpose: str,
+    links: dict[str, tuple[bytes, ...]] | None = None,
 ) -> "Submission":
+    """Sign encoded rows as a batch."""
     from tallystick.evidence.committing import PIECE_ROWS, RowCommitter
     from tallystick.ledger import Rows
 
@@ -100,7 +101,7 @@ def _of_rows(
     with RowCommitter(processes) as committer:
         committed = committer.commit(records)
     rows = Rows(committed.salts, records, subjects, purpose)
-    return _signed(session.signer(issuer), committed.leaves, {}, rows)
+    return _signed(signer, committed.leaves, links or {}, rows)
 
 
 def _of_selection(session: Session, issuer: str, selected: tuple[str, ...]) -> "Submission":

@@ -5,18 +5,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tallystick.cli.arguments import find_id
-from tallystick.cli.batches import positions_of
-from tallystick.cli.registering import read_about, submit
+from tallystick.cli.registering import submit
 from tallystick.cli.session import Session, pass_session
+from tallystick.cli.targets import check_targets_given, operator_or, read_targets
 from tallystick.errors import ConflictError, InputError
 
 if TYPE_CHECKING:
     from tallystick.identity import Signer
-    from tallystick.ledger import LedgerReader, Submission
+    from tallystick.ledger import Submission
     from tallystick.ledger.erasures import Targets
+    from tallystick.ledger.reader import LedgerReader
     from tallystick.statement import ErasureReason
-    from tallystick.statement.erasure import Positions
 
 
 @click.command()
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     help="consent-withdrawn, objection, retention, unlawful, court-order or other; public.",
 )
 @click.option("--as", "issuer", metavar="NAME", help="Sign with this key; else the operator does.")
+@click.option("--except-held", is_flag=True, help="Leave out what is under a hold.")
 @click.option("--pending", is_flag=True, help="Only carry out what is registered already.")
 @pass_session
 def erase(
@@ -38,6 +38,7 @@ def erase(
     reason: str | None,
     issuer: str | None,
     *,
+    except_held: bool,
     pending: bool,
 ) -> None:
     """Destroy the content of STATEMENTs, or all about a subject, and register that.
@@ -51,10 +52,10 @@ def erase(
             session.say("what is registered as erased is erased")
         _scrub_spool(session)
         return
-    if bool(statements) == (about is not None):
-        raise InputError("give either statements, or --about REF")
-    read_about(about, purpose)
-    submissions = _signed(session, statements, about, purpose, reason, issuer)
+    check_targets_given(statements, about, purpose)
+    submissions = _signed(
+        session, statements, about, purpose, reason, issuer, except_held=except_held
+    )
     submit(session, submissions)
     _scrub_spool(session)
 
@@ -73,21 +74,23 @@ def _signed(
     purpose: str | None,
     reason: str | None,
     issuer: str | None,
+    *,
+    except_held: bool,
 ) -> "list[Submission]":
-    from tallystick.identity import KeyFile
     from tallystick.ledger import check_targets
-    from tallystick.ledger.creation import OPERATOR
+    from tallystick.ledger.marking import without_held
 
     why = _reason(reason)
     with session.reader(with_keys=True) as ledger:
-        targets = ledger.vault.about(about, purpose) if about else _named(ledger, statements)
+        targets = read_targets(ledger, statements, about, purpose)
         check_targets(ledger, targets)
+        if except_held:
+            left = without_held(ledger, targets)
+            if left != targets:
+                session.say("something is under a hold, and stays: see `tally holds list`")
+            targets = left
         _tell_of_published(session, ledger, targets)
-    if issuer:
-        signer = session.signer(issuer)
-    else:
-        signer = KeyFile(session.home.service_keys, session.passphrase()).signer(OPERATOR)
-    return _apart(session, signer, targets, why, about)
+    return _apart(session, operator_or(session, issuer), targets, why, about)
 
 
 def _apart(
@@ -135,25 +138,6 @@ def _reason(text: str | None) -> "ErasureReason":
             f"--reason must be one of {', '.join(ErasureReason)}; got {text or 'none'!r:.40}"
         )
     return ErasureReason(text)
-
-
-def _named(ledger: "LedgerReader", statements: tuple[str, ...]) -> "Targets":
-    from tallystick.ledger import batch_of
-
-    targets: dict[bytes, Positions | None] = {}
-    for text in statements:
-        name, separator, rows = text.partition(":")
-        found = ledger.get(find_id(ledger, name)).statement
-        batch = batch_of(found)
-        if not separator:
-            targets[found.id] = None
-        elif batch is None or not rows:
-            raise InputError(f"{text[:80]!r}: positions, such as ID:0-9,12, are those of a batch")
-        else:
-            before = targets.get(found.id, frozenset())
-            chosen = frozenset(positions_of(rows, batch.rows))
-            targets[found.id] = None if before is None else before | chosen
-    return targets
 
 
 def _scrub_spool(session: Session) -> None:

@@ -60,7 +60,8 @@ def register(
 ) -> None:
     """Register signed statements from FILES (COSE_Sign1), or sign and register a new one.
 
-    Types: genesis, policy, key, delegation, refusal, access, label, heartbeat; inference,
+    Types: genesis, policy, key, delegation, refusal, access, hold, restriction, retention,
+    label, heartbeat; inference,
     decision, action, dataset, model, evaluation, anomaly, content-mark, change, erasure, document;
     clauses, approval, call.
     """

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tallystick.ledger import Home, RegistrationPolicy, Submission
     from tallystick.statement.governance import StatementType
     from tallystick.statement.keylife import KeyStatement
+    from tallystick.statement.retention import Retention
 
 API_KEY: Final = "TALLYSTICK_API_KEY"
 PATIENCE: Final = {"answer_seconds_max": 60.0, "retry_seconds_max": 3.0}
@@ -86,6 +87,14 @@ class RemoteLedger:
         from tallystick.statement.governance import StatementType
 
         return self._say(StatementType.POLICY, policy.encode(), read_card(self._home).origin)
+
+    def set_retention(self, retention: "Retention") -> "Registered":
+        """Register how long content is kept from now on, as the operator."""
+        from tallystick.ledger import read_card
+        from tallystick.statement.governance import StatementType
+
+        origin = read_card(self._home).origin
+        return self._say(StatementType.RETENTION, retention.encode(), origin)
 
     def register(self, submissions: "Sequence[Submission]") -> "list[Registered | TallystickError]":
         """Register statements; return, for each, where it is or why it is not.

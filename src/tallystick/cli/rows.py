@@ -43,6 +43,8 @@ def rows(session: Session, batches: tuple[str, ...], output: Path | None) -> Non
     else:
         click.echo(lines, nl=False)
     session.say(f"{len(loaded.rows)} rows verify, {len(loaded.refused)} are refused")
+    if loaded.restricted:
+        session.say(f"{loaded.restricted} of these are restricted: see `tally restrict --list`")
     if loaded.refused:
         first = loaded.refused[0]
         raise VerificationError(f"batch {first.batch.hex()[:16]}…: {first.error}")

@@ -41,6 +41,7 @@ class Session:
         """Remember the options that stand before the command."""
         self.chosen_home, self.further = home, further
         self.as_json, self.quiet = as_json, quiet
+        self.reading_for = "unstated"
 
     @property
     def home(self) -> "Home":
@@ -179,7 +180,9 @@ class Session:
         with self._opening():
             if not with_keys:
                 return LedgerReader(self.home)
-            return LedgerReader(self.home, self.passphrase(), place=self.place())
+            return LedgerReader(
+                self.home, self.passphrase(), place=self.place(), reading_for=self.reading_for
+            )
 
     def need_ledger(self) -> None:
         """Say so at once if there is no ledger of this release, before a passphrase is asked for.

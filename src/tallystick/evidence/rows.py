@@ -12,18 +12,20 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
+from typing import Any, Final
 
 from tallystick.errors import (
     CommitmentError,
     DamagedError,
     ErasedError,
     NotFoundError,
+    RefusedError,
     TallystickError,
 )
 from tallystick.evidence.export import build_bundle
 from tallystick.identity import Signer
 from tallystick.ledger import Reads, batch_of, erased_rows
+from tallystick.ledger.marking import marked_rows
 from tallystick.merkle import HASH_BYTES, tree_root
 from tallystick.statement import (
     Batch,
@@ -33,9 +35,13 @@ from tallystick.statement import (
     row_leaf,
     sign_statement,
 )
+from tallystick.statement.erasure import Positions
 from tallystick.statement.governance import StatementType
 from tallystick.statement.labels import BATCH_MEDIA_TYPE
 from tallystick.verify import TrustPolicy, verify_bundle
+
+RESTRICTED: Final = "content.restricted"
+"""Reason for which a loader leaves out a row that verifies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +87,14 @@ class LoadedRows:
 
     rows: tuple[VerifiedRow, ...]
     refused: tuple[RefusedRow, ...]
+
+    @property
+    def restricted(self) -> int:
+        """How many were left out only because a restriction stands on them."""
+        return sum(
+            isinstance(row.error, RefusedError) and row.error.reason == RESTRICTED
+            for row in self.refused
+        )
 
     def leaves(self) -> bytes:
         """Return the leaf hashes of the verified rows, concatenated."""
@@ -151,16 +165,27 @@ def load_rows(ledger: Reads, batches: Sequence[bytes], trust: TrustPolicy) -> Lo
         leaves = report.statements[batch].leaves
         stored = _stored(ledger, batch)
         erased = erased_rows(ledger, batch, len(leaves) // HASH_BYTES)
+        restricted = marked_rows(ledger, StatementType.RESTRICTION, batch)
         for position in range(len(leaves) // HASH_BYTES):
             leaf = leaves[position * HASH_BYTES : (position + 1) * HASH_BYTES]
             try:
                 if position in erased:
                     raise ErasedError(f"row {position} is erased, as a registered statement says")
+                _check_restricted(position, *restricted)
                 record = _check(stored.get(position), position, leaf)
                 rows.append(VerifiedRow(batch, position, leaf, dcbor.decode(record, "row")))
             except TallystickError as error:
                 refused.append(RefusedRow(batch, position, error))
     return LoadedRows(tuple(rows), tuple(refused))
+
+
+def _check_restricted(position: int, rows: Positions, whole: bool) -> None:  # noqa: FBT001
+    if whole or position in rows:
+        raise RefusedError(
+            f"row {position} is restricted, as a registered statement says",
+            reason=RESTRICTED,
+            advice="see `tally restrict --list`",
+        )
 
 
 def _check(

@@ -89,6 +89,8 @@ class LedgerAdmission:
         """Bring the index up to the entries that are durable now."""
         self.follow(snapshot)
         self._index.add_all(self._placed, self._size)
+        self.state.marks.settle()
+        self.state.retained.settle()
 
     def close_epoch(self) -> list[bytes]:
         """Return the last heartbeat of this epoch; the caller appends it."""

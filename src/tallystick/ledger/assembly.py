@@ -16,15 +16,19 @@ from tallystick.ledger.entries import read_statement
 from tallystick.ledger.erasures import carry_out
 from tallystick.ledger.home import Home
 from tallystick.ledger.index import Index, Property
+from tallystick.ledger.indexed_marks import IndexedMarks
 from tallystick.ledger.located import check_placed
+from tallystick.ledger.marks import Marks
 from tallystick.ledger.operator import Clock, Operator
+from tallystick.ledger.retained import Retained
+from tallystick.ledger.retention import find_kept, find_retention
 from tallystick.ledger.rules import Candidate
 from tallystick.ledger.state import LedgerState
 from tallystick.ledger.succession import take_registered, tell
 from tallystick.log import EmbeddedLog, HalfwayStore, PosixDisk, Sequencer, Snapshot
 from tallystick.statement import parse_vkey
 from tallystick.statement.governance import StatementType
-from tallystick.vault import Vault
+from tallystick.vault import ReadBook, Vault
 
 
 @dataclass(slots=True)
@@ -95,8 +99,11 @@ def _assemble(
             return None
         state.look_up_delegation = lambda one: find_granted(index, log.snapshot, one)
         state.look_up_approval = lambda one: find_approval(index, log.snapshot, one)
+        state.marks = Marks(IndexedMarks(index, lambda: log.snapshot))
+        state.retained.stored = lambda one: find_kept(index, log.snapshot, one)
         vault = Vault(home.vault, keys.secret(VAULT))
         opened.callback(vault.close)
+        vault.book = ReadBook(home.reads)
         where = check_placed(vault, index, log.snapshot, place)
         if where is not None and where != vault.location:
             vault.keep_in(where)  # so that copies of it say so, too
@@ -161,6 +168,8 @@ def read_state(index: Index, snapshot: Snapshot) -> LedgerState:
         look_up=index.counted,
         look_up_delegation=lambda one: find_granted(index, snapshot, one),
         look_up_approval=lambda one: find_approval(index, snapshot, one),
+        marks=Marks(IndexedMarks(index, lambda: snapshot)),
+        retained=Retained(lambda one: find_kept(index, snapshot, one)),
     )
     state.apply(read_statement(snapshot.reader, 0), 0)
     size = snapshot.checkpoint.size
@@ -177,7 +186,10 @@ def read_state(index: Index, snapshot: Snapshot) -> LedgerState:
             StatementType.HEARTBEAT,
         }:  # fmt: skip
             state.apply(statement, at)
+    if (said := find_retention(index, snapshot)) is not None:
+        state.apply(said.statement, said.index)
     state.size = size
+    state.retained.settle()
     return state
 
 

@@ -42,6 +42,20 @@ def check_targets(ledger: Reads, targets: Targets) -> None:
         InputError: It has no content, or is a batch with fewer rows.
         ConflictError: All of it was erased before.
     """
+    check_content(ledger, targets)
+    if all(ledger.vault.is_erased(one, at) for one, at in targets.items()):
+        by = [found for one in targets for found in erasures_of(ledger, one)]
+        where = f", see entry {by[-1].index}" if by else ""
+        raise ConflictError(f"all of that was erased already{where}")
+
+
+def check_content(ledger: Reads, targets: Targets) -> None:
+    """Refuse targets that have no content, whether or not it is erased.
+
+    Raises:
+        NotFoundError: Nothing was named, or no such statement is registered.
+        InputError: It has no content, or is a batch with fewer rows.
+    """
     if not targets:
         raise NotFoundError("nothing is kept about that: it never was, or it is erased")
     for one, positions in targets.items():
@@ -52,10 +66,6 @@ def check_targets(ledger: Reads, targets: Targets) -> None:
             raise InputError(f"statement {one.hex()} {what}: nothing in it can be erased")
         if batch is not None and positions and max(positions) >= batch.rows:
             raise InputError(f"batch {one.hex()} has {batch.rows} rows, got {max(positions)}")
-    if all(ledger.vault.is_erased(one, at) for one, at in targets.items()):
-        by = [found for one in targets for found in erasures_of(ledger, one)]
-        where = f", see entry {by[-1].index}" if by else ""
-        raise ConflictError(f"all of that was erased already{where}")
 
 
 def sign_erasures(
@@ -70,7 +80,7 @@ def sign_erasures(
         now: Seconds since 1970.
     """
     submissions = []
-    for part in _parts(targets):
+    for part in parts_of(targets):
         payload = Erasure(reason=reason, erased=part).encode()
         links = {Relation.ERASES: tuple(part)}
         header = inline_header(signer, StatementType.ERASURE, now, links=links)
@@ -78,7 +88,8 @@ def sign_erasures(
     return submissions
 
 
-def _parts(targets: Targets) -> Iterator[dict[bytes, Positions | None]]:
+def parts_of(targets: Targets) -> Iterator[dict[bytes, Positions | None]]:
+    """Cut targets into as many as one statement can name."""
     part: dict[bytes, Positions | None] = {}
     count = 0
     for one, positions in targets.items():

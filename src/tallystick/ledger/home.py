@@ -15,6 +15,7 @@ HOME/
     api-keys.json   who may call the gateway   no key can be read from it
     asked.sqlite    what people are asked  unreadable without the key file
     usage.sqlite    what was used              rebuilt from the log and the vault
+    reads/          who read content       until it is registered
     searches.json   saved searches
     webhooks.json   who is told of what        secrets in it are encrypted
     webhooks/       how far each has come      whoever writes it can have things sent again
@@ -117,6 +118,11 @@ class Home:
     def api_keys(self) -> Path:
         """Digests of the keys under which callers reach the gateway."""
         return self.data / "api-keys.json"
+
+    @property
+    def reads(self) -> Path:
+        """Who read content, until that is registered."""
+        return self.data / "reads"
 
     @property
     def searches(self) -> Path:

@@ -35,6 +35,7 @@ from tallystick.ledger.located import location_change
 from tallystick.ledger.operator import Clock, operator_says
 from tallystick.ledger.policy import RegistrationPolicy
 from tallystick.ledger.reading import Reads
+from tallystick.ledger.reads import finished, sign_reads
 from tallystick.ledger.registrar import Registrar
 from tallystick.ledger.signatures import InlineChecks, SignatureChecks
 from tallystick.ledger.state import LedgerState
@@ -45,6 +46,7 @@ from tallystick.statement import ErasureReason, Found, Proof, parse_statement
 from tallystick.statement.governance import StatementType
 from tallystick.statement.handover import HandoverReason
 from tallystick.statement.keylife import KeyStatement
+from tallystick.statement.retention import Retention
 from tallystick.vault import Vault
 from tallystick.vault.location import check_location, parse_location
 
@@ -241,6 +243,10 @@ class Ledger(Reads):
         """Register a new registration policy, as the operator."""
         return self._say(StatementType.POLICY, policy.encode(), subject=self.card.origin)
 
+    def set_retention(self, retention: Retention) -> Registered:
+        """Register how long content is kept from now on, as the operator."""
+        return self._say(StatementType.RETENTION, retention.encode(), subject=self.card.origin)
+
     def register_key(self, said: KeyStatement) -> Registered:
         """Register an issuer's key, what follows it, or its end, as the operator.
 
@@ -362,6 +368,24 @@ class Ledger(Reads):
             with self._erasures:
                 carry_out(self.vault, self.index, self.snapshot)
                 self._erasing = False
+
+    def register_reads(self) -> int:
+        """Register who read content, as far as that is noted; return in how many statements.
+
+        Raises:
+            UnavailableError: Nothing is lost: call again.
+        """
+        if self.vault.book is not None:
+            self.vault.book.turn()
+        count = 0
+        for path in finished(self.home.reads):
+            signed = list(sign_reads(self, path, self.keys.signer(OPERATOR), self.clock()))
+            for answer in self.register(signed) if signed else ():
+                if isinstance(answer, TallystickError):
+                    raise answer
+                count += 1
+            path.unlink()
+        return count
 
     def prove_registered(self, registered: Registered) -> Proof:
         """Prove a registration, as of the checkpoint that it was answered with."""

@@ -27,8 +27,16 @@ WITHOUT_VISIBILITY: Final = 1
 RULES_MAX: Final = 10_000
 OTHER_TYPES: Final = "*"
 """Stands for every type, also for statements of other products, which have none."""
-NEVER_MEANT: Final = frozenset({StatementType.ERASURE, StatementType.PUBLICATION})
-"""Types that cannot be taken back: a policy must name them, `*` is not enough."""
+NEVER_MEANT: Final = frozenset(
+    {
+        StatementType.ERASURE,
+        StatementType.PUBLICATION,
+        StatementType.HOLD,
+        StatementType.RESTRICTION,
+    }
+)
+"""Types that cannot be taken back, or keep others from what they may: a policy must name them,
+`*` is not enough."""
 
 
 class Visibility(StrEnum):

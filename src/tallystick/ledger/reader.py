@@ -14,14 +14,20 @@ from tallystick.ledger.located import check_placed
 from tallystick.ledger.reading import Reads
 from tallystick.log import HalfwayStore, PublicLog, Snapshot
 from tallystick.statement import parse_vkey
-from tallystick.vault import Vault
+from tallystick.vault import ReadBook, Vault
+from tallystick.vault.reads import UNSTATED
 
 
 class LedgerReader(Reads):
     """A ledger opened for reading, as of the checkpoint that was published then."""
 
     def __init__(
-        self, home: Home, passphrase: bytes | None = None, *, place: str | None = None
+        self,
+        home: Home,
+        passphrase: bytes | None = None,
+        *,
+        place: str | None = None,
+        reading_for: str = UNSTATED,
     ) -> None:
         """Open a ledger.
 
@@ -29,6 +35,7 @@ class LedgerReader(Reads):
             home: Its folder.
             passphrase: Opens its key file, for receipts and content; neither without it.
             place: Where this machine lies, for a vault that says where its content may lie.
+            reading_for: What content is read for; noted with every read.
 
         Raises:
             NotFoundError: There is no ledger.
@@ -36,6 +43,7 @@ class LedgerReader(Reads):
             DamagedError: The log or its index is.
         """
         self.home, self.card, self._place = home, read_card(home), place
+        self._reading_for = reading_for
         self.batches = Batches(home.rows)
         self._keys = KeyFile(home.service_keys, passphrase) if passphrase is not None else None
         self._vault: Vault | None = None
@@ -81,6 +89,7 @@ class LedgerReader(Reads):
             except BaseException:
                 vault.close()
                 raise
+            vault.book = ReadBook(self.home.reads, self._reading_for)
             self._vault = vault
         return self._vault
 

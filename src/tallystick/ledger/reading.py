@@ -12,6 +12,7 @@ from tallystick.ledger.batches import Batches
 from tallystick.ledger.creation import Card
 from tallystick.ledger.entries import read_statement, verify_entry
 from tallystick.ledger.index import Index, Property
+from tallystick.ledger.indexed_marks import IndexedMarks
 from tallystick.ledger.names import KEYS_MAX, InNameOf
 from tallystick.ledger.rules import batch_of
 from tallystick.log import Snapshot
@@ -237,6 +238,11 @@ class Reads:
         )
         receipt = sign_receipt(protected, claim.root, claim.size, found.index, path, signer.sign)
         return Proof(found, receipt, path, snapshot.note)
+
+    @property
+    def marks(self) -> IndexedMarks:
+        """Holds and restrictions, as of now."""
+        return IndexedMarks(self.index, lambda: self.snapshot)
 
     def leaves(self, statement: SignedStatement) -> bytes:
         """Return all leaf hashes of a batch statement, concatenated.

@@ -6,12 +6,14 @@ from tallystick.errors import InputError, RefusedError
 from tallystick.ledger.approved import find_approval
 from tallystick.ledger.delegated import find_granted
 from tallystick.ledger.reading import Reads
+from tallystick.ledger.retention import find_kept
 from tallystick.ledger.rules import Candidate, batch_of, decide
 from tallystick.ledger.signatures import InlineChecks, question
 from tallystick.ledger.state import LedgerState
 from tallystick.merkle import HASH_BYTES
 from tallystick.statement import SignedStatement, parse_statement
 from tallystick.statement.governance import StatementType
+from tallystick.vault import unsafe_unrecorded
 
 
 def replay_refusal(
@@ -32,11 +34,13 @@ def replay_refusal(
     found = ledger.get(refusal_id)
     if found.statement.header.type != StatementType.REFUSAL:
         raise InputError(f"statement {refusal_id.hex()} is not a refusal")
-    values = ledger.vault.get(refusal_id).values()
+    with unsafe_unrecorded():
+        values = ledger.vault.get(refusal_id).values()
     state, ids = LedgerState(), dict[bytes, int]()
     index_, log = ledger.index, ledger.snapshot
     state.look_up_delegation = lambda one: find_granted(index_, log, one, found.index)
     state.look_up_approval = lambda one: find_approval(index_, log, one, found.index)
+    state.retained.stored = lambda one: find_kept(index_, log, one, found.index)
     for index in range(found.index):
         statement = ledger.at(index).statement
         state.apply(statement, index)

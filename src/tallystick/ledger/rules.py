@@ -36,6 +36,8 @@ Reasons, in the order in which they are tried:
     key.passkeys            more passkeys than one person may have
     delegation.…, assurance see `tallystick.ledger.delegated`
     approval.…              see `tallystick.ledger.approved`
+    mark.…, erasure.held    see `tallystick.ledger.marks`
+    erasure.retained        see `tallystick.ledger.retained`
 """
 
 from collections.abc import Callable, Mapping
@@ -75,21 +77,30 @@ from tallystick.statement.handover import parse_handover
 from tallystick.statement.header import Sequence
 from tallystick.statement.keylife import KeyStatement, parse_key_statement
 from tallystick.statement.labels import BATCH_MEDIA_TYPE
+from tallystick.statement.marks import REASONS, parse_mark
+from tallystick.statement.retention import parse_retention
 
 FUTURE_SECONDS_MAX: Final = 300
 _TYPES: Final = frozenset(StatementType)
-_ONLY_OPERATOR: Final = OPERATOR_TYPES - {StatementType.HEARTBEAT, StatementType.ERASURE} | {
-    StatementType.GENESIS
-}
+_OTHERS_TOO: Final = frozenset(
+    {
+        StatementType.HEARTBEAT,
+        StatementType.ERASURE,
+        StatementType.HOLD,
+        StatementType.RESTRICTION,
+    }
+)
+_ONLY_OPERATOR: Final = OPERATOR_TYPES - _OTHERS_TOO | {StatementType.GENESIS}
 _OPERATOR_MAY: Final = OPERATOR_TYPES | {
     StatementType.DELEGATION,
     StatementType.CHANGE,
     StatementType.PUBLICATION,
     StatementType.LABEL,
     StatementType.APPROVAL,
+    StatementType.ACCESS,
 }
 """The operator can always revoke a delegation, say what it changed, show content, say under
-commitment whose a pseudonym is, and that a person approved."""
+commitment whose a pseudonym is, that a person approved, and who read content."""
 _RELATIONS: Final = frozenset(Relation)
 
 
@@ -153,6 +164,7 @@ def decide(candidate: Candidate, state: LedgerState, find: FindIndex) -> int | N
         raise RefusedError(f"{min(unknown)!r:.40} is not a relation", reason="link.relation")
     check_delegated(statement, state)
     check_approved(statement, state)
+    _check_marks(statement, state)
     return None
 
 
@@ -269,6 +281,20 @@ def _check_delegation(statement: SignedStatement, _: LedgerState) -> None:
     parse_delegation(statement.payload)
 
 
+def _check_retention(statement: SignedStatement, _: LedgerState) -> None:
+    _check_inline(statement)
+    parse_retention(statement.payload)
+
+
+def _check_marks(statement: SignedStatement, state: LedgerState) -> None:
+    if statement.header.type in REASONS:
+        state.marks.check(statement)
+    elif statement.header.type == StatementType.ERASURE:
+        erasure = parse_erasure(statement)
+        state.marks.check_erasure(erasure)
+        state.retained.check_erasure(erasure, state.now)
+
+
 def _check_inline(statement: SignedStatement) -> None:
     """Refuse a commitment where everybody must be able to read what is said."""
     if statement.header.hashed:
@@ -299,6 +325,8 @@ _PAYLOADS: Final[Mapping[str, Callable[[SignedStatement, LedgerState], object]]]
         parse_handover(said.payload), state.size
     ),
     StatementType.DELEGATION: _check_delegation,
+    StatementType.RETENTION: _check_retention,
+    **dict.fromkeys(REASONS, lambda said, _: parse_mark(said)),
 }
 """What payloads that the ledger itself acts on are checked by."""
 

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from tallystick.errors import DamagedError
+from tallystick.ledger.marks import Marks, NoMarks
 from tallystick.ledger.policy import RegistrationPolicy, parse_policy_payload, read_policy
+from tallystick.ledger.retained import Retained
 from tallystick.statement import SignedStatement
 from tallystick.statement.approval import is_approval
 from tallystick.statement.delegation import (
@@ -30,7 +32,9 @@ from tallystick.statement.governance import (
 from tallystick.statement.handover import LogKeys, parse_handover
 from tallystick.statement.keychain import KeyChains, KeyName
 from tallystick.statement.keylife import parse_key_statement
+from tallystick.statement.marks import REASONS
 from tallystick.statement.passkey import Passkey
+from tallystick.statement.retention import parse_retention
 
 EmitterKey = tuple[str, bytes, int]
 """Issuer, emitter and epoch."""
@@ -72,6 +76,8 @@ class LedgerState:
         policy_id: Statement that registered it.
         log_keys: The keys of the log itself, and from which size on each signs.
         chains: Keys of all issuers, how each followed from the one before, and how it ended.
+        marks: Holds and restrictions.
+        retained: What must be kept longer.
         size: Index of the next entry.
         now: Time of the operator's newest heartbeat, seconds since 1970.
         look_up: Finds the count of an emitter that is not kept in memory.
@@ -84,6 +90,8 @@ class LedgerState:
     policy_id: bytes = b""
     chains: KeyChains = field(default_factory=KeyChains)
     log_keys: LogKeys = field(default_factory=LogKeys)
+    marks: Marks = field(default_factory=lambda: Marks(NoMarks()))
+    retained: Retained = field(default_factory=Retained)
     size: int = 0
     now: int = 0
     look_up: Callable[[EmitterKey], Counted | None] = _nobody
@@ -109,13 +117,24 @@ class LedgerState:
             self._take_key(statement, index)
         elif header.type == StatementType.HANDOVER and self.is_operator(header.issuer):
             self.log_keys.apply(parse_handover(statement.payload), index)
-        elif header.type == StatementType.DELEGATION:
+        else:
+            self._take_other(statement, index)
+        self.retained.apply(statement, self.now)
+        self.size = index + 1
+
+    def _take_other(self, statement: SignedStatement, index: int) -> None:
+        """Take in what governs neither keys nor policy."""
+        header = statement.header
+        if header.type == StatementType.DELEGATION:
             self._delegate(statement, index)
         elif is_approval(statement):
             self._keep_approval(header.subject)
+        elif header.type in REASONS:
+            self.marks.apply(statement, index)
+        elif header.type == StatementType.RETENTION:
+            self.retained.rules = parse_retention(statement.payload)
         elif header.type == StatementType.HEARTBEAT and self.is_operator(header.issuer):
             self.now = max(self.now, parse_heartbeat(statement.payload).time)
-        self.size = index + 1
 
     @property
     def keys(self) -> dict[tuple[str, bytes], tuple[int, KeyRecord]]:

@@ -8,7 +8,7 @@ Source:
     docs/reference/formats.md, section "Erasure statements".
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
@@ -57,9 +57,13 @@ class Erasure:
 
     def encode(self) -> bytes:
         """Return the inline payload; the header must link to all statements by `erases`."""
-        some = {one: at for one, at in self.erased.items() if at is not None}
-        rows = [[batch, [list(r) for r in ranges(some[batch])]] for batch in sorted(some)]
-        return dcbor.encode([ERASURE_TAG, str(self.reason), rows])
+        return dcbor.encode([ERASURE_TAG, str(self.reason), encode_rows(self.erased)])
+
+
+def encode_rows(extent: Mapping[bytes, Positions | None]) -> list[Any]:
+    """Return, of what a statement is about, the batches of which it names single rows."""
+    some = {one: at for one, at in extent.items() if at is not None}
+    return [[batch, [list(r) for r in ranges(some[batch])]] for batch in sorted(some)]
 
 
 def ranges(positions: Positions) -> list[Range]:
@@ -94,12 +98,19 @@ def parse_erasure(statement: SignedStatement) -> Erasure:
     named = header.links.get(Relation.ERASES, ())
     if not named:
         raise EncodingError("an erasure must name statements by 'erases', got none")
-    some = _read_rows(rows)
-    if foreign := some.keys() - set(named):
-        raise EncodingError(f"rows of {min(foreign).hex()} are erased, which is not linked to")
-    return Erasure(
-        reason=ErasureReason(reason), erased={one: some.get(one) for one in dict.fromkeys(named)}
-    )
+    return Erasure(reason=ErasureReason(reason), erased=read_extent(rows, named))
+
+
+def read_extent(rows: list[Any], named: Iterable[bytes]) -> dict[bytes, Positions | None]:
+    """Return what a statement is about: what its header links to, and which rows of it.
+
+    Raises:
+        EncodingError: The rows have another form, or are of something that is not linked to.
+    """
+    some, linked = _read_rows(rows), dict.fromkeys(named)
+    if foreign := some.keys() - linked.keys():
+        raise EncodingError(f"rows of {min(foreign).hex()} are named, which is not linked to")
+    return {one: some.get(one) for one in linked}
 
 
 def _read_rows(content: list[Any]) -> dict[bytes, Positions]:
@@ -109,18 +120,18 @@ def _read_rows(content: list[Any]) -> dict[bytes, Positions]:
         match one:
             case [bytes() as batch, [_, *_] as listed] if len(batch) == HASH_BYTES:
                 if batch <= max(rows, default=b""):
-                    raise EncodingError("batches of erased rows must be in order, each once")
+                    raise EncodingError("batches of named rows must be in order, each once")
             case _:
-                raise EncodingError("erased rows must be [batch id, ranges], at least one range")
+                raise EncodingError("named rows must be [batch id, ranges], at least one range")
         read = [_read_range(range_) for range_ in listed]
         count, covered = count + len(read), covered + sum(last - first + 1 for first, last in read)
         if count > RANGES_MAX or covered > ERASED_ROWS_MAX:
             raise EncodingError(
-                f"an erasure names at most {RANGES_MAX} ranges and {ERASED_ROWS_MAX} rows"
+                f"a statement names at most {RANGES_MAX} ranges and {ERASED_ROWS_MAX} rows"
             )
         positions = frozenset(at for first, last in read for at in range(first, last + 1))
         if ranges(positions) != read:
-            raise EncodingError("ranges of erased rows must be in order and apart")
+            raise EncodingError("ranges of rows must be in order and apart")
         rows[batch] = positions
     return rows
 

@@ -39,6 +39,9 @@ class StatementType(StrEnum):
     DELEGATION = "delegation"
     REFUSAL = "refusal"
     ACCESS = "access"
+    HOLD = "hold"
+    RESTRICTION = "restriction"
+    RETENTION = "retention"
     LABEL = "label"
     PUBLICATION = "publication"
     HEARTBEAT = "heartbeat"
@@ -68,6 +71,9 @@ OPERATOR_TYPES: Final = frozenset(
         StatementType.REFUSAL,
         StatementType.HEARTBEAT,
         StatementType.ERASURE,
+        StatementType.HOLD,
+        StatementType.RESTRICTION,
+        StatementType.RETENTION,
     }
 )
 """What the operator may always register, whatever the policy says."""

@@ -68,6 +68,14 @@ class Erasing(Segments):
         )
         return not positions & {row[0] for row in held}
 
+    def keeps(self, statement_id: bytes) -> bool:
+        """Tell whether something of a statement's content is here and not erased."""
+        query = (
+            "SELECT 1 FROM content WHERE id = ?1 AND wrapped IS NOT NULL UNION ALL "
+            "SELECT 1 FROM segments WHERE batch = ?1 AND wrapped IS NOT NULL LIMIT 1"
+        )
+        return self._one(query, (statement_id,)) is not None
+
     def erase(self, erasure: Erasure) -> None:
         """Destroy content durably; what is not here is kept from ever coming.
 

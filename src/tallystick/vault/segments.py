@@ -92,6 +92,7 @@ class Segments(Store):
             raise NotFoundError(f"the vault has no row {position} of {batch.hex()}")
         for at, salt, record in self._rows(batch, *found):
             if at == position:
+                self._note(batch, position)
                 return salt, record
         raise DamagedError(f"row {position} of {batch.hex()} is not where the vault says it is")
 
@@ -101,7 +102,10 @@ class Segments(Store):
         Raises:
             DamagedError: A segment does not decrypt.
         """
-        for number, *key in self._segments(batch):
+        segments = self._segments(batch)
+        if segments:
+            self._note(batch)
+        for number, *key in segments:
             try:
                 found = self._rows(batch, number, *key)
             except ErasedError:

@@ -9,6 +9,7 @@ from threading import RLock
 from typing import Any, Final
 
 from tallystick.errors import DamagedError, ErasedError, UnavailableError
+from tallystick.vault.reads import ReadBook
 from tallystick.vault.schema import open_reading, open_writing
 from tallystick.vault.wrapping import DESTROYED, About, Wrapping, subject_place, unseal
 
@@ -25,7 +26,11 @@ PUT_BACK: Final = "put the vault back from a backup: statements and proofs do no
 
 
 class Store:
-    """The file and the keys in it; safe to share between threads."""
+    """The file and the keys in it; safe to share between threads.
+
+    Attributes:
+        book: Where reads are noted; a ledger's vault has one.
+    """
 
     def __init__(self, path: Path, master: bytes, *, writable: bool = True) -> None:
         """Open the store, or make an empty one.
@@ -44,6 +49,7 @@ class Store:
         self._path = path
         self._master = Wrapping(master)
         self._lock = RLock()
+        self.book: ReadBook | None = None
         self._subjects: dict[int, Wrapping] = {}
         self._numbers: dict[About, int] = {}
         with self._errors():
@@ -67,12 +73,19 @@ class Store:
 
     def close(self) -> None:
         """Give the file back."""
+        if self.book is not None:
+            self.book.turn()
         self._database.close()
 
     def _check_whole(self) -> None:
         [[found]] = self._all("PRAGMA quick_check(1)")
         if found != "ok":
             raise DamagedError(f"{self._path} is not a whole vault: {found}", advice=PUT_BACK)
+
+    def _note(self, statement_id: bytes, position: int | None = None) -> None:
+        """Note that content is read, before it is handed out."""
+        if self.book is not None:
+            self.book.note(statement_id, position)
 
     # --- keys
 

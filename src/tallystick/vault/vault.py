@@ -112,6 +112,7 @@ class Vault(Erasing):
             ErasedError: It was erased.
             NotFoundError: It was never here.
             DamagedError: It does not decrypt.
+            UnavailableError: The read cannot be noted.
         """
         row = self._one(
             f"SELECT {KEY} FROM content {KEPT_WITH_KEY} WHERE id = ?",  # noqa: S608 - constants
@@ -120,6 +121,7 @@ class Vault(Erasing):
         if row is None:
             raise NotFoundError(f"the vault has no content for {statement_id.hex()}")
         plain = self._open(statement_id, *row)
+        self._note(statement_id)
         with shape(statement_id):
             salt, fields = dcbor.decode(plain, "vault record")
             return Preimage(salt, {n: OpenField(s, v) for n, (s, v) in fields.items()})

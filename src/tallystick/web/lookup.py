@@ -14,6 +14,7 @@ from tallystick.ledger.reading import END
 from tallystick.merkle import HASH_BYTES
 from tallystick.statement import TlogProof, b64, parse_note
 from tallystick.statement.header import EMITTER_BYTES
+from tallystick.vault import reading_as
 from tallystick.web.answers import (
     COSE,
     FOREVER,
@@ -152,10 +153,17 @@ def bundle(call: Call) -> Answer:
     if content or rows:
         check_visible(call, ledger.get(statement_id))
     shown = Shown(content=content, rows=rows, visible=visible_to(call))
-    with tracing.part("bundle"):
+    with tracing.part("bundle"), reading_as(_who(call), "bundle over HTTP"):
         made = build_bundle(ledger, statement_id, shown)
     name = f'attachment; filename="{statement_id.hex()[:16]}.tally.json"'.encode()
     return Answer(made.encode(), JSON, headers=(NEVER, (b"content-disposition", name)))
+
+
+def _who(call: Call) -> str:
+    """Return who reads, as the note of it says: whom a key stands for."""
+    if call.caller.originator is not None:
+        return call.caller.originator
+    return "a caller on this machine" if call.caller.local else "a caller without a key"
 
 
 def parse_hex(name: str, text: str, size: int) -> bytes:
