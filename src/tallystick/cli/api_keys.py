@@ -35,6 +35,11 @@ def api() -> None:
     help="A model it may ask for, such as 'gpt-*'; may be given again [every model].",
 )  # fmt: skip
 @click.option(
+    "--role", type=click.Choice(["reader", "auditor", "originator", "operator", "admin"]),
+    default="originator", show_default=True,
+    help="What its holder may do, see the guide on access.",
+)  # fmt: skip
+@click.option(
     "--only", type=click.Choice(["gateway", "register"]),
     help="The one thing it is good for: calling models, or writing over HTTP [both].",
 )  # fmt: skip
@@ -104,18 +109,21 @@ def _limits(
     tokens_max: int | None,
     calls_max: int | None,
     per: str | None,
+    role: str,
 ) -> dict[str, Any]:
-    """Return scope and budget as `ApiKeys.create` takes them."""
+    """Return scope, role and budget as `ApiKeys.draft` takes them."""
     from tallystick.capture.budgets import Budget
+    from tallystick.capture.roles import Role
 
+    scope = {"models": models, "only": only, "role": Role(role)}
     if tokens_max is None and calls_max is None:
         if per is not None:
             raise InputError(
                 f"--per {per} limits nothing", advice="add --tokens-max or --calls-max"
             )
-        return {"models": models, "only": only}
+        return scope
     budget = Budget(per=cast("Period", per or "ever"), tokens_max=tokens_max, calls_max=calls_max)
-    return {"models": models, "only": only, "budget": budget}
+    return {**scope, "budget": budget}
 
 
 def _keys(session: Session, secret: bytes) -> "ApiKeys":
@@ -142,6 +150,7 @@ def _as_data(key: "ApiKey", now: int, spending: "Spending | None") -> dict[str, 
         "expires_at": key.expires_at,
         "revoked_at": key.revoked_at,
         "models": list(key.models),
+        "role": str(key.role),
         "only": key.only,
         "budget": budget_data(key, spending, _day(now)),
     }

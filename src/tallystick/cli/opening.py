@@ -59,7 +59,7 @@ class Shared:
             ledger,
             settings,
             gateway_app(gateway) if gateway else None,
-            lambda token: keys.resolve(token, ledger.clock()).check_use("register"),
+            lambda token: keys.grant(token, ledger.clock()),
             gateway.status if gateway else None,
         )
 

@@ -47,6 +47,7 @@ from tallystick.ledger.policy import parse_policy_payload
 from tallystick.ledger.state import LedgerState
 from tallystick.merkle import HASH_BYTES
 from tallystick.statement import Batch, Relation, SignedStatement, parse_batch, parse_erasure
+from tallystick.statement.administration import is_act, parse_act
 from tallystick.statement.delegation import parse_delegation
 from tallystick.statement.governance import (
     OPERATOR_TYPES,
@@ -63,8 +64,8 @@ _TYPES: Final = frozenset(StatementType)
 _ONLY_OPERATOR: Final = OPERATOR_TYPES - {StatementType.HEARTBEAT, StatementType.ERASURE} | {
     StatementType.GENESIS
 }
-_OPERATOR_MAY: Final = OPERATOR_TYPES | {StatementType.DELEGATION}
-"""The operator can always revoke a delegation."""
+_OPERATOR_MAY: Final = OPERATOR_TYPES | {StatementType.DELEGATION, StatementType.ACCESS}
+"""The operator can always revoke a delegation, and say what it did to the service."""
 _RELATIONS: Final = frozenset(Relation)
 
 
@@ -232,6 +233,8 @@ def _check_payload(candidate: Candidate, state: LedgerState) -> None:
         elif statement.header.type == StatementType.DELEGATION:
             _check_inline(statement)
             parse_delegation(statement.payload)
+        elif is_act(statement):
+            parse_act(statement.payload)
         batch = batch_of(statement)
     except (InputError, SignatureError) as error:
         raise RefusedError(str(error), reason="payload") from error

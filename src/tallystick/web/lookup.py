@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from tallystick import tracing
+from tallystick.capture.roles import Right
 from tallystick.errors import InputError, RefusedError
 from tallystick.evidence import Shown, build_bundle
 from tallystick.ledger import Query
@@ -160,9 +161,10 @@ def _check_content(call: Call) -> None:
             reason="content.withheld",
             advice="set show_content = true, or use `tally export` beside the ledger",
         )
-    if not call.caller.trusted:
+    if not call.caller.may(Right.CONTENT):
         raise RefusedError(
-            "content is given to callers on the same machine, or with an API key",
+            "content is given to callers on the same machine, or with an API key whose role "
+            "allows it",
             reason="content.caller",
         )
 

@@ -12,6 +12,7 @@ from typing import ClassVar, Final
 
 import msgspec
 
+from tallystick.capture.roles import RoleError
 from tallystick.errors import (
     EncodingError,
     InputError,
@@ -78,6 +79,12 @@ class KeyRequiredError(RefusedError):
 
     code = "refused.key"
     http_status = 401
+
+
+class WrongTenantError(KeyRequiredError):
+    """The API key is for another ledger of this service."""
+
+    code = "refused.wrong-tenant"
 
 
 class ScrapiError(InputError):
@@ -208,6 +215,8 @@ ERRORS: Final[Mapping[str, type[TallystickError]]] = {
         HeaderLimitError,
         BusyError,
         KeyRequiredError,
+        WrongTenantError,
+        RoleError,
         LocatorError,
         AlgorithmError,
         PayloadMissingError,
