@@ -196,6 +196,7 @@ class ApiKeys:
         """
         token = PREFIX + secrets.token_urlsafe(KEY_BYTES)
         terms["models"] = tuple(terms.get("models", ()))
+        terms.setdefault("label", "")
         key = ApiKey(
             id=secrets.token_hex(8),
             digest=self._digest(token),
@@ -254,7 +255,10 @@ class ApiKeys:
             if not self._looked_at <= now < self._looked_at + _LOOK_SECONDS:
                 self._looked_at = now
                 self._load()
-            key = self._keys.get(self._digest(token))
+            digest = self._digest(token)
+            if digest not in self._keys:  # it may have been made just now
+                self._load()
+            key = self._keys.get(digest)
         if key is None:
             raise RefusedError("this API key is not known", reason="api-key.unknown")
         if key.revoked_at is not None:

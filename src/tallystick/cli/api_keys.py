@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import click
 
+from tallystick.cli.acts import record
 from tallystick.cli.allowances import budget_data, budget_words, known_spending, scope_words
 from tallystick.cli.arguments import check_did
 from tallystick.cli.printing import readable
@@ -64,6 +65,7 @@ def create_api_key(
     are under way at the same time may overshoot a budget by what they use together.
     """
     from tallystick.capture import originator_of
+    from tallystick.statement.administration import Act
 
     session.need_ledger()
     if len(label) > LABEL_MAX or not label.isprintable():
@@ -76,9 +78,11 @@ def create_api_key(
     now, limits = int(time.time()), _limits(**limits)
     with session.reader(with_keys=True) as ledger:
         known = originator_of(ledger, did)
-        token, key = _keys(session, ledger.api_secret).create(
-            known, now=now, label=label, expires_at=now + days * _DAY if days else None, **limits
-        )
+        keys = _keys(session, ledger.api_secret)
+    ends = now + days * _DAY if days else None
+    token, key = keys.draft(known, now=now, label=label, expires_at=ends, **limits)
+    record(session, Act.KEY_MADE, key.id, role=str(key.role))
+    keys.add(key)
     session.say(f"API key {key.id} stands for {did}; it is not shown again")
     session.give({"token": token, "id": key.id, "issuer": did}, token)
 
@@ -97,8 +101,14 @@ def list_api_keys(session: Session) -> None:
 @click.argument("key_id", metavar="ID")
 @pass_session
 def revoke_api_key(session: Session, key_id: str) -> None:
-    """Refuse the API key ID from now on; a running service learns of it within a second."""
+    """Refuse the API key ID from now on; a running service learns of it within a second.
+
+    It is revoked also where that cannot be recorded, such as without the passphrase; run it again.
+    """
+    from tallystick.statement.administration import Act
+
     key = _keys(session, b"").revoke(key_id, now=int(time.time()))
+    record(session, Act.KEY_REVOKED, key.id)
     session.say(f"revoked {key.id}")
     session.give({"id": key.id, "revoked_at": key.revoked_at}, key.id)
 

@@ -33,6 +33,7 @@ from tallystick.ledger.state import LedgerState
 from tallystick.ledger.submission import Registered, Submission
 from tallystick.log import Snapshot, WriterLock
 from tallystick.statement import ErasureReason, Found, Proof
+from tallystick.statement.administration import AdminAct
 from tallystick.statement.governance import StatementType
 from tallystick.statement.keylife import KeyStatement
 from tallystick.vault import Vault
@@ -228,6 +229,10 @@ class Ledger(Reads):
                 issuer agreed.
         """
         return self._say(StatementType.KEY, said.encode(), subject=said.issuer)
+
+    def record_act(self, act: AdminAct) -> Registered:
+        """Register what was done to the service, as the operator."""
+        return self._say(StatementType.ACCESS, act.encode(), subject=act.subject)
 
     def erase(
         self, targets: Targets, reason: ErasureReason, signer: SoftwareSigner | None = None

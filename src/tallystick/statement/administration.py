@@ -1,7 +1,7 @@
 """Administrative acts: what the operator did to the service, other than by a statement of its own.
 
 Policies, keys and erasures are statements anyway, and so records of themselves. What changes no
-entry, such as an API key that is made or a backup, is said in an inline `access` statement. It is
+entry, such as an API key that is made, is said in an inline `access` statement. It is
 public for ever: it holds codes and numbers, never words, names of people, paths or secrets.
 
 Source:
@@ -33,8 +33,6 @@ class Act(StrEnum):
     KEY_MADE = "api-key.made"
     KEY_REVOKED = "api-key.revoked"
     LEDGER_ADDED = "ledger.added"
-    BACKUP_MADE = "backup.made"
-    MIGRATED = "migrated"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
