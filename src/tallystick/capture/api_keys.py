@@ -16,7 +16,7 @@ whoever can write the file alone can delete keys, or bring a revoked one back.
 
 import hmac
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,7 +127,7 @@ class Terms(TypedDict, total=False):
 
     label: str
     expires_at: int | None
-    models: Sequence[str]
+    models: tuple[str, ...]
     only: Use | None
     budget: Budget | None
     role: Role
@@ -195,7 +195,6 @@ class ApiKeys:
             InputError: Patterns or budget cannot be meant, or the key would allow nothing.
         """
         token = PREFIX + secrets.token_urlsafe(KEY_BYTES)
-        terms["models"] = tuple(terms.get("models", ()))
         terms.setdefault("label", "")
         key = ApiKey(
             id=secrets.token_hex(8),

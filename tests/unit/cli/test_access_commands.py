@@ -28,7 +28,7 @@ def test_a_key_that_is_made_and_revoked_leaves_a_record_of_each(made: Command) -
     assert [one["act"] for one in done].count("api-key.revoked") == 1
     assert done[1]["details"] == {"role": "auditor"}
     assert done[0]["issuer"].startswith("did:key:")
-    assert {"policy", "key"} <= {one["act"] for one in done} | {"policy"}
+    assert "key" in {one["act"] for one in done}
     found = made("find", "--type", "access", "--json")
     assert len(found.splitlines()) == 2
     log = b"".join(
@@ -44,11 +44,11 @@ def test_a_key_that_is_made_and_revoked_leaves_a_record_of_each(made: Command) -
 def test_a_key_that_cannot_be_recorded_opens_nothing(
     made: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        "tallystick.ledger.Ledger.record_act", lambda *_: (_ for _ in ()).throw(OSError(28, "full"))
-    )
-    with pytest.raises(OSError, match="full"):
-        made("keys", "api", "create", "clinic")
+    def fail(*_: object) -> None:
+        raise OSError(28, "full")
+
+    monkeypatch.setattr("tallystick.ledger.Ledger.record_act", fail)
+    made("keys", "api", "create", "clinic", code=4)
 
     assert made("keys", "api", "list") == ""
 
@@ -56,7 +56,8 @@ def test_a_key_that_cannot_be_recorded_opens_nothing(
 def test_a_further_ledger_is_a_record_in_the_first(made: Command) -> None:
     made("ledgers", "add", "hr")
 
-    assert [(one["act"], one["target"]) for one in acts(made)][0] == ("ledger.added", "hr")
+    newest = acts(made)[0]
+    assert (newest["act"], newest["target"]) == ("ledger.added", "hr")
 
 
 def test_the_first_key_of_a_service_that_demands_one_is_made_and_recorded_beside_it(
@@ -77,7 +78,7 @@ def test_the_first_key_of_a_service_that_demands_one_is_made_and_recorded_beside
         made("policy", "allow", "model=organisation")
         page = get(f"{where['url']}/statements?type=access")
 
-    assert len(page["results"]) == 2
+    assert len(page["statements"]) == 2
     assert [one["act"] for one in acts(made)][:2] == ["policy", "api-key.made"]
 
 
