@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from tallystick.web.access import Access
+from tallystick.capture.roles import Right
 from tallystick.web.openapi import document
 from tallystick.web.operations import BYTES, Operation
 from tallystick.web.routes import OPERATIONS
@@ -55,7 +55,7 @@ def openapi_document() -> str:
 
 
 def _operation(operation: Operation) -> str:
-    key = " Needs a key." if operation.access is Access.TRUSTED else ""
+    key = " Needs a key." if operation.access is not Right.READ else ""
     text = f"### `{operation.method} {operation.template}`\n\n{operation.summary}.{key}\n"
     if operation.takes:
         text += f"\nTakes {_content(operation.takes)}.\n"

@@ -68,10 +68,10 @@ def test_a_ledger_of_earlier_code_is_refused_then_migrated_then_works(
     home = older(name, tmp_path)
     before = content(home)
     assert json.loads(before[KEYS])["format"] == 1
-    with pytest.raises(VersionError, match="has format 1, this release writes 2") as refused:
+    with pytest.raises(VersionError, match="has format 1, this release writes 3") as refused:
         check_formats(home)
     assert "tally migrate" in (refused.value.advice or "")
-    with pytest.raises(VersionError, match="writes 2"):
+    with pytest.raises(VersionError, match="writes 3"):
         ApiKeys(home.api_keys, b"").known()
 
     done = migrate(home, PosixDisk(), NOW)
@@ -82,14 +82,23 @@ def test_a_ledger_of_earlier_code_is_refused_then_migrated_then_works(
     check(home, before[KEYS])
 
 
-def test_a_ledger_of_the_first_release_needs_nothing(tmp_path: Path) -> None:
+def test_keys_of_the_first_release_keep_what_they_were_good_for(tmp_path: Path) -> None:
     home = older("0.1.0", tmp_path)
+    stored = json.loads(home.api_keys.read_bytes())
+    stored["keys"][1]["only"] = "gateway"
+    home.api_keys.write_text(json.dumps(stored))
     before = content(home)
 
     done = migrate(home, PosixDisk(), NOW)
 
-    assert (done.folder, done.files) == (None, ())
-    assert content(home) == before
+    after = content(home)
+    assert done.files == (KEYS,)
+    assert {path for path in before if after[path] != before[path]} == {KEYS}
+    check(home, before[KEYS])
+    assert {key.only: key.role for key in ApiKeys(home.api_keys, b"").known()} == {
+        None: "admin", "gateway": "originator",
+    }  # fmt: skip
+    assert migrate(home, PosixDisk(), NOW).files == ()
 
 
 @pytest.mark.parametrize("mode", ["before", "after"])
@@ -122,7 +131,7 @@ def test_it_may_be_killed_at_every_operation(mode: str, tmp_path: Path) -> None:
                    str(home.root), str(at), mode]  # fmt: skip
         code = subprocess.run(command, cwd=ROOT, check=False).returncode
         assert code in {0, -signal.SIGKILL}
-        assert json.loads(home.api_keys.read_bytes())["format"] in {1, 2}
+        assert json.loads(home.api_keys.read_bytes())["format"] in {1, 3}
         if code and (home.data / "migration.json").exists():
             with pytest.raises(ConflictError, match="has not ended"):
                 check_formats(home)

@@ -4,7 +4,7 @@
     token, key = keys.create(originator_of(ledger, did), label="night batch")
     keys.resolve(token, now).statement      # goes into links["acted_for"]
 
-What a key is good for stands in `tallystick.capture.scope`, how much it may use in
+What a key is good for stands in `tallystick.capture.roles` and `scope`, how much it may use in
 `tallystick.capture.budgets`.
 
 A key is `tly_` and 256 random bits. Stored is only its HMAC-SHA-256 under a secret of the ledger's
@@ -16,17 +16,18 @@ whoever can write the file alone can delete keys, or bring a revoked one back.
 
 import hmac
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import Final, Self
+from typing import Final, TypedDict, Unpack
 
 import msgspec
 
 from tallystick.capture.budgets import Budget
-from tallystick.capture.scope import Use, check_patterns
+from tallystick.capture.roles import Grant, Right, Role, Use
+from tallystick.capture.scope import check_patterns
 from tallystick.errors import (
     EncodingError,
     InputError,
@@ -44,8 +45,10 @@ PREFIX: Final = "tly_"
 KEY_BYTES: Final = 32
 KEYS_MAX: Final = 100_000
 LABEL_LETTERS_MAX: Final = 200
-FORMAT: Final = 2
-"""Of the file. Format 1 knew neither scope nor budget; `tally migrate` makes it format 2."""
+FORMAT: Final = 3
+"""Of the file. Format 1 knew neither scope nor budget, format 2 no roles: see `tally migrate`."""
+_BESIDE: Final = PREFIX + "beside_"
+_BESIDE_SECONDS: Final = 60
 _LOOK_SECONDS: Final = 1
 """How long a change by another process may go unnoticed."""
 
@@ -78,6 +81,7 @@ class ApiKey(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         models: Patterns of the models it may ask for; none of them allows every model.
         only: The one thing it is good for; None is everything.
         budget: The most it may use, if there is a limit.
+        role: What its holder may do here.
     """
 
     id: str
@@ -91,12 +95,18 @@ class ApiKey(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     models: tuple[str, ...] = ()
     only: Use | None = None
     budget: Budget | None = None
+    role: Role = Role.ORIGINATOR
+
+    @property
+    def grant(self) -> Grant:
+        """What role and scope allow."""
+        return Grant(self.role, self.only, self.issuer)
 
     def check(self) -> None:
         """Refuse what no key can be.
 
         Raises:
-            InputError: Patterns or budget cannot be meant.
+            InputError: Patterns or budget cannot be meant, or the key would allow nothing.
             LimitError: The label is too long.
         """
         if len(self.label) > LABEL_LETTERS_MAX:
@@ -106,18 +116,21 @@ class ApiKey(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         check_patterns(self.models)
         if self.budget is not None:
             self.budget.check()
-
-    def good_for(self, use: Use) -> Self:
-        """Return this key, unless it is not good for a use.
-
-        Raises:
-            RefusedError: It is for something else only.
-        """
-        if self.only not in {None, use}:
-            raise RefusedError(
-                f"this API key is for `{self.only}` only", reason="api-key.not-for-this"
+        if self.only is not None and self.grant.rights == {Right.READ}:
+            raise InputError(
+                f"a key of the role `{self.role}` that is for `{self.only}` only allows nothing"
             )
-        return self
+
+
+class Terms(TypedDict, total=False):
+    """What may be said of a key that is made; see `ApiKey`."""
+
+    label: str
+    expires_at: int | None
+    models: tuple[str, ...]
+    only: Use | None
+    budget: Budget | None
+    role: Role
 
 
 ChangeKeys = Callable[[list[ApiKey]], list[ApiKey]]
@@ -156,15 +169,7 @@ class ApiKeys:
         self._looked_at = -_LOOK_SECONDS
 
     def create(
-        self,
-        originator: Originator,
-        *,
-        now: int,
-        label: str = "",
-        expires_at: int | None = None,
-        models: Sequence[str] = (),
-        only: Use | None = None,
-        budget: Budget | None = None,
+        self, originator: Originator, *, now: int, **terms: Unpack[Terms]
     ) -> tuple[str, ApiKey]:
         """Make a key for an originator.
 
@@ -173,25 +178,43 @@ class ApiKeys:
 
         Raises:
             LimitError: There are too many keys, or the label is too long.
-            InputError: Patterns or budget cannot be meant.
+            InputError: Patterns or budget cannot be meant, or the key would allow nothing.
             ConflictError: Another process is changing keys.
         """
+        token, key = self.draft(originator, now=now, **terms)
+        self.add(key)
+        return token, key
+
+    def draft(
+        self, originator: Originator, *, now: int, **terms: Unpack[Terms]
+    ) -> tuple[str, ApiKey]:
+        """Return a token and its key, as `create` does, that opens nothing before `add`.
+
+        Raises:
+            LimitError: The label is too long.
+            InputError: Patterns or budget cannot be meant, or the key would allow nothing.
+        """
         token = PREFIX + secrets.token_urlsafe(KEY_BYTES)
+        terms.setdefault("label", "")
         key = ApiKey(
             id=secrets.token_hex(8),
             digest=self._digest(token),
             issuer=originator.issuer,
             statement=originator.statement.hex(),
-            label=label,
             created_at=now,
-            expires_at=expires_at,
-            models=tuple(models),
-            only=only,
-            budget=budget,
+            **terms,
         )
         key.check()
-        self._change(lambda keys: [*keys, key])
         return token, key
+
+    def add(self, key: ApiKey) -> None:
+        """Accept a key from now on.
+
+        Raises:
+            LimitError: There are too many keys.
+            ConflictError: Another process is changing keys.
+        """
+        self._change(lambda keys: [*keys, key])
 
     def known(self) -> list[ApiKey]:
         """Return all keys, the oldest first."""
@@ -231,7 +254,10 @@ class ApiKeys:
             if not self._looked_at <= now < self._looked_at + _LOOK_SECONDS:
                 self._looked_at = now
                 self._load()
-            key = self._keys.get(self._digest(token))
+            digest = self._digest(token)
+            if digest not in self._keys:  # it may have been made just now
+                self._load()
+            key = self._keys.get(digest)
         if key is None:
             raise RefusedError("this API key is not known", reason="api-key.unknown")
         if key.revoked_at is not None:
@@ -239,6 +265,29 @@ class ApiKeys:
         if key.expires_at is not None and now >= key.expires_at:
             raise RefusedError("this API key has expired", reason="api-key.expired")
         return key
+
+    def grant(self, token: str, now: int) -> Grant:
+        """Return what a token allows; also that of a command beside the ledger.
+
+        Raises:
+            RefusedError: Unknown, expired or revoked; `reason` says which.
+        """
+        if not token.startswith(_BESIDE):
+            return self.resolve(token, now).grant
+        made = token[len(_BESIDE) :].partition("_")[0]
+        at = int(made) if made.isdecimal() and len(made) < 13 else 0
+        right = hmac.compare_digest(token.encode(), self.beside(at).encode())
+        if not right or abs(now - at) > _BESIDE_SECONDS:
+            raise RefusedError("this API key is not known", reason="api-key.unknown")
+        return Grant(Role.ADMIN)
+
+    def beside(self, now: int) -> str:
+        """Return a token for a command that has the ledger's secret; for a minute, and for admins.
+
+        Whoever has the secret can make any key anyway. So the first key of a service that demands
+        keys can be made, and recorded, while it runs.
+        """
+        return f"{_BESIDE}{now}_{self._digest(f'{_BESIDE}{now}')}"
 
     def _digest(self, token: str) -> str:
         return hmac.digest(self._secret, b"tallystick/api-key/1\0" + token.encode(), "sha256").hex()

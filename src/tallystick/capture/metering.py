@@ -67,7 +67,7 @@ class Meter:
         """Return what the caller is told if its key is not good for a call, None if it is."""
         if key is None:
             return None
-        problem = out_of_scope(key.models, key.only, request) or self._exhausted(key)
+        problem = out_of_scope(key.models, key.grant, request) or self._exhausted(key)
         if problem is not None:
             self.refused[problem.code] += 1
         return problem

@@ -11,9 +11,10 @@ from typing import Any, Final
 import msgspec
 
 from tallystick.capture.connection import Response
-from tallystick.capture.problems import Headers, Problem, ProblemError, key_not_for_this
+from tallystick.capture.problems import Headers, Problem, ProblemError
 from tallystick.capture.relay import Message, Send
 from tallystick.capture.running import Running
+from tallystick.capture.scope import not_for_calls
 from tallystick.capture.upstream import (
     UPSTREAM_ERRORS,
     Upstream,
@@ -52,8 +53,8 @@ class ModelList:
             ProblemError: The caller may not ask, no upstream answers, or there is no such model.
         """
         caller = self._running.callers.identify(self._scope)
-        if caller.key is not None and caller.key.only not in {None, "gateway"}:
-            raise ProblemError(key_not_for_this(str(caller.key.only)))
+        if caller.key and (problem := not_for_calls(caller.key.grant)) is not None:
+            raise ProblemError(problem)
         self._brought = caller.brought
         routes, name = self._running.routes, self._path.removeprefix(PATH).removeprefix("/")
         if routes.plain:

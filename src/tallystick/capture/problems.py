@@ -92,9 +92,9 @@ def key_demanded(why: str) -> Problem:
     return Problem(401, "invalid_api_key", f"{why}; send `Authorization: Bearer tly_…`")
 
 
-def key_not_for_this(use: str) -> Problem:
+def key_not_for_this(why: str) -> Problem:
     """Say that a key is good for something else."""
-    return Problem(403, "key_not_for_this", f"this key is for `{use}` only, not for the gateway")
+    return Problem(403, "key_not_for_this", f"{why}, and not the gateway")
 
 
 def model_not_allowed(why: str, allowed: Sequence[str]) -> Problem:

@@ -9,16 +9,14 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
 
 from tallystick.capture.problems import Problem, key_not_for_this, model_not_allowed
 from tallystick.capture.request import CallRequest
+from tallystick.capture.roles import Grant, Right, RoleError
 from tallystick.errors import InputError
-
-Use = Literal["gateway", "register"]
-"""Calling models, or writing to the ledger over HTTP."""
 
 MODELS_MAX: Final = 64
 """Patterns of one key."""
@@ -51,10 +49,10 @@ def check_patterns(patterns: Sequence[str]) -> None:
             )
 
 
-def out_of_scope(models: Iterable[str], only: Use | None, request: CallRequest) -> Problem | None:
+def out_of_scope(models: Iterable[str], grant: Grant, request: CallRequest) -> Problem | None:
     """Return what the caller is told if a key is not good for a call, None if it is."""
-    if only not in {None, "gateway"}:
-        return key_not_for_this(str(only))
+    if (problem := not_for_calls(grant)) is not None:
+        return problem
     patterns = tuple(models)
     if not patterns:
         return None
@@ -63,6 +61,15 @@ def out_of_scope(models: Iterable[str], only: Use | None, request: CallRequest) 
         return model_not_allowed("the request does not name one model", patterns)
     if not any(fnmatchcase(model, pattern) for pattern in patterns):
         return model_not_allowed(f"this key is not for the model {model[:200]!r}", patterns)
+    return None
+
+
+def not_for_calls(grant: Grant) -> Problem | None:
+    """Return what the caller is told if neither scope nor role of a key lets it call models."""
+    try:
+        grant.check(Right.CALL)
+    except RoleError as error:
+        return key_not_for_this(str(error))
     return None
 
 

@@ -14,8 +14,9 @@ _PERIODS = {"day": "today", "month": "this month", "ever": "ever"}
 
 
 def scope_words(key: "ApiKey") -> str:
-    """Return what a key is good for; nothing where it is good for everything."""
-    words = [f"only for `{key.only}`"] if key.only else []
+    """Return what a key is good for: its role, and what narrows that."""
+    words = [str(key.role)]
+    words += [f"only for `{key.only}`"] if key.only else []
     words += [f"models {', '.join(map(readable, key.models))}"] if key.models else []
     return "; ".join(words)
 

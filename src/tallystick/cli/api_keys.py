@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import click
 
+from tallystick.cli.acts import record
 from tallystick.cli.allowances import budget_data, budget_words, known_spending, scope_words
 from tallystick.cli.arguments import check_did
 from tallystick.cli.printing import readable
@@ -35,6 +36,11 @@ def api() -> None:
     help="A model it may ask for, such as 'gpt-*'; may be given again [every model].",
 )  # fmt: skip
 @click.option(
+    "--role", type=click.Choice(["reader", "auditor", "originator", "operator", "admin"]),
+    default="originator", show_default=True,
+    help="What its holder may do, see the guide on access.",
+)  # fmt: skip
+@click.option(
     "--only", type=click.Choice(["gateway", "register"]),
     help="The one thing it is good for: calling models, or writing over HTTP [both].",
 )  # fmt: skip
@@ -59,6 +65,7 @@ def create_api_key(
     are under way at the same time may overshoot a budget by what they use together.
     """
     from tallystick.capture import originator_of
+    from tallystick.statement.administration import Act
 
     session.need_ledger()
     if len(label) > LABEL_MAX or not label.isprintable():
@@ -71,9 +78,11 @@ def create_api_key(
     now, limits = int(time.time()), _limits(**limits)
     with session.reader(with_keys=True) as ledger:
         known = originator_of(ledger, did)
-        token, key = _keys(session, ledger.api_secret).create(
-            known, now=now, label=label, expires_at=now + days * _DAY if days else None, **limits
-        )
+        keys = _keys(session, ledger.api_secret)
+    ends = now + days * _DAY if days else None
+    token, key = keys.draft(known, now=now, label=label, expires_at=ends, **limits)
+    record(session, Act.KEY_MADE, key.id, role=str(key.role))
+    keys.add(key)
     session.say(f"API key {key.id} stands for {did}; it is not shown again")
     session.give({"token": token, "id": key.id, "issuer": did}, token)
 
@@ -92,8 +101,14 @@ def list_api_keys(session: Session) -> None:
 @click.argument("key_id", metavar="ID")
 @pass_session
 def revoke_api_key(session: Session, key_id: str) -> None:
-    """Refuse the API key ID from now on; a running service learns of it within a second."""
+    """Refuse the API key ID from now on; a running service learns of it within a second.
+
+    It is revoked also where that cannot be recorded, such as without the passphrase; run it again.
+    """
+    from tallystick.statement.administration import Act
+
     key = _keys(session, b"").revoke(key_id, now=int(time.time()))
+    record(session, Act.KEY_REVOKED, key.id)
     session.say(f"revoked {key.id}")
     session.give({"id": key.id, "revoked_at": key.revoked_at}, key.id)
 
@@ -104,18 +119,21 @@ def _limits(
     tokens_max: int | None,
     calls_max: int | None,
     per: str | None,
+    role: str,
 ) -> dict[str, Any]:
-    """Return scope and budget as `ApiKeys.create` takes them."""
+    """Return scope, role and budget as `ApiKeys.draft` takes them."""
     from tallystick.capture.budgets import Budget
+    from tallystick.capture.roles import Role
 
+    scope = {"models": models, "only": only, "role": Role(role)}
     if tokens_max is None and calls_max is None:
         if per is not None:
             raise InputError(
                 f"--per {per} limits nothing", advice="add --tokens-max or --calls-max"
             )
-        return {"models": models, "only": only}
+        return scope
     budget = Budget(per=cast("Period", per or "ever"), tokens_max=tokens_max, calls_max=calls_max)
-    return {"models": models, "only": only, "budget": budget}
+    return {**scope, "budget": budget}
 
 
 def _keys(session: Session, secret: bytes) -> "ApiKeys":
@@ -142,6 +160,7 @@ def _as_data(key: "ApiKey", now: int, spending: "Spending | None") -> dict[str, 
         "expires_at": key.expires_at,
         "revoked_at": key.revoked_at,
         "models": list(key.models),
+        "role": str(key.role),
         "only": key.only,
         "budget": budget_data(key, spending, _day(now)),
     }

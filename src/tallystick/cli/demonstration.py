@@ -130,10 +130,7 @@ def _server(story: "Story", settings: "Settings", *, free_port: bool) -> "Server
     try:
         return Server(
             Served(
-                story.ledger,
-                settings,
-                gateway_app(gateway),
-                lambda key: keys.resolve(key, clock()).issuer,
+                story.ledger, settings, gateway_app(gateway), lambda key: keys.grant(key, clock())
             )
         )
     except UnavailableError:

@@ -46,7 +46,11 @@ def add(
     host = read_card(session.home).origin.rpartition("/")[0]
     made = session.of(name)
     origin = origin or f"{host}/{name}"
+    from tallystick.cli.acts import record
+    from tallystick.statement.administration import Act
+
     card = make_ledger(made, origin, rules_from(allow), keys_in, generate=generate_passphrase)
+    record(session, Act.LEDGER_ADDED, name)
     session.say(f"made the ledger {origin} in {made.home.root}; `tally up` serves it, too")
     session.give(
         {"name": name, "home": str(made.home.root), "origin": origin,

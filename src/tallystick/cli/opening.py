@@ -60,7 +60,7 @@ class Shared:
             ledger,
             settings,
             gateway_app(gateway) if gateway else None,
-            lambda token: keys.resolve(token, ledger.clock()).good_for("register").issuer,
+            lambda token: keys.grant(token, ledger.clock()),
             gateway.status if gateway else None,
         )
 

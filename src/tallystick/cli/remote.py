@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from tallystick.client import Client, Registered
     from tallystick.ledger import Home, RegistrationPolicy, Submission
+    from tallystick.statement.administration import AdminAct
     from tallystick.statement.governance import StatementType
     from tallystick.statement.keylife import KeyStatement
     from tallystick.statement.retention import Retention
@@ -68,6 +69,7 @@ class RemoteLedger:
     def __init__(self, home: "Home", url: str, passphrase: bytes) -> None:
         """Talk to the service at an address; the passphrase opens the operator's key."""
         self._home, self._url, self._passphrase = home, url, passphrase
+        self._beside: str | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -96,6 +98,20 @@ class RemoteLedger:
         origin = read_card(self._home).origin
         return self._say(StatementType.RETENTION, retention.encode(), origin)
 
+    def record_act(self, act: "AdminAct") -> "Registered":
+        """Register what was done to the service, as the operator.
+
+        A service that demands API keys takes it without one: the first key is made like that.
+        """
+        from tallystick.capture import ApiKeys
+        from tallystick.identity import KeyFile
+        from tallystick.ledger.creation import API
+        from tallystick.statement.governance import StatementType
+
+        secret = KeyFile(self._home.service_keys, self._passphrase).secret(API)
+        self._beside = ApiKeys(self._home.api_keys, secret).beside(int(time.time()))
+        return self._say(StatementType.ACCESS, act.encode(), act.subject)
+
     def register(self, submissions: "Sequence[Submission]") -> "list[Registered | TallystickError]":
         """Register statements; return, for each, where it is or why it is not.
 
@@ -103,7 +119,7 @@ class RemoteLedger:
             UnavailableError: The service cannot be reached; send the same bytes again.
             TallystickError: It refused the request as a whole.
         """
-        with connect_beside(self._home, self._url) as client:
+        with connect_beside(self._home, self._url, self._beside) as client:
             try:
                 return client.register(submissions)
             except UnavailableError as error:
@@ -124,12 +140,21 @@ class RemoteLedger:
         return answer
 
 
-def connect_beside(home: "Home", url: str) -> "Client":
-    """Return a client of the service that has a ledger open; believes its certificate."""
+def connect_beside(home: "Home", url: str, beside: str | None = None) -> "Client":
+    """Return a client of the service that has a ledger open; believes its certificate.
+
+    Args:
+        home: The ledger.
+        url: Of the service.
+        beside: Token that shows that this command has the ledger's keys; in place of the
+            API key that the environment names.
+    """
     from tallystick.client import Patience, connect
 
     tls = _certificate(home) if url.startswith("https:") else None
-    return connect(url, api_key=os.environ.get(API_KEY), patience=Patience(**PATIENCE), tls=tls)
+    return connect(
+        url, api_key=beside or os.environ.get(API_KEY), patience=Patience(**PATIENCE), tls=tls
+    )
 
 
 def _certificate(home: "Home") -> "ssl.SSLContext":

@@ -43,6 +43,7 @@ from tallystick.ledger.submission import Registered, Submission
 from tallystick.ledger.succession import make_next, next_handover, next_operator
 from tallystick.log import Snapshot, WriterLock
 from tallystick.statement import ErasureReason, Found, Proof, parse_statement
+from tallystick.statement.administration import AdminAct
 from tallystick.statement.governance import StatementType
 from tallystick.statement.handover import HandoverReason
 from tallystick.statement.keylife import KeyStatement
@@ -255,6 +256,10 @@ class Ledger(Reads):
                 issuer agreed.
         """
         return self._say(StatementType.KEY, said.encode(), subject=said.issuer)
+
+    def record_act(self, act: AdminAct) -> Registered:
+        """Register what was done to the service, as the operator."""
+        return self._say(StatementType.ACCESS, act.encode(), subject=act.subject)
 
     def hand_over(
         self,

@@ -53,7 +53,19 @@ def _scopes(content: Content) -> Content:
     return {**content, "keys": [{**known, **key} for key in content["keys"]]}
 
 
-STEPS: Final[Mapping[tuple[str, int], Step]] = {("data/api-keys.json", 1): _scopes}
+def _roles(content: Content) -> Content:
+    """Give API keys the role that allows what they were good for before there were roles."""
+    keys = [
+        {**key, "role": "originator" if key["only"] == "gateway" else "admin"}
+        for key in content["keys"]
+    ]
+    return {**content, "keys": keys}
+
+
+STEPS: Final[Mapping[tuple[str, int], Step]] = {
+    ("data/api-keys.json", 1): _scopes,
+    ("data/api-keys.json", 2): _roles,
+}
 """What leads from a format of a file to the next one; the number itself is set afterwards."""
 
 

@@ -65,6 +65,7 @@ from tallystick.statement import (
     parse_erasure,
     parse_publication,
 )
+from tallystick.statement.administration import is_act, parse_act
 from tallystick.statement.delegation import parse_delegation
 from tallystick.statement.fetched import FetchedDocument
 from tallystick.statement.governance import (
@@ -100,7 +101,8 @@ _OPERATOR_MAY: Final = OPERATOR_TYPES | {
     StatementType.ACCESS,
 }
 """The operator can always revoke a delegation, say what it changed, show content, say under
-commitment whose a pseudonym is, that a person approved, and who read content."""
+commitment whose a pseudonym is, that a person approved, who read content,
+and what it did to the service."""
 _RELATIONS: Final = frozenset(Relation)
 
 
@@ -286,6 +288,11 @@ def _check_retention(statement: SignedStatement, _: LedgerState) -> None:
     parse_retention(statement.payload)
 
 
+def _check_access(statement: SignedStatement, _: LedgerState) -> None:
+    if is_act(statement):
+        parse_act(statement.payload)
+
+
 def _check_marks(statement: SignedStatement, state: LedgerState) -> None:
     if statement.header.type in REASONS:
         state.marks.check(statement)
@@ -326,6 +333,7 @@ _PAYLOADS: Final[Mapping[str, Callable[[SignedStatement, LedgerState], object]]]
     ),
     StatementType.DELEGATION: _check_delegation,
     StatementType.RETENTION: _check_retention,
+    StatementType.ACCESS: _check_access,
     **dict.fromkeys(REASONS, lambda said, _: parse_mark(said)),
 }
 """What payloads that the ledger itself acts on are checked by."""

@@ -1,50 +1,46 @@
 """Who is calling, and what that allows.
 
-Reading the log is open to everybody: a ledger that not everybody can verify is none. Writing and
-content need either a caller on this machine or an API key. "On this machine" means all of: the
-connection comes from a loopback address; the request names a loopback host, so that a page in a
-browser cannot reach us under a name of its own (DNS rebinding); no proxy says that it passes the
-request on for somebody else.
+Reading the log is open to everybody: a ledger that not everybody can verify is none. All else needs
+either a caller on this machine or an API key; what a key allows stands in
+`tallystick.capture.roles`. A key that was sent counts also on this machine: it may allow less.
+
+"On this machine" means all of: the connection comes from a loopback address; the request names a
+loopback host, so that a page in a browser cannot reach us under a name of its own (DNS rebinding);
+no proxy says that it passes the request on for somebody else.
 
 Trust: whoever can open connections from this machine counts as its user. Run a proxy that adds
 no `Forwarded` or `X-Forwarded-For`, and everybody it lets in counts as such, too.
 """
 
 import ipaddress
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
-from enum import Enum, auto
 from typing import Final, Protocol
 
+from tallystick.capture.roles import Grant, Right
 from tallystick.errors import RefusedError
 from tallystick.web.answers import Scope
-from tallystick.web.problems import KeyRequiredError
+from tallystick.web.problems import KeyRequiredError, WrongTenantError
 from tallystick.web.settings import is_loopback
 
 _FORWARDED: Final = frozenset({b"forwarded", b"x-forwarded-for", b"x-real-ip"})
 _BEARER: Final = "bearer "
 
-NOT_FOR_THIS: Final = "api-key.not-for-this"
-"""Reason for which a valid key is refused: another one would do, the same one never will."""
+UNKNOWN: Final = "api-key.unknown"
+"""Reason for which a key is refused that this ledger did not make; another one may have."""
 
 
 class Authorize(Protocol):
     """Knows API keys; handed in by whoever puts the service together."""
 
-    def __call__(self, key: str) -> str | None:
-        """Accept a key, and return the DID of whom it stands for. Called for each request.
+    def __call__(self, key: str) -> Grant:
+        """Return what a key allows. Called for each request: be quick.
 
         Raises:
-            RefusedError: The key is not known, expired or revoked, or (`NOT_FOR_THIS`) it is
-                good for something else only.
+            RefusedError: The key is not known, expired or revoked.
         """
         ...
-
-
-class Access(Enum):
-    """Who may use an operation."""
-
-    EVERYBODY = auto()
-    TRUSTED = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,26 +49,35 @@ class Caller:
 
     Attributes:
         local: On this machine, and that counts.
-        authorised: With a valid API key.
-        originator: DID of whom that key stands for; None without one.
+        grant: What the API key allows that was sent; None if none was.
     """
 
     local: bool
-    authorised: bool
-    originator: str | None = None
+    grant: Grant | None = None
 
     @property
-    def trusted(self) -> bool:
-        """May write, and see content where the settings allow it."""
-        return self.local or self.authorised
+    def originator(self) -> str | None:
+        """DID of whom the API key stands for; None without one."""
+        return None if self.grant is None else self.grant.originator
 
-    def check(self, access: Access) -> None:
-        """Refuse a caller who may not use an operation.
+    def may(self, right: Right) -> bool:
+        """Tell whether this caller is allowed something."""
+        if right is Right.READ:
+            return True
+        return self.local if self.grant is None else self.grant.may(right)
+
+    def check(self, right: Right) -> None:
+        """Refuse a caller who is not allowed something.
 
         Raises:
             KeyRequiredError: An API key is needed.
+            RoleError: The key that was sent does not allow it.
         """
-        if access is Access.TRUSTED and not self.trusted:
+        if self.may(right):
+            return
+        if self.grant is not None:
+            self.grant.check(right)
+        else:
             raise KeyRequiredError(
                 "this needs an API key",
                 reason="api-key.missing",
@@ -85,6 +90,7 @@ def identify(
     headers: dict[bytes, bytes],
     authorize: Authorize | None,
     *,
+    others: Iterable[Authorize] = (),
     require_key: bool = False,
 ) -> Caller:
     """Tell who is calling.
@@ -93,23 +99,36 @@ def identify(
         scope: ASGI scope.
         headers: Header fields by lower-case name.
         authorize: Knows API keys.
+        others: Know the API keys of the other ledgers of this service.
         require_key: Being on this machine counts for nothing.
 
     Raises:
         KeyRequiredError: A key was given, and it is not valid.
-        RefusedError: It is valid, and not good for this.
+        WrongTenantError: It is valid at another ledger of this service.
     """
     local = not require_key and _is_local(scope, headers)
     key = headers.get(b"authorization", b"").decode("latin-1")
     if authorize is None or not key.lower().startswith(_BEARER):
-        return Caller(local=local, authorised=False)
+        return Caller(local=local)
+    token = key[len(_BEARER) :].strip()
     try:
-        originator = authorize(key[len(_BEARER) :].strip())
+        return Caller(local=local, grant=authorize(token))
     except RefusedError as error:
-        if error.reason == NOT_FOR_THIS:
-            raise
+        if error.reason == UNKNOWN and _opens_another(token, others):
+            raise WrongTenantError(
+                "this API key is for another ledger of this service",
+                reason="api-key.wrong-tenant",
+                advice="a ledger's keys are made with `tally --ledger NAME keys api create`",
+            ) from error
         raise KeyRequiredError(str(error), reason=error.reason, advice=error.advice) from error
-    return Caller(local=local, authorised=True, originator=originator)
+
+
+def _opens_another(token: str, others: Iterable[Authorize]) -> bool:
+    for authorize in others:
+        with suppress(RefusedError):
+            authorize(token)
+            return True
+    return False
 
 
 def _is_local(scope: Scope, headers: dict[bytes, bytes]) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import msgspec
 
 from tallystick import __version__
+from tallystick.capture.roles import Right
 from tallystick.errors import UnavailableError
 from tallystick.web.answers import NEVER, Answer, encode_json, json_answer
 from tallystick.web.call import Call
@@ -52,14 +53,14 @@ async def alive(call: Call) -> Answer:
 async def ready(call: Call) -> Answer:
     """Answer 200 while the service takes statements, 503 with the reasons otherwise.
 
-    Either way `parts` tells of each part; its details are for callers who may write.
+    Either way `parts` tells of each part; its details are for callers who may see the metrics.
     """
     ledger, parts = call.service.ledger, await look_now(call)
-    shown = parts.states if call.caller.trusted else _states(parts.states)
+    shown = parts.states if call.caller.may(Right.OBSERVE) else _states(parts.states)
     if not parts.troubles:
         size, published = ledger.snapshot.checkpoint.size, ledger.published
         return json_answer(Readiness("ready", size, published, parts=shown))
-    words = parts.troubles if call.caller.trusted else parts.in_trouble
+    words = parts.troubles if call.caller.may(Right.OBSERVE) else parts.in_trouble
     answer = native_answer(UnavailableError("; ".join(words)))
     body = {**msgspec.json.decode(answer.body), "parts": msgspec.to_builtins(shown)}
     return replace(answer, body=encode_json(body))

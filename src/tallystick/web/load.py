@@ -1,9 +1,14 @@
 """What all ledgers of one service hold together: requests, bodies in memory, the way of spans."""
 
+from typing import TYPE_CHECKING
+
 from tallystick.web.bodies import Budget
 from tallystick.web.rates import Rates
 from tallystick.web.settings import Settings
 from tallystick.web.spans import exporter
+
+if TYPE_CHECKING:
+    from tallystick.web.access import Authorize
 
 
 class Load:
@@ -14,6 +19,7 @@ class Load:
         requests_max: Most of them.
         budget: Memory for bodies.
         rates: How often one caller may ask.
+        authorizers: Know the API keys of each ledger, so that a key at the wrong one is told so.
         spans: Where they go; None where nobody asked for them.
     """
 
@@ -26,6 +32,7 @@ class Load:
         self.requests, self.requests_max = 0, settings.requests_max
         self.budget = Budget(settings.buffered_bytes_max)
         self.rates = Rates(settings.requests_per_second, settings.requests_burst)
+        self.authorizers: list[Authorize] = []
         self.spans = exporter(settings)
 
     def close(self) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from tallystick.web.access import Access
+from tallystick.capture.roles import Right
 from tallystick.web.answers import JSON, SHORTLY, Answer, encode_json
 from tallystick.web.call import Call
 from tallystick.web.operations import BYTES, Dialect, Operation, Parameter, Reply
@@ -91,7 +91,7 @@ def _operation(operation: Operation, schemas: Mapping[str, Any]) -> dict[str, An
         content["parameters"] = [_parameter(p) for p in operation.parameters]
     if operation.takes:
         content["requestBody"] = {"required": True, "content": _content(operation.takes, schemas)}
-    if operation.access is Access.TRUSTED:
+    if operation.access is not Right.READ:
         content["security"] = [{"key": []}, {}]  # or nothing, from the same machine
     return content
 

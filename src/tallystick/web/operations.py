@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any, Final
 
-from tallystick.web.access import Access
+from tallystick.capture.roles import Right
 from tallystick.web.answers import Answer
 from tallystick.web.call import Call
 
@@ -71,7 +71,7 @@ class Operation:
         replies: Answers where nothing is wrong.
         parameters: Of path and query.
         takes: The body by media type, as `Reply.content`.
-        access: Who may use it.
+        access: What a caller must be allowed; everybody may read.
         dialect: In which form errors are answered.
         tag: Group in the document.
     """
@@ -84,7 +84,7 @@ class Operation:
     replies: tuple[Reply, ...]
     parameters: tuple[Parameter, ...] = ()
     takes: Mapping[str, Any] = field(default_factory=dict)
-    access: Access = Access.EVERYBODY
+    access: Right = Right.READ
     dialect: Dialect = Dialect.NATIVE
     tag: str = "ledger"
 

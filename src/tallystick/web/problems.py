@@ -13,6 +13,7 @@ from typing import ClassVar, Final
 
 import msgspec
 
+from tallystick.capture.roles import RoleError
 from tallystick.errors import (
     EncodingError,
     InputError,
@@ -98,6 +99,12 @@ class KeyRequiredError(RefusedError):
 
     code = "refused.key"
     http_status = 401
+
+
+class WrongTenantError(KeyRequiredError):
+    """The API key is for another ledger of this service."""
+
+    code = "refused.wrong-tenant"
 
 
 class ScrapiError(InputError):
@@ -236,6 +243,8 @@ ERRORS: Final[Mapping[str, type[TallystickError]]] = {
         BusyError,
         RateError,
         KeyRequiredError,
+        WrongTenantError,
+        RoleError,
         LocatorError,
         AlgorithmError,
         PayloadMissingError,

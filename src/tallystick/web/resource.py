@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Final, cast
 
 from tallystick import tracing
-from tallystick.errors import DamagedError, InputError, TallystickError, VersionError
+from tallystick.errors import DamagedError, InputError, RefusedError, TallystickError, VersionError
 from tallystick.web.access import Caller, identify
 from tallystick.web.answers import API, API_VERSION, TEXT, Answer, Receive, Scope, Send, send_answer
 from tallystick.web.bodies import Body, DisconnectedError
@@ -27,7 +27,7 @@ from tallystick.web.problems import (
 )
 from tallystick.web.service import Service
 
-_STRANGER: Final = Caller(local=False, authorised=False)
+_STRANGER: Final = Caller(local=False)
 
 _log = logging.getLogger(__name__)
 
@@ -64,12 +64,24 @@ class Resource:
         if call.scope["method"] == "OPTIONS":
             return Answer(b"", TEXT, 204, (self._allow(),))
         self._check(operation, call)
-        require = self._service.settings.require_key
+        try:
+            self._admit(operation, call)
+        except RefusedError as error:
+            self._service.telemetry.denied.add(1, error.reason)
+            raise
+        return await self._runners[operation.name](call)
+
+    def _admit(self, operation: Operation, call: Call) -> None:
+        """Tell who asks, and refuse whoever may not."""
+        service = self._service
         call.caller = identify(
-            call.scope, call.headers, self._service.authorize, require_key=require
+            call.scope,
+            call.headers,
+            service.authorize,
+            others=service.load.authorizers,
+            require_key=service.settings.require_key,
         )
         call.caller.check(operation.access)
-        return await self._runners[operation.name](call)
 
     def _check(self, operation: Operation, call: Call) -> None:
         """Refuse what the operation does not declare."""

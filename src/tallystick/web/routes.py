@@ -5,6 +5,7 @@ Hot operations stand first, because the router tries paths in order.
 
 from typing import Any, Final
 
+from tallystick.capture.roles import Right
 from tallystick.web import (
     entries,
     governance,
@@ -18,7 +19,6 @@ from tallystick.web import (
     subscription,
     tiles,
 )
-from tallystick.web.access import Access
 from tallystick.web.answers import CBOR, COSE, EVENTS, JSON, NDJSON, OCTETS, TEXT
 from tallystick.web.metrics import TEXT_FORMAT
 from tallystick.web.operations import BYTES, Dialect, Operation, Parameter, Reply
@@ -92,7 +92,7 @@ _WRITES: Final = (
             ),
             Reply(201, "One statement is registered.", {JSON: RegisteredAnswer}),
         ),
-        access=Access.TRUSTED,
+        access=Right.REGISTER,
     ),
     Operation(
         name="scrapiRegister",
@@ -105,7 +105,7 @@ _WRITES: Final = (
             Reply(201, "It is registered: its receipt.", {COSE: BYTES}),
             Reply(303, "Registration takes longer: ask at `Location`."),
         ),
-        access=Access.TRUSTED,
+        access=Right.REGISTER,
         dialect=Dialect.SCRAPI,
         tag="scrapi",
     ),
@@ -330,7 +330,7 @@ _OPERATIONS: Final = (
         handler=governance.ledgers,
         summary="The further ledgers of this service; each has the whole API under its address",
         replies=(Reply(200, "In order of their names.", {JSON: LedgersView}),),
-        access=Access.TRUSTED,
+        access=Right.OBSERVE,
         tag="service",
     ),
     Operation(
@@ -340,7 +340,7 @@ _OPERATIONS: Final = (
         handler=health.metrics,
         summary="Counts in the text format of Prometheus",
         replies=(Reply(200, "All counts.", {TEXT_FORMAT: BYTES}),),
-        access=Access.TRUSTED,
+        access=Right.OBSERVE,
         tag="service",
     ),
     Operation(
@@ -363,7 +363,7 @@ _APPROVALS: Final = (
         summary="Ask a person to approve something by passkey, on a page of this service",
         takes={JSON: AskBody},
         replies=(Reply(201, "The person can answer: where.", {JSON: AskedView}),),
-        access=Access.TRUSTED,
+        access=Right.REGISTER,
         tag="approvals",
     ),
 )

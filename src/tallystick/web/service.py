@@ -83,6 +83,8 @@ class Service:
         self.certificate_ends = _ends(settings.tls_certificate)
         self.ledger, self.settings, self.authorize = ledger, settings, served.authorize
         self.load, self.further = load or Load(settings), further or {}
+        if self.authorize is not None:
+            self.load.authorizers.append(self.authorize)
         self.intake = Intake(ledger, settings.workers)
         self.feed = Feed(
             ledger,

@@ -47,6 +47,9 @@ class Telemetry:
         self.requests = Counter(
             "tallystick_requests_total", "Requests answered.", ["method", "route", "status"]
         )
+        self.denied = Counter(
+            "tallystick_denied_total", "Requests that key or role did not allow.", ["reason"]
+        )
         self.batches = Histogram(
             "tallystick_register_entries", "Statements registered at once.", SIZES
         )
@@ -54,7 +57,7 @@ class Telemetry:
             "tallystick_request_seconds", "Time until a request was answered.", SECONDS, ["route"]
         )
         self._metrics: tuple[Metric, ...] = (
-            *(self.registered, self.retried, self.refused, self.unknown, self.batches),
+            *(self.registered, self.retried, self.refused, self.unknown, self.denied, self.batches),
             *(self.requests, self.latency, self.received, self.sent),
             *service.telling.metrics(),
             *gauges(service),

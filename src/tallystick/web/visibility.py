@@ -1,11 +1,12 @@
 """Who gets content over HTTP: by the class that the registration policy gives its type.
 
-Where the policy says nothing, the setting `show_content` does, for callers whom we trust. A class
-binds the service, not whoever holds the vault's key.
+Where the policy says nothing, the setting `show_content` does, for callers who may see content. A
+class binds the service, not whoever holds the vault's key.
 """
 
 from collections.abc import Callable
 
+from tallystick.capture.roles import Right
 from tallystick.errors import RefusedError
 from tallystick.ledger import Found
 from tallystick.ledger.delegated import known_originator
@@ -20,7 +21,7 @@ def visible_to(call: Call) -> Callable[[Found], bool]:
     def visible(found: Found) -> bool:
         match policy.visibility_of(found.statement.header.type):
             case None:
-                return call.service.settings.show_content and call.caller.trusted
+                return call.service.settings.show_content and call.caller.may(Right.CONTENT)
             case Visibility.PUBLIC:
                 return True
             case Visibility.PARTIES:
@@ -60,7 +61,7 @@ def check_visible(call: Call, found: Found) -> None:
             advice="set show_content = true, or use `tally export` beside the ledger",
         )
     raise RefusedError(
-        "content is given to callers on the same machine, or with an API key",
+        "content is given to callers on the same machine, or with an API key whose role allows it",
         reason="content.caller",
     )
 

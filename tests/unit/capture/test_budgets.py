@@ -8,6 +8,7 @@ import pytest
 
 from tallystick.capture.budgets import BUDGET_MAX, Budget, Period, Spending, Spent, resets_at
 from tallystick.capture.request import MODEL_LETTERS_MAX, PARAMETER_BYTES_MAX, parse_request
+from tallystick.capture.roles import Grant, Role
 from tallystick.capture.scope import (
     MODELS_MAX,
     PATTERN_LETTERS_MAX,
@@ -102,7 +103,7 @@ def test_a_budget_that_limits_nothing_is_none(members: dict[str, Any], *, fits: 
 
 
 def code(patterns: tuple[str, ...], body: bytes, only: Any = None) -> str | None:
-    problem = out_of_scope(patterns, only, parse_request(body))
+    problem = out_of_scope(patterns, Grant(Role.ORIGINATOR, only), parse_request(body))
     return None if problem is None else problem.code
 
 

@@ -59,7 +59,7 @@ def from_ledger(ledger: Ledger, house: House) -> list[Used]:
 def test_a_model_outside_the_scope_is_refused_and_the_attempt_is_evidence(
     kept: Kept, api: ModelApi
 ) -> None:
-    token, key = key_of(kept, models=["small-*"])
+    token, key = key_of(kept, models=("small-*",))
     client = kept.client(token)
 
     with pytest.raises(openai.PermissionDeniedError, match="small-") as refused:
@@ -78,7 +78,7 @@ def test_a_model_outside_the_scope_is_refused_and_the_attempt_is_evidence(
 
 
 def test_a_request_that_names_two_models_reaches_none(kept: Kept, api: ModelApi) -> None:
-    token, _ = key_of(kept, models=["small"])
+    token, _ = key_of(kept, models=("small",))
     body = b'{"mod\\u0065l":"large","model":"small","messages":[]}'
 
     answered = kept.ask(body, bearer(token))
@@ -105,7 +105,7 @@ def test_a_refusal_passes_also_through_a_gateway_that_fails_open(
     house: House, api: ModelApi
 ) -> None:
     with gateway_on(house, api.url, fail_open=True) as kept:
-        token, _ = key_of(kept, models=["small"])
+        token, _ = key_of(kept, models=("small",))
 
         assert kept.ask(PLAIN, bearer(token)).status == 403
         assert api.seen == []
@@ -290,5 +290,5 @@ def test_keys_of_the_first_format_wait_for_their_migration(kept: Kept, api: Mode
     answer = kept.ask(PLAIN, bearer(token))
 
     assert answer.status == 503
-    assert b"has format 1, this release writes 2" in answer.body
+    assert b"has format 1, this release writes 3" in answer.body
     assert not api.seen

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import tallystick
+from tallystick.capture.roles import Grant, Role
 from tallystick.client import AsyncClient, Client
 from tallystick.errors import (
     EncodingError,
@@ -296,9 +297,10 @@ def test_many_words_go_over_one_connection(place: Place, speaker: Speaker) -> No
 def test_a_key_is_sent_and_asked_for(tmp_path: Path, speaker: Speaker) -> None:
     clinic = Issuer()
 
-    def authorize(key: str) -> None:
+    def authorize(key: str) -> Grant:
         if key != "tly_good":
             raise RefusedError("this key is not known", reason="api-key.unknown")
+        return Grant(Role.ORIGINATOR)
 
     with (
         ledger_in(tmp_path, clinic) as ledger,

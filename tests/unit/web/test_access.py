@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tallystick.capture.roles import Grant, Role
 from tallystick.errors import RefusedError
 from tests.ledgers import Issuer
 from tests.unit.web.served import COSE, served
@@ -12,10 +13,10 @@ from tests.unit.web.served import COSE, served
 KEY = "tly_right"
 
 
-def authorize(key: str) -> object:
+def authorize(key: str) -> Grant:
     if key != KEY:
         raise RefusedError("this API key is not known", reason="api-key.unknown")
-    return key
+    return Grant(Role.ORIGINATOR)
 
 
 ELSEWHERE = (

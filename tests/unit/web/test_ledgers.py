@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tallystick.capture.roles import Grant, Role
 from tallystick.client import connect
 from tallystick.errors import InputError, RefusedError
 from tallystick.ledger import Ledger
@@ -24,9 +25,10 @@ CLINIC = Issuer()
 def only(known: str) -> Authorize:
     """Know one API key."""
 
-    def authorize(key: str) -> None:
+    def authorize(key: str) -> Grant:
         if key != known:
             raise RefusedError("this API key is not known", reason="api-key.unknown")
+        return Grant(Role.OPERATOR)
 
     return authorize
 
@@ -72,6 +74,8 @@ def test_an_api_key_opens_its_own_ledger_and_no_other(tmp_path: Path) -> None:
     with both(tmp_path, require_key=True) as (client, _):
         own = tried("/ledgers/hr", "of hr")
         others = tried("/ledgers/hr", "of first"), tried("", "of hr")
+        wrong = client.get("/ledgers", authorization="Bearer of hr")
+        unknown = client.get("/ledgers", authorization="Bearer of nobody")
         counts = [client.get("/metrics", authorization="Bearer of hr").status,
                   client.get("/ledgers", authorization="Bearer of hr").status,
                   client.get("/ledgers", authorization="Bearer of first").status]  # fmt: skip
@@ -80,6 +84,8 @@ def test_an_api_key_opens_its_own_ledger_and_no_other(tmp_path: Path) -> None:
     assert [status for status, _ in others] == [401, 401]
     assert all("key" in title.lower() for _, title in others)
     assert counts == [401, 401, 200]
+    assert (wrong.code, wrong.json["reason"]) == ("refused.wrong-tenant", "api-key.wrong-tenant")
+    assert unknown.code == "refused.key"
 
 
 def test_the_client_of_the_first_works_on_a_further_one(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tallystick.capture.roles import Grant
 from tallystick.errors import RefusedError
 from tallystick.web import rates
 from tallystick.web.problems import RateError
@@ -104,7 +105,7 @@ def test_a_service_answers_429_and_says_when_to_ask_again(tmp_path: Path) -> Non
 
 
 def test_guessing_keys_over_http_is_as_slow_as_asking(tmp_path: Path) -> None:
-    def authorize(_: str) -> str:
+    def authorize(_: str) -> Grant:
         raise RefusedError("this API key is not known", reason="api-key.unknown")
 
     limited: dict[str, Any] = {"requests_per_second": 0.1, "requests_burst": 2}

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tallystick.capture.roles import Grant, Role
 from tallystick.ledger import Submission, read_policy
 from tests.ledgers import ALLOW_ORGANISATIONS, Issuer
 from tests.unit.web.served import Client, Reply, served
@@ -48,7 +49,10 @@ def test_everybody_gets_what_is_public_and_nobody_what_is_sealed(
 
 def test_parties_are_who_signed_and_for_whom(tmp_path: Path) -> None:
     clinic, other = Issuer(), Issuer("Clinic South")
-    keys = {"of clinic": clinic.did, "of other": other.did}
+    keys = {
+        f"of {name}": Grant(Role.ORIGINATOR, originator=one.did)
+        for name, one in (("clinic", clinic), ("other", other))
+    }
     with served(tmp_path, clinic, other, authorize=keys.__getitem__) as client:
         path = ledger_of(client, clinic, "parties")
         ours = client.get(path, authorization="Bearer of clinic", **ELSEWHERE)

@@ -1,0 +1,93 @@
+"""`tally access`: what was done to the service; and how commands record what they do."""
+
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tallystick.cli.printing import readable
+from tallystick.cli.reading import moment
+from tallystick.cli.session import Session, pass_session
+
+if TYPE_CHECKING:
+    from tallystick.ledger import Found, Reads
+    from tallystick.statement.administration import Act
+
+
+@click.command()
+@click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True)
+@pass_session
+def access(session: Session, limit: int) -> None:
+    """List what was done to the service, newest first: index, time, act, what it was done to.
+
+    Policies, keys of issuers and erasures are among them: their statements are records themselves.
+    """
+    with session.reader() as ledger:
+        session.give_all(_rows(ledger, limit))
+
+
+def record(
+    session: Session, act: "Act", target: str, *, once: bool = True, **details: str | int
+) -> None:
+    """Register an administrative act, before it is done where it opens something.
+
+    Args:
+        session: The ledger.
+        act: What is done.
+        target: Code of what it is done to.
+        once: It can be done once only: after a retry it is not registered again.
+        details: Codes and numbers.
+    """
+    from tallystick.ledger import Query
+    from tallystick.statement.administration import AdminAct, parse_act
+    from tallystick.statement.governance import StatementType
+
+    said = AdminAct(act=act, target=target, at=int(time.time()), details=details)
+    parse_act(said.encode())  # what is wrong shows before it is signed
+    with session.reader() as reader:
+        query = Query(type=StatementType.ACCESS, subject=said.subject, limit=1)
+        if once and reader.find(query).found:
+            return
+    with session.ledger() as ledger:
+        ledger.record_act(said)
+
+
+def _rows(ledger: "Reads", limit: int) -> Iterator[tuple[dict[str, Any], str]]:
+    from itertools import islice
+
+    from tallystick.ledger import Query
+    from tallystick.statement.governance import StatementType
+
+    types = (StatementType.ACCESS, StatementType.POLICY, StatementType.KEY, StatementType.ERASURE)
+    found = [one for type_ in types for one in islice(ledger.find_all(Query(type=type_)), limit)]
+    for one in sorted(found, key=lambda one: one.index, reverse=True)[:limit]:
+        data = _as_data(one)
+        yield data, _line(data)
+
+
+def _as_data(found: "Found") -> dict[str, Any]:
+    from tallystick.statement.administration import is_act, parse_act
+
+    header = found.statement.header
+    data: dict[str, Any] = {
+        "index": found.index,
+        "id": found.statement.id.hex(),
+        "act": header.type,
+        "target": header.subject,
+        "at": header.issued_at,
+        "issuer": header.issuer,
+        "key": header.key_id.hex(),
+        "details": {},
+    }
+    if is_act(found.statement):
+        said = parse_act(found.statement.payload)
+        data |= {"act": str(said.act), "target": said.target, "at": said.at}
+        data["details"] = dict(said.details)
+    return data
+
+
+def _line(data: dict[str, Any]) -> str:
+    details = " ".join(f"{name}={value}" for name, value in data["details"].items())
+    words = f"{data['act']:<15} {readable(data['target'])}  {details}".rstrip()
+    return f"{data['index']:>8}  {moment(data['at'])}  {words}"
