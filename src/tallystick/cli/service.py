@@ -40,7 +40,9 @@ def up(session: Session, /, origin: str, *, generate_passphrase: bool, **flags: 
     options. The upstream's own key is never an option: set TALLYSTICK_UPSTREAM_KEY.
     """
     from tallystick.cli import logs
+    from tallystick.cli.allocator import give_memory_back
 
+    give_memory_back()
     if session.further is not None:
         raise InputError(
             f"the ledger {session.further} is served together with the first one",

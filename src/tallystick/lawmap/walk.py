@@ -16,6 +16,7 @@ from tallystick.errors import TallystickError
 from tallystick.lawmap.papers import PAPERS
 from tallystick.lawmap.seen import Kind, Place
 from tallystick.statement import Relation, SignedStatement, parse_erasure
+from tallystick.statement.administration import is_act
 from tallystick.statement.governance import StatementType
 from tallystick.statement.labels import BATCH_MEDIA_TYPE
 from tallystick.verify.completeness import Account
@@ -29,6 +30,8 @@ KEEP_DAYS: Final[Mapping[str, int]] = {
 """How long content of a type is to be kept by some law on the map: half a year, three, ten."""
 INCIDENT_REPORT: Final = "incident-report"
 """Subject of the document that reports a serious incident; it links to the anomaly."""
+ACT: Final = "access of an administrator"
+"""Counted apart from reads of content, which have the same type."""
 INLINE: Final = frozenset(
     {
         StatementType.GENESIS,
@@ -37,7 +40,12 @@ INLINE: Final = frozenset(
         StatementType.DELEGATION,
         StatementType.HEARTBEAT,
         StatementType.ERASURE,
+        StatementType.HANDOVER,
+        StatementType.HOLD,
+        StatementType.RESTRICTION,
+        StatementType.RETENTION,
         StatementType.CALL,
+        ACT,
     }
 )
 """What stands on the ledger in the clear, because everybody computes on it."""
@@ -96,7 +104,7 @@ class Walk:
         """Take in the next statement."""
         header = statement.header
         place = Place(index, statement.id, header.issued_at)
-        type_ = header.type or _OTHER
+        type_ = ACT if is_act(statement) else header.type or _OTHER
         self.account.add(index, statement)
         self.types.setdefault(type_, Kind()).add(place)
         if Relation.SUPERSEDES in header.links:
