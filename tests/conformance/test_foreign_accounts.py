@@ -2,6 +2,8 @@
 
 import os
 
+import pytest
+
 from tallystick.identity.secp256k1 import parse_wallet_signature, recover
 from tallystick.statement.account import (
     account_text,
@@ -11,6 +13,8 @@ from tallystick.statement.account import (
 )
 from tests.oracles import kit
 from tests.wallets import Wallet
+
+pytestmark = pytest.mark.oracle
 
 TEXT = account_text("log.example/a", bytes(32), "did:web:example.com")
 

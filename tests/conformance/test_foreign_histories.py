@@ -15,6 +15,8 @@ from tests.histories import Controller, commitment, document_of, multikey, time_
 from tests.ledgers import START
 from tests.oracles import kit
 
+pytestmark = pytest.mark.oracle
+
 
 def accepted(did: str, lines: bytes, witness: bytes | None = None) -> bool:
     try:
