@@ -12,7 +12,7 @@ only such requests are served that name a loopback host and come from no other p
 """
 
 import ipaddress
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
@@ -25,6 +25,11 @@ from tallystick.errors import RefusedError, TallystickError
 from tallystick.statement import Assurance, Relation
 
 _BEARER: Final = "bearer "
+
+ACCEPTED: Final = "tallystick.accepted"
+"""Set in the scope of a request whose API key is valid."""
+FORWARDED: Final = frozenset({b"forwarded", b"x-forwarded-for", b"x-real-ip"})
+"""Header fields of a proxy: the request is somebody else's, wherever it comes from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +58,7 @@ class Callers:
         self._loopback_allowed = not settings.require_key
         self.refused = 0
 
-    def identify(self, scope: Mapping[str, Any]) -> Caller:
+    def identify(self, scope: MutableMapping[str, Any]) -> Caller:
         """Return who calls.
 
         Raises:
@@ -65,12 +70,14 @@ class Callers:
             self.refused += 1
             raise
 
-    def _identify(self, scope: Mapping[str, Any], headers: Mapping[bytes, str]) -> Caller:
+    def _identify(self, scope: MutableMapping[str, Any], headers: Mapping[bytes, str]) -> Caller:
         authorization = headers.get(b"authorization", "")
         is_bearer = authorization[: len(_BEARER)].lower() == _BEARER
         token = authorization[len(_BEARER) :].strip() if is_bearer else ""
         if token.startswith(PREFIX):
-            return self._resolve(token)
+            caller = self._resolve(token)
+            scope[ACCEPTED] = True
+            return caller
         if not self._loopback_allowed or not _is_local(scope, headers):
             raise ProblemError(key_demanded("this gateway serves callers with a key of its own"))
         return Caller(Assurance.ASSERTED, {}, authorization or None)
@@ -87,7 +94,7 @@ class Callers:
 
 
 def _chosen(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, str]:
-    wanted = (b"authorization", b"host", b"origin")
+    wanted = (b"authorization", b"host", b"origin", *FORWARDED)
     return {name: value.decode("latin-1") for name, value in headers if name in wanted}
 
 
@@ -95,6 +102,8 @@ def _is_local(scope: Mapping[str, Any], headers: Mapping[bytes, str]) -> bool:
     """Tell whether a request comes over loopback, and not from a page of another site."""
     host, origin = headers.get(b"host", ""), headers.get(b"origin")
     ends = (scope.get("client"), scope.get("server"))
+    if not FORWARDED.isdisjoint(headers):
+        return False  # a proxy passes it on for somebody else
     same_page = origin in {None, f"{scope.get('scheme', 'http')}://{host}"}
     return same_page and _is_loopback(host) and all(end and _is_loopback(end[0]) for end in ends)
 

@@ -46,7 +46,8 @@ def record(
     said = AdminAct(act=act, target=target, at=int(time.time()), details=details)
     parse_act(said.encode())  # what is wrong shows before it is signed
     with session.reader() as reader:
-        query = Query(type=StatementType.ACCESS, subject=said.subject, limit=1)
+        operator = reader.at(0).statement.header.issuer
+        query = Query(type=StatementType.ACCESS, issuer=operator, subject=said.subject, limit=1)
         if once and reader.find(query).found:
             return
     with session.ledger() as ledger:
@@ -60,7 +61,10 @@ def _rows(ledger: "Reads", limit: int) -> Iterator[tuple[dict[str, Any], str]]:
     from tallystick.statement.governance import StatementType
 
     types = (StatementType.ACCESS, StatementType.POLICY, StatementType.KEY, StatementType.ERASURE)
-    found = [one for type_ in types for one in islice(ledger.find_all(Query(type=type_)), limit)]
+    operator = ledger.at(0).statement.header.issuer
+    queries = [Query(type=type_, issuer=operator) for type_ in types]
+    queries[-1] = Query(type=StatementType.ERASURE)  # which others may be allowed to ask for
+    found = [one for query in queries for one in islice(ledger.find_all(query), limit)]
     for one in sorted(found, key=lambda one: one.index, reverse=True)[:limit]:
         data = _as_data(one)
         yield data, _line(data)

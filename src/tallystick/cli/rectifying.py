@@ -71,8 +71,9 @@ def rectify(
     else:
         right, targets = replace(_fields(signer, wrong, fields), about=whom), {wrong.id: None}
     with session.reader() as ledger:
-        submissions = [right, *_leave(session, ledger, targets, old)]
-    submit(session, submissions)
+        leaving = _leave(session, ledger, targets, old)
+    submit(session, [right])  # first, and alone: what was wrong must not go if this is refused
+    submit(session, leaving)
 
 
 def _fields(signer: "Signer", wrong: "SignedStatement", fields: tuple[str, ...]) -> "Submission":

@@ -94,12 +94,13 @@ def run_retention(session: Session, *, dry_run: bool) -> None:
     What is under a hold stays.
     """
     from tallystick.ledger import sign_erasures
-    from tallystick.ledger.retention import find_overdue
+    from tallystick.ledger.retention import find_overdue, time_to_judge_by
     from tallystick.statement import ErasureReason
 
     now = int(time.time())
     with session.reader(with_keys=True) as ledger:
-        found = [one for one in find_overdue(ledger, now) if one is not None]
+        judged = time_to_judge_by(ledger, now)
+        found = [one for one in find_overdue(ledger, judged) if one is not None]
     targets = {o.found.statement.id: o.positions for o in found if not o.held or o.positions}
     held = sum(one.held for one in found)
     if targets and not dry_run:

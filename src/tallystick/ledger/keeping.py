@@ -17,7 +17,7 @@ from typing import Final
 
 from tallystick.errors import TallystickError
 from tallystick.ledger.ledger import Ledger
-from tallystick.ledger.retention import Overdue, find_overdue
+from tallystick.ledger.retention import Overdue, find_overdue, time_to_judge_by
 from tallystick.statement import ErasureReason
 from tallystick.statement.erasure import Positions
 from tallystick.statement.header import LINKS_MAX
@@ -101,7 +101,9 @@ class Keeper:
         if self._jumped() or (self._sweep is None and self._passed() < self._next):
             return
         if self._sweep is None:
-            self._sweep = find_overdue(self._ledger, self._ledger.clock())
+            self._sweep = find_overdue(
+                self._ledger, time_to_judge_by(self._ledger, self._ledger.clock())
+            )
         looked_at, erased = erase_overdue(self._ledger, self._sweep)
         if erased:
             _log.info("erased %d statements' content whose time is over", erased)
@@ -131,7 +133,7 @@ class Keeper:
         while not self._closing.wait(self._tick_seconds):
             try:
                 self.tick()
-            except (OSError, TallystickError) as error:
+            except Exception as error:  # noqa: BLE001 - a ledger that is opened again raises anything
                 self._sweep = None
                 _log.warning("retention cannot go on, trying again: %s", error)
                 self._next = self._passed() + min(60.0, self._sweep_seconds)

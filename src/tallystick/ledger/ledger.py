@@ -382,15 +382,23 @@ class Ledger(Reads):
         """
         if self.vault.book is not None:
             self.vault.book.turn()
-        count = 0
+        count, failed = 0, list[TallystickError]()
         for path in finished(self.home.reads):
-            signed = list(sign_reads(self, path, self.keys.signer(OPERATOR), self.clock()))
-            for answer in self.register(signed) if signed else ():
-                if isinstance(answer, TallystickError):
-                    raise answer
-                count += 1
-            path.unlink()
+            try:
+                count += self._register_reads(path)
+            except TallystickError as error:  # the others must not wait for it
+                failed.append(error)
+        if failed:
+            raise failed[0]
         return count
+
+    def _register_reads(self, path: Path) -> int:
+        signed = list(sign_reads(self, path, self.keys.signer(OPERATOR), self.clock()))
+        for answer in self.register(signed) if signed else ():
+            if isinstance(answer, TallystickError):
+                raise answer
+        path.unlink()
+        return len(signed)
 
     def prove_registered(self, registered: Registered) -> Proof:
         """Prove a registration, as of the checkpoint that it was answered with."""

@@ -100,7 +100,8 @@ def check_statements(
             record = state.record(header.issuer, header.key_id)
             if record is None:
                 raise DamagedError(f"the issuer {header.issuer} was not registered before")
-            if (end := state.chains.end_of(header.issuer, header.key_id)) is not None:
+            end = state.chains.end_of(header.issuer, header.key_id)
+            if end is not None and index > end.last and index != end.index:
                 raise DamagedError(f"the issuer's key ended at {end.last}, by entry {end.index}")
             if checks.check([question(statement, record.key)]) != [True]:
                 raise DamagedError("the signature does not match the issuer's key")
@@ -180,8 +181,10 @@ def backup(
             f"{target} lies in the ledger itself, a backup must lie elsewhere",
             advice="name a folder on another disk",
         )
-    if (into.data / CARD).exists() and read_card(into) != card:
-        raise ConflictError(f"{target} holds a backup of {read_card(into).origin}")
+    if (into.data / CARD).exists():
+        there = read_card(into)  # its keys may have followed others since
+        if (there.origin, there.genesis) != (card.origin, card.genesis):
+            raise ConflictError(f"{target} holds a backup of {there.origin}")
     _need(home.trust)
     if master is not None:
         check_location(take_census(home.vault).location, place, str(target))

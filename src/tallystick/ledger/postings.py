@@ -275,6 +275,7 @@ class Postings:
         self._merging = None
         for run in self._runs:
             run.close()
+        self._runs.clear()  # numbers of files that are closed are soon those of others
 
 
 class _RunFile:

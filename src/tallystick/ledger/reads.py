@@ -8,6 +8,7 @@ registering and removing it registers nothing twice.
 import fcntl
 import json
 import os
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,8 @@ from tallystick.statement.erasure import Positions, ranges
 from tallystick.statement.governance import StatementType
 from tallystick.vault.reads import ENDING, Reading, unsafe_unrecorded
 
+BEGUN_SECONDS: Final = 60.0
+"""How old an empty file is of which nobody will write the first note any more."""
 _SUBJECT: Final = "urn:tallystick:reads:"
 _ID_LETTERS: Final = 64
 
@@ -99,15 +102,23 @@ def finished(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.glob(f"*{ENDING}")):
         try:
             file = os.open(path, os.O_RDONLY)
-        except FileNotFoundError:
-            continue  # somebody registered it meanwhile
+        except (FileNotFoundError, PermissionError):
+            continue  # somebody registered it meanwhile, or it is another user's to register
         try:
+            if _is_being_begun(file):
+                continue
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield path
         except BlockingIOError:
             continue
         finally:
             os.close(file)
-        yield path
+
+
+def _is_being_begun(file: int) -> bool:
+    """Tell whether a file may have been made this moment, and not be locked yet."""
+    state = os.fstat(file)
+    return not state.st_size and time.time() - state.st_mtime < BEGUN_SECONDS
 
 
 def read_notes(path: Path) -> list[Run]:
@@ -151,7 +162,7 @@ def sign_reads(ledger: Reads, path: Path, operator: Signer, now: int) -> Iterato
         header = Header(
             algorithm=operator.algorithm,
             key_id=operator.public.thumbprint(),
-            issuer=operator.public.did(),
+            issuer=operator.issuer,
             subject=subject,
             issued_at=now,
             type=StatementType.ACCESS,

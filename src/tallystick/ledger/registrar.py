@@ -1,7 +1,10 @@
 """Registering: what is checked ahead, what is kept beside the log, and in which order."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Lock
 
 from tallystick import tracing
 from tallystick.errors import (
@@ -16,10 +19,11 @@ from tallystick.ledger.batches import Batches
 from tallystick.ledger.policy import Visibility
 from tallystick.ledger.rules import Candidate, batch_of
 from tallystick.ledger.signatures import SignatureChecks
-from tallystick.ledger.submission import Registered, Submission
+from tallystick.ledger.submission import Registered, Rows, Submission
 from tallystick.log import Outcome
 from tallystick.merkle import HASH_BYTES, tree_root
-from tallystick.statement import SignedStatement
+from tallystick.statement import SignedStatement, row_leaf
+from tallystick.statement.commitment import SALT_BYTES
 from tallystick.statement.governance import StatementType
 
 Answer = Registered | TallystickError
@@ -42,19 +46,36 @@ class Registrar:
         self._parts, self._checks, self._batches = parts, checks, batches
         self.erasing = False
         """Something that erases was registered: it must be carried out."""
+        self._lock, self._under_way = Lock(), Counter[bytes]()
+        """How many submissions of a statement are under way: what one of them keeps beside the
+        log, the others rely on."""
 
     def register(self, submissions: Sequence[Submission]) -> list[Answer]:
         """Register submissions in their order; see `Ledger.register`."""
         works = [_Work(submission) for submission in submissions]
         with tracing.part("ledger.check"):
             self._examine(works)
-        with tracing.part("ledger.keep_beside"):
-            self._keep_beside([work for work in works if work.candidate and work.candidate.signed])
-        asking = [work for work in works if work.candidate and not work.answer]
-        outcomes = self._parts.sequencer.submit([w.candidate for w in asking if w.candidate])
-        for work, outcome in zip(asking, outcomes, strict=True):
-            self._take(work, outcome)
+        with self._counted([w.candidate.statement.id for w in works if w.candidate]):
+            with tracing.part("ledger.keep_beside"):
+                self._keep_beside([w for w in works if w.candidate and w.candidate.signed])
+            asking = [work for work in works if work.candidate and not work.answer]
+            outcomes = self._parts.sequencer.submit([w.candidate for w in asking if w.candidate])
+            for work, outcome in zip(asking, outcomes, strict=True):
+                self._take(work, outcome)
+        for work in works:
+            if isinstance(work.answer, RefusedError):
+                self._discard(work)
         return [work.answer for work in works if work.answer]
+
+    @contextmanager
+    def _counted(self, ids: list[bytes]) -> Iterator[None]:
+        with self._lock:
+            self._under_way.update(ids)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._under_way -= Counter(ids)
 
     def _examine(self, works: list[_Work]) -> None:
         """Parse and check all at once: that does not depend on the order of entries."""
@@ -78,7 +99,7 @@ class Registrar:
         it was kept.
         """
         unwanted = (submission.content or submission.rows) and not self._keeps(statement)
-        if not unwanted or any(True for _ in self._parts.index.retry(statement)):
+        if not unwanted or self._is_registered(statement):
             return None
         return RefusedError(
             f"content of {statement.header.type or 'untyped'} statements is not kept here: the "
@@ -88,6 +109,8 @@ class Registrar:
         )
 
     def _keeps(self, statement: SignedStatement) -> bool:
+        if self._parts.state.is_operator(statement.header.issuer):
+            return True  # who read what, and who approved: the ledger's own words
         visibility = self._parts.state.policy.visibility_of(statement.header.type)
         return visibility is not Visibility.COMMITMENT_ONLY
 
@@ -106,11 +129,33 @@ class Registrar:
                 sealed.append(vault.seal(statement_id, submission.content, submission.about))
             elif submission.sealed is not None:
                 sealed.append(submission.sealed)
-            if submission.rows is not None:
+            if submission.rows is not None and self._are_rows_of(candidate, submission.rows):
                 rows = submission.rows
                 vault.put_rows(statement_id, rows.salts, rows.records, rows.subjects, rows.purpose)
         if sealed:
             vault.put(sealed)
+
+    def _is_registered(self, statement: SignedStatement) -> bool:
+        """Tell whether the log has it, as far as the index says: that locates, and may be wrong."""
+        return any(True for _ in self._parts.index.retry(statement))
+
+    def _are_rows_of(self, candidate: Candidate, rows: Rows) -> bool:
+        """Tell whether rows may be kept for a batch.
+
+        Its entry is known to everybody once it is registered; whoever sends it again must not
+        put other rows in the place of those that are missing here.
+        """
+        statement = candidate.statement
+        if not self._is_registered(statement):
+            return True
+        batch = batch_of(statement)
+        if batch is None or len(rows.records) != batch.rows:
+            return False
+        if len(rows.salts) != SALT_BYTES * batch.rows:
+            return False
+        salts = (rows.salts[at : at + SALT_BYTES] for at in range(0, len(rows.salts), SALT_BYTES))
+        leaves = b"".join(map(row_leaf, salts, rows.records))
+        return tree_root(leaves) == batch.root
 
     def _take(self, work: _Work, outcome: Outcome | TallystickError) -> None:
         assert work.candidate is not None  # noqa: S101 - only candidates were submitted
@@ -120,11 +165,22 @@ class Registrar:
             work.answer = Registered(statement_id, outcome.index, outcome.existed, outcome.snapshot)
             return
         work.answer = outcome
-        submission = work.submission
-        if work.candidate.signed and (submission.content or submission.sealed or submission.rows):
-            self._parts.vault.discard(statement_id)  # refused: it has no place here
-        if work.candidate.leaf_count is not None:
-            self._batches.discard(statement_id)
+
+    def _discard(self, work: _Work) -> None:
+        """Remove what was kept for a statement that was refused, unless it is registered after all.
+
+        Nor while somebody else hands in the same one, who may rely on it.
+        """
+        if work.candidate is None or not work.candidate.signed:
+            return
+        submission, statement = work.submission, work.candidate.statement
+        with self._lock:
+            if self._under_way[statement.id] or self._is_registered(statement):
+                return
+            if submission.content or submission.sealed or submission.rows:
+                self._parts.vault.discard(statement.id)
+            if work.candidate.leaf_count is not None:
+                self._batches.discard(statement.id)
 
 
 def _contradiction(submission: Submission, statement: SignedStatement) -> TallystickError | None:

@@ -8,6 +8,7 @@ from tallystick.ledger.entries import read_statement
 from tallystick.ledger.erasures import erased_rows
 from tallystick.ledger.index import Index, Property
 from tallystick.ledger.marking import marked_rows
+from tallystick.ledger.operator import HEARTBEAT_SECONDS
 from tallystick.ledger.reading import PAGE_MAX, Reads
 from tallystick.ledger.retained import Kept
 from tallystick.ledger.rules import batch_of
@@ -51,12 +52,17 @@ class Ages:
 
     def at(self, index: int) -> int:
         """Return the ledger's time at an entry, in seconds since 1970."""
+        said = self.registered_at(index)
+        return self._begun if said is None else said
+
+    def registered_at(self, index: int) -> int | None:
+        """Return the same as far as a heartbeat says it; None before the first."""
         for place in self._index.find(self._beats, index + 1):
             statement = read_statement(self._snapshot.reader, place)
             header = statement.header
             if (header.type, header.issuer) == (StatementType.HEARTBEAT, self._operator):
                 return parse_heartbeat(statement.payload).time
-        return self._begun
+        return None
 
     def now(self) -> int:
         """Return the ledger's time at its end."""
@@ -108,15 +114,24 @@ def find_overdue(ledger: Reads, now: int) -> Iterator[Overdue | None]:
         ledger: With its vault.
         now: The ledger's time.
     """
-    retention, ages = read_retention(ledger), Ages(ledger.index, ledger.snapshot)
+    index, retention = ledger.index, read_retention(ledger)
+    ages = Ages(index, ledger.snapshot)
     for rule in retention.rules:
         if rule.most is None:
             continue
         before = ages.first_after(now - rule.most)
-        while places := list(islice(ledger.index.find(_stream(rule), before), PAGE_MAX)):
+        while places := list(islice(index.find(_stream(rule), before), PAGE_MAX)):
             for at in places:
-                yield _overdue(ledger, retention, rule, ledger.at(at))
+                if ledger.index is not index:
+                    return  # opened again: what this one says now is nothing
+                yield _overdue(ledger, retention, rule, ledger.at(at), now)
             before = places[-1]
+
+
+def time_to_judge_by(ledger: Reads, clock: int) -> int:
+    """Return the time by which admission would judge an erasure that is handed in now."""
+    newest = Ages(ledger.index, ledger.snapshot).now()
+    return clock if clock - newest >= HEARTBEAT_SECONDS else newest
 
 
 def _stream(rule: RetentionRule) -> list[Property]:
@@ -129,9 +144,12 @@ def _stream(rule: RetentionRule) -> list[Property]:
 
 
 def _overdue(
-    ledger: Reads, retention: Retention, rule: RetentionRule, found: Found
+    ledger: Reads, retention: Retention, rule: RetentionRule, found: Found, now: int
 ) -> Overdue | None:
     statement = found.statement
+    since = Ages(ledger.index, ledger.snapshot).registered_at(found.index)
+    if since is None or rule.most is None or now - since < rule.most:
+        return None  # looked at once more, because erasing cannot be taken back
     if retention.rule_for(statement.header) is not rule or not ledger.vault.keeps(statement.id):
         return None
     held, whole = marked_rows(ledger, StatementType.HOLD, statement.id)

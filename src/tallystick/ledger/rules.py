@@ -288,8 +288,13 @@ def _check_retention(statement: SignedStatement, _: LedgerState) -> None:
     parse_retention(statement.payload)
 
 
-def _check_access(statement: SignedStatement, _: LedgerState) -> None:
+def _check_access(statement: SignedStatement, state: LedgerState) -> None:
     if is_act(statement):
+        if not state.is_operator(statement.header.issuer):
+            raise RefusedError(
+                "only the operator of the log says what was done to the service",
+                reason="type.operator",
+            )
         parse_act(statement.payload)
 
 

@@ -10,6 +10,7 @@ one statement, by `tallystick.ledger.reads`. Where nothing can be noted, nothing
 Trust: whoever can write to the folder can remove notes until they are registered.
 """
 
+import errno
 import fcntl
 import getpass
 import json
@@ -125,11 +126,19 @@ class ReadBook:
         if reading is not self._said:
             line = f"{json.dumps([reading.who, reading.purpose])}\n{line}"
         assert self._file is not None  # noqa: S101 - `_begin` made it
-        os.write(self._file, line.encode())
+        self._append(self._file, line.encode())
         self._said, self._count = reading, self._count + 1
         if not 0 <= now - self._synced < SYNC_SECONDS:
             os.fsync(self._file)
             self._synced = now
+
+    @staticmethod
+    def _append(file: int, line: bytes) -> None:
+        """Write a line, or nothing of it: what is torn would spoil the next one."""
+        before = os.fstat(file).st_size
+        if os.write(file, line) < len(line):
+            os.ftruncate(file, before)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def _begin(self, now: float) -> None:
         self._folder.mkdir(mode=0o700, exist_ok=True)

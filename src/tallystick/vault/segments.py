@@ -1,6 +1,7 @@
 """Rows of batches in the vault: segments of rows that are about one subject, under one key."""
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from tallystick.errors import DamagedError, ErasedError, InputError, NotFoundError
 from tallystick.statement import dcbor
@@ -9,6 +10,7 @@ from tallystick.vault.shape import shape
 from tallystick.vault.store import KEPT_WITH_KEY, KEY, Row, Store
 from tallystick.vault.wrapping import About, seal
 
+_ERASED: Final = "SELECT 1 FROM content WHERE id = ? AND wrapped IS NULL"
 StoredRow = tuple[int, bytes, bytes]
 """Position, salt and record."""
 
@@ -51,6 +53,8 @@ class Segments(Store):
         with self._transaction() as database:
             if database.execute("SELECT 1 FROM segments WHERE batch = ?", (batch,)).fetchone():
                 return  # a retry; what was erased meanwhile must not come back
+            if database.execute(_ERASED, (batch,)).fetchone():
+                return  # nor what was erased before it came
             for number, (subject, rows) in enumerate(groups.items()):
                 about = About(subject, purpose) if isinstance(subject, str) else None
                 self._write_segment(batch, number, rows, about)

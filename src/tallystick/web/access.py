@@ -18,13 +18,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from tallystick.capture.callers import FORWARDED
 from tallystick.capture.roles import Grant, Right
 from tallystick.errors import RefusedError
 from tallystick.web.answers import Scope
 from tallystick.web.problems import KeyRequiredError, WrongTenantError
 from tallystick.web.settings import is_loopback
 
-_FORWARDED: Final = frozenset({b"forwarded", b"x-forwarded-for", b"x-real-ip"})
 _BEARER: Final = "bearer "
 
 UNKNOWN: Final = "api-key.unknown"
@@ -133,7 +133,7 @@ def _opens_another(token: str, others: Iterable[Authorize]) -> bool:
 
 def _is_local(scope: Scope, headers: dict[bytes, bytes]) -> bool:
     client = scope.get("client")
-    if not client or not _FORWARDED.isdisjoint(headers):
+    if not client or not FORWARDED.isdisjoint(headers):
         return False
     try:
         if not ipaddress.ip_address(client[0]).is_loopback:

@@ -6,6 +6,7 @@ from time import perf_counter
 from typing import Final
 
 from tallystick import tracing
+from tallystick.capture.callers import ACCEPTED
 from tallystick.errors import NotFoundError, TallystickError
 from tallystick.web import limits
 from tallystick.web.answers import App, Message, Receive, Scope, Send
@@ -66,7 +67,9 @@ class Gate:
         else:
             await self._inner(scope, counted.receive, counted.send)
             if counted.status == HTTPStatus.UNAUTHORIZED:
-                self._service.load.rates.charge(scope)
+                load.rates.forget(scope)
+            elif scope.get(ACCEPTED):
+                load.rates.accept(scope)
 
     def _count(self, scope: Scope, counted: "_Counted", seconds: float) -> None:
         telemetry, route = self._service.telemetry, scope.get(tracing.ROUTE, OTHER)

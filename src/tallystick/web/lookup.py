@@ -1,11 +1,13 @@
 """Reading the ledger: statements, searches, proofs, bundles. All of it can be verified offline."""
 
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from tallystick import tracing
+from tallystick.capture.roles import Right
 from tallystick.errors import InputError
 from tallystick.evidence import Shown, build_bundle
 from tallystick.ledger import Query
@@ -52,9 +54,10 @@ def statement(call: Call) -> Answer:
     with tracing.part("prove"):
         made = ledger.prove(statement_id)
     found = made.found
-    known = known_originator(
-        ledger.index, ledger.snapshot, found.statement, found.index, ledger.content
-    )
+    with reading_as(_who(call), "originator over HTTP"):
+        known = known_originator(
+            ledger.index, ledger.snapshot, found.statement, found.index, _visible_content(call)
+        )
     return json_answer(statement_view(made, known), headers=(NEVER, _VARY))
 
 
@@ -157,6 +160,19 @@ def bundle(call: Call) -> Answer:
         made = build_bundle(ledger, statement_id, shown)
     name = f'attachment; filename="{statement_id.hex()[:16]}.tally.json"'.encode()
     return Answer(made.encode(), JSON, headers=(NEVER, (b"content-disposition", name)))
+
+
+def _visible_content(call: Call) -> Callable[[bytes], Mapping[str, Any] | None]:
+    """Return what opens content for a caller: yes or no of an approval is content, too."""
+    ledger, visible = call.service.ledger, visible_to(call)
+    trusted = call.caller.may(Right.CONTENT)  # who only learns what it comes to
+
+    def open_content(statement_id: bytes) -> Mapping[str, Any] | None:
+        if trusted or visible(ledger.get(statement_id)):
+            return ledger.content(statement_id)
+        return None
+
+    return open_content
 
 
 def _who(call: Call) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Final, cast
 
 from tallystick import tracing
+from tallystick.capture.callers import ACCEPTED
 from tallystick.errors import DamagedError, InputError, RefusedError, TallystickError, VersionError
 from tallystick.web.access import Caller, identify
 from tallystick.web.answers import API, API_VERSION, TEXT, Answer, Receive, Scope, Send, send_answer
@@ -81,6 +82,8 @@ class Resource:
             others=service.load.authorizers,
             require_key=service.settings.require_key,
         )
+        if call.caller.grant is not None:
+            call.scope[ACCEPTED] = True
         call.caller.check(operation.access)
 
     def _check(self, operation: Operation, call: Call) -> None:

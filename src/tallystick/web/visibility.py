@@ -11,6 +11,7 @@ from tallystick.errors import RefusedError
 from tallystick.ledger import Found
 from tallystick.ledger.delegated import known_originator
 from tallystick.ledger.policy import Visibility
+from tallystick.vault import unsafe_unrecorded
 from tallystick.web.call import Call
 
 
@@ -25,7 +26,7 @@ def visible_to(call: Call) -> Callable[[Found], bool]:
             case Visibility.PUBLIC:
                 return True
             case Visibility.PARTIES:
-                return call.caller.originator in _parties(call, found)
+                return _is_entitled(call) and call.caller.originator in _parties(call, found)
         return False
 
     return visible
@@ -66,8 +67,16 @@ def check_visible(call: Call, found: Found) -> None:
     )
 
 
+def _is_entitled(call: Call) -> bool:
+    """Tell whether a key's role, and what it is for, lets it see what is its holder's own."""
+    return call.caller.may(Right.REGISTER) or call.caller.may(Right.CONTENT)
+
+
 def _parties(call: Call, found: Found) -> set[str | None]:
     """Return who has a part in a statement: who signed, and for whom, as far as that is known."""
     ledger = call.service.ledger
-    known = known_originator(ledger.index, ledger.snapshot, found.statement, found.index)
+    with unsafe_unrecorded():  # only who approved is taken from it, and shown to nobody
+        known = known_originator(
+            ledger.index, ledger.snapshot, found.statement, found.index, ledger.content
+        )
     return {found.statement.header.issuer, known.principal, known.agent} - {None}

@@ -21,7 +21,7 @@ OTHER = {"x_forwarded_for": "192.0.2.2"}
 
 def scope(host: str | None = "192.0.2.1", **headers: str) -> dict[str, Any]:
     sent = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
-    return {"client": (host, 1) if host else None, "headers": sent}
+    return {"client": (host, 1) if host else None, "headers": sent, "path": "/statements"}
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,6 @@ def test_a_burst_then_a_rate_for_each_caller() -> None:
     with pytest.raises(RateError, match="at most 3 requests at once and 2 per second"):
         limited.take(scope())
     limited.take(scope("192.0.2.2"))
-    limited.take(scope(authorization="Bearer a"))
     clock.now += 1
     limited.take(scope())
     limited.take(scope())
@@ -65,7 +64,7 @@ def test_a_burst_then_a_rate_for_each_caller() -> None:
         limited.take(scope())
 
 
-def test_keys_that_are_not_valid_are_the_addresss_fault() -> None:
+def test_a_key_has_a_bucket_once_it_was_accepted_and_until_then_the_address_pays() -> None:
     limited = Rates(1.0, 2, Clock())
 
     for number in range(4):
@@ -75,9 +74,25 @@ def test_keys_that_are_not_valid_are_the_addresss_fault() -> None:
         else:
             with pytest.raises(RateError):
                 limited.take(guess)
-        limited.charge(guess)
-    limited.take(scope())
-    limited.take(scope("192.0.2.2", authorization="Bearer 0"))
+    good = scope(authorization="bearer   right ")
+    limited.accept(scope(authorization="Bearer right"))
+    for _ in range(2):
+        limited.take(good)
+    with pytest.raises(RateError):
+        limited.take(good)
+    limited.forget(good)
+    limited.take(scope("192.0.2.2", authorization="Bearer right"))
+
+
+def test_what_is_no_bearer_token_names_nobody_and_neither_does_half_an_ipv6_address() -> None:
+    limited = Rates(1.0, 1, Clock())
+
+    limited.take(scope("2001:db8::1", authorization="Basic 1"))
+    for other in (scope("2001:db8::2", authorization="Basic 2"), scope("2001:db8::3")):
+        with pytest.raises(RateError):
+            limited.take(other)
+    limited.take(scope("2001:db8:0:1::1"))
+    limited.take({**scope("2001:db8::1"), "path": "/readyz"})
 
 
 def test_nobody_is_remembered_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,8 +106,9 @@ def test_nobody_is_remembered_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_service_answers_429_and_says_when_to_ask_again(tmp_path: Path) -> None:
     with served(tmp_path, Issuer(), requests_per_second=0.1, requests_burst=2) as client:
-        replies = [client.get("/healthz", **ELSEWHERE) for _ in range(3)]
-        others = [client.get("/healthz", **who) for who in (OTHER, *[HERE] * 5)]
+        replies = [client.get("/statements", **ELSEWHERE) for _ in range(3)]
+        others = [client.get("/statements", **who) for who in (OTHER, *[HERE] * 5)]
+        healthy = client.get("/healthz", **ELSEWHERE)
         counted = client.get("/metrics").body.decode()
 
     assert [reply.status for reply in replies] == [200, 200, 429]
@@ -100,7 +116,7 @@ def test_a_service_answers_429_and_says_when_to_ask_again(tmp_path: Path) -> Non
     assert replies[-1].headers["retry-after"] == "10"
     assert replies[-1].headers["ratelimit-policy"] == '"requests";q=2;w=20'
     assert replies[-1].headers["ratelimit"] == '"requests";r=0;t=10'
-    assert {reply.status for reply in others} == {200}
+    assert {reply.status for reply in (*others, healthy)} == {200}
     assert 'status="429"} 1' in counted
 
 
