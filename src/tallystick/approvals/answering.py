@@ -8,12 +8,12 @@ with the question, and `Answers.resume` registers the same bytes.
 
 import os
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from tallystick.approvals.asking import CARRIED_OUT, Question, read_question
 from tallystick.approvals.waiting import Held, Kind, Waiting, replayed
-from tallystick.errors import ApprovalError, TallystickError
+from tallystick.errors import ApprovalError, TallystickError, UnavailableError
 from tallystick.evidence import records
 from tallystick.ledger import Ledger, Registered, Submission
 from tallystick.ledger.creation import OPERATOR
@@ -27,11 +27,12 @@ from tallystick.statement import (
     sign_statement,
 )
 from tallystick.statement.approval import Approval, check_in_time
-from tallystick.statement.commitment import parse_preimage
+from tallystick.statement.commitment import SALT_BYTES, parse_preimage
 from tallystick.statement.governance import StatementType
 from tallystick.statement.passkey import Passkey
 from tallystick.statement.webauthn import Assertion, verify_assertion
 
+_DONE: Final = "tallystick/answered/1"
 OTHERS_MAX: Final = 1000
 """Passkeys of others that a signature is compared with, to say whose it is."""
 
@@ -98,6 +99,9 @@ class Answers:
         held = self._waiting.open(Kind.APPROVAL, token)
         if held.outcome is None:
             return None
+        if (done := _read_done(held.outcome)) is not None:
+            declined, ids = done
+            return Answered(declined, tuple(map(self._registered, ids)))
         submissions = _unpack(held.outcome)
         content = submissions[0].content
         said = content.values()["approval"] if content else b""
@@ -106,12 +110,22 @@ class Answers:
 
     def _register(self, token: str, submissions: list[Submission], *, declined: bool) -> Answered:
         done = []
-        for one in self._ledger.register(submissions):
+        for submission in submissions:  # what was approved only if the approval is registered
+            [one] = self._ledger.register([submission])
             if isinstance(one, TallystickError):
-                self._waiting.drop(Kind.APPROVAL, token)  # the same bytes are never taken
+                if not isinstance(one, UnavailableError):
+                    self._waiting.drop(Kind.APPROVAL, token)  # the same bytes are never taken
                 raise one
             done.append(one)
+        question = read_question(self._waiting.open(Kind.APPROVAL, token))
+        bare = replace(question, content=Preimage(bytes(SALT_BYTES), {}))
+        outcome = dcbor.encode([_DONE, declined, [one.id for one in done]])
+        self._waiting.finish(Kind.APPROVAL, token, bare.encode(), outcome)
         return Answered(declined, tuple(done))
+
+    def _registered(self, statement_id: bytes) -> Registered:
+        found = self._ledger.get(statement_id)
+        return Registered(statement_id, found.index, True, self._ledger.snapshot)  # noqa: FBT003
 
     def _signed_by(self, issuer: str, approval: Approval, assertion: Assertion) -> Passkey:
         """Return the passkey of the person that signed; say whose it is if it is another's."""
@@ -199,6 +213,14 @@ class Answers:
 
 def _pack(submissions: list[Submission]) -> bytes:
     return dcbor.encode([[one.entry, one.content.encode()] for one in submissions if one.content])
+
+
+def _read_done(data: bytes) -> tuple[bool, list[bytes]] | None:
+    """Return what a question that was carried out came to; None for others."""
+    match dcbor.decode(data, "answer"):
+        case [str() as tag, bool() as declined, list() as ids] if tag == _DONE:
+            return declined, ids
+    return None
 
 
 def _unpack(data: bytes) -> list[Submission]:

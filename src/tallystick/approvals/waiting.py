@@ -157,6 +157,19 @@ class Waiting:
         if done.rowcount != 1:
             raise replayed(kind)
 
+    def finish(self, kind: Kind, token: str, content: bytes, outcome: bytes) -> None:
+        """Keep of a question that was carried out only what need not be erased.
+
+        Raises:
+            UnavailableError: The file cannot be written.
+        """
+        digest = _digest(token)
+        with self._transaction() as database:
+            database.execute(
+                "UPDATE asked SET sealed = ?, outcome = ? WHERE digest = ? AND kind = ?",
+                (self._seal(content, digest), self._seal(outcome, digest), digest, kind),
+            )
+
     def drop(self, kind: Kind, token: str) -> None:
         """Forget a question."""
         with self._transaction() as database:

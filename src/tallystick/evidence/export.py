@@ -7,6 +7,7 @@ people decided about the statement itself, and approved.
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from tallystick.errors import LimitError, NotFoundError
@@ -69,7 +70,10 @@ def _collect(ledger: Reads, subject: Found) -> dict[bytes, Found]:
     waiting = [subject, ledger.at(0)]
     waiting += ledger.find(Query(type=StatementType.HANDOVER, limit=HANDOVERS_MAX)).found
     for type_ in (StatementType.DECISION, StatementType.APPROVAL):
-        waiting += ledger.find(Query(link=subject.statement.id, type=type_)).found
+        about = islice(
+            ledger.find_all(Query(link=subject.statement.id, type=type_)), STATEMENTS_MAX
+        )
+        waiting += about  # all of them, or the limit on statements says so
     while waiting:
         one = waiting.pop()
         if one.statement.id in found:

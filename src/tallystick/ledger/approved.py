@@ -46,6 +46,11 @@ def check_approved(statement: SignedStatement, state: LedgerState) -> None:
     if not is_approval(statement):
         return
     header = statement.header
+    if not state.is_operator(header.issuer):
+        raise RefusedError(
+            "only the operator of the log says that a person approved by passkey",
+            reason="type.operator",
+        )
     if not header.hashed:
         raise RefusedError("an approval commits to its content, got it inline", reason="payload")
     named = [state.passkey(one) for one in header.links.get(Relation.ACTED_FOR, ())]

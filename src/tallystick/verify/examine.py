@@ -135,7 +135,7 @@ class _Examination:
             self._add("genesis", Verdict.INDETERMINATE, missing)
         self.checks = list(say_erased(self.checks, self.verified))
         self.checks += check_coherence(self.verified)
-        published = Published(self.verified)
+        published = Published(self.verified, self.bundle.subject)
         self.verified = published.statements
         self.checks += published.checks
         self.checks += check_bindings(self.verified, self.genesis)

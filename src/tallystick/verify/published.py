@@ -21,9 +21,9 @@ class Published:
         checks: One for each publication.
     """
 
-    def __init__(self, statements: Mapping[bytes, VerifiedStatement]) -> None:
-        """Open what is published."""
-        self.statements = dict(statements)
+    def __init__(self, statements: Mapping[bytes, VerifiedStatement], subject: bytes) -> None:
+        """Open what is published; of the bundle's subject itself it must be true."""
+        self.statements, self._subject = dict(statements), subject
         self.checks = [*self._open_all()]
 
     def _open_all(self) -> Iterator[Check]:
@@ -32,8 +32,14 @@ class Published:
                 try:
                     yield from self._open(one)
                 except TallystickError as error:
-                    detail = f"publication at index {one.index}: {error}"
-                    yield Check(PUBLISHED, Verdict.FAILED, detail, one.statement.id, error.code)
+                    yield self._false(one, error)
+
+    def _false(self, one: VerifiedStatement, error: TallystickError) -> Check:
+        """Believe nothing of it; nor fail what it is about, for others may have made it."""
+        detail = f"publication at index {one.index} is disregarded: {error}"
+        if one.statement.id == self._subject:
+            return Check(PUBLISHED, Verdict.FAILED, detail, self._subject, error.code)
+        return Check(PUBLISHED, Verdict.NOT_CHECKED, detail, one.statement.id)
 
     def _open(self, publication: VerifiedStatement) -> Iterator[Check]:
         target, disclosure = parse_publication(publication.statement)

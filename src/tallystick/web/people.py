@@ -249,7 +249,9 @@ def _shown(call: Call, question: Question) -> list[str]:
         "for": question.issuer,
         "until": _moment(approval.expiry),
     }
-    parts = [table(facts), tag("h2", "What it says"), _fields(question)]
+    parts = [table(facts)]
+    if question.content.fields:  # once it is answered they are in the vault alone
+        parts += [tag("h2", "What it says"), _fields(question)]
     if approval.targets:
         parts.append(tag("h2", "About these statements"))
     for target in approval.targets:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tallystick.approvals import Answers, Kind, Question, Waiting, Wanted, ask
+from tallystick.approvals.asking import read_question
 from tallystick.errors import (
     ApprovalError,
     EncodingError,
@@ -19,7 +20,7 @@ from tallystick.errors import (
 from tallystick.evidence import build_bundle
 from tallystick.ledger import Ledger, Query, RegistrationPolicy, Rule
 from tallystick.ledger.delegated import known_originator
-from tallystick.statement import Assurance, ErasureReason
+from tallystick.statement import Assurance, ErasureReason, dcbor
 from tallystick.statement.governance import IssuerKind
 from tallystick.statement.keylife import Reason, Revocation
 from tallystick.statement.webauthn import Assertion
@@ -273,6 +274,36 @@ def test_a_killed_service_registers_the_answer_that_it_had_taken(
     assert [one.id for one in first.registered] == [one.id for one in second.registered]
     assert not first.declined
     assert len(verified(ward, first.registered[1].index)) == 3
+
+
+def test_of_what_was_answered_no_word_stays_with_the_question(ward: Ward) -> None:
+    token, question = ward.ask("decision")
+    assert question.content.fields
+    ward.give(token, ward.passkey.get(question.approval.challenge()))
+
+    held = ward.waiting.open(Kind.APPROVAL, token)
+
+    assert not read_question(held).content.fields
+    assert held.outcome is not None
+    for one in question.content.fields.values():
+        assert dcbor.encode(one.value) not in held.content + held.outcome
+
+
+def test_what_was_approved_is_not_done_where_the_approval_is_refused(
+    ward: Ward, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    token, question = ward.ask("decision")
+    path = tmp_path_factory.mktemp("copy") / "asked.sqlite"
+    with closing(Waiting(path, ward.ledger.api_secret)) as old:
+        copied = old.add(Kind.APPROVAL, question.encode(), question.approval.expiry, ward.clock())
+        assertion = ward.passkey.get(question.approval.challenge())
+        ward.give(token, assertion)
+        size = ward.ledger.snapshot.checkpoint.size
+        with pytest.raises(RefusedError):
+            Answers(ward.ledger, old).answer(copied, assertion, declined=False)
+
+    decisions = ward.ledger.find(Query(type="decision")).found
+    assert [one for one in decisions if one.index >= size] == []
 
 
 def _away(*_: object) -> None:

@@ -117,7 +117,7 @@ def test_only_whom_the_policy_names_publishes(tmp_path: Path) -> None:
         assert refused.reason == "policy"
 
 
-def test_a_publication_of_something_else_is_found_out(tmp_path: Path) -> None:
+def test_a_false_publication_is_disregarded_and_fails_alone(tmp_path: Path) -> None:
     clinic = Issuer()
     with ledger_in(tmp_path, clinic) as ledger:
         one, other = said(ledger, clinic, answer="yes"), said(ledger, clinic, answer="no")
@@ -127,10 +127,14 @@ def test_a_publication_of_something_else_is_found_out(tmp_path: Path) -> None:
 
         report = judged(ledger, one)
 
-        assert report.verdict is Verdict.FAILED
-        [failed] = [check for check in report.checks if check.verdict is Verdict.FAILED]
-        assert (failed.what, failed.code) == ("published", "verification.commitment")
+        assert report.verdict is Verdict.VERIFIED
+        [found] = [check for check in report.checks if check.what == "published"]
+        assert found.verdict is Verdict.NOT_CHECKED
+        assert "is disregarded: the field digests do not match" in found.detail
         assert report.statements[one].values == {}
+        [false] = publications_of(ledger, one)
+        itself = judged(ledger, false.statement.id)
+        assert itself.verdict is Verdict.FAILED
 
 
 def test_content_that_nobody_is_to_have_is_refused_and_its_statement_is_not(

@@ -55,9 +55,9 @@ def test_a_publication_that_says_nothing_fails_and_one_of_what_is_away_is_left()
     payload, links = encode_publication(shown.disclose()), {Relation.PUBLISHES: (document.id,)}
     good = ISSUER.sign(payload, type="publication", hashed=False, links=links)
 
-    found = Published({false.id: verified(false, 1), good.id: verified(good, 2)})
-    early = Published({good.id: verified(good, 1), document.id: verified(document, 2)})
-    late = Published({document.id: verified(document, 1), good.id: verified(good, 2)})
+    found = Published({false.id: verified(false, 1), good.id: verified(good, 2)}, false.id)
+    early = Published({good.id: verified(good, 1), document.id: verified(document, 2)}, document.id)
+    late = Published({document.id: verified(document, 1), good.id: verified(good, 2)}, document.id)
 
     assert [check.verdict for check in found.checks] == [Verdict.FAILED]
     assert early.checks == []
