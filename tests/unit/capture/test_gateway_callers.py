@@ -70,6 +70,8 @@ def test_somebody_on_this_machine_only_asserts_who_it_is(kept: Kept) -> None:
         ({"host": "127.0.0.1.evil.example"}, False),
         ({"host": "localhost", "origin": "https://evil.example"}, False),
         ({"host": "localhost", "origin": "null"}, False),
+        ({"host": "localhost", "x-forwarded-for": "192.0.2.1"}, False),
+        ({"host": "localhost", "forwarded": "for=192.0.2.1"}, False),
         ({"host": ""}, False),
     ],
 )
