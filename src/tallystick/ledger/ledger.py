@@ -369,10 +369,15 @@ class Ledger(Reads):
         Raises:
             UnavailableError: The vault cannot be written, or another process is reading it.
         """
-        if self._erasing:
-            with self._erasures:
+        with self._erasures:
+            if not self._erasing:
+                return
+            self._erasing = False  # before: what is registered meanwhile is to be carried out, too
+            try:
                 carry_out(self.vault, self.index, self.snapshot)
-                self._erasing = False
+            except BaseException:
+                self._erasing = True
+                raise
 
     def register_reads(self) -> int:
         """Register who read content, as far as that is noted; return in how many statements.

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from tallystick.errors import InputError, RefusedError
+from tallystick.ledger.admission import changes_own_keys
 from tallystick.ledger.approved import find_approval
 from tallystick.ledger.delegated import find_granted
 from tallystick.ledger.reading import Reads
@@ -49,10 +50,12 @@ def replay_refusal(
             progress(index + 1, found.index)
     refused = parse_statement(values["entry"])
     try:
-        decide(_candidate(refused, state), state, lambda s: ids.get(s.id))
+        registered = decide(_candidate(refused, state), state, lambda s: ids.get(s.id))
     except RefusedError as error:
         return values["reason"], error.reason
-    return values["reason"], None
+    # Who has the ledger open changes its keys by itself; no refusal is of a change of its own.
+    closed = registered is None and changes_own_keys(refused, state)
+    return values["reason"], "handover.closed" if closed else None
 
 
 def _candidate(statement: SignedStatement, state: LedgerState) -> Candidate:

@@ -8,9 +8,10 @@ import pytest
 from tallystick.errors import DamagedError, RefusedError, TallystickError
 from tallystick.evidence.export import build_bundle
 from tallystick.identity import KeyFile, generate
-from tallystick.ledger import Home, Ledger, LedgerReader, Submission, read_card
+from tallystick.ledger import Home, Ledger, LedgerReader, Query, Submission, read_card
 from tallystick.ledger.operator import operator_says
-from tallystick.statement import parse_note, parse_vkey, verify_note
+from tallystick.ledger.replay import replay_refusal
+from tallystick.statement import parse_note, parse_statement, parse_vkey, verify_note
 from tallystick.statement.governance import StatementType
 from tallystick.statement.handover import HandoverReason, parse_handover
 from tallystick.verify import Report, TrustPolicy, Verdict, examine, log_policy, parse_policy
@@ -186,6 +187,9 @@ def test_nobody_hands_over_through_the_door_of_statements(tmp_path: Path) -> Non
             with pytest.raises(RefusedError) as caught:
                 ledger.register_one(Submission(said.entry))
             assert caught.value.reason == "handover.closed"
+            [refusal] = ledger.find(Query(link=parse_statement(said.entry).id)).found
+            replayed = replay_refusal(ledger, refusal.statement.id)
+            assert replayed == ("handover.closed", "handover.closed")
 
 
 def test_a_handover_that_does_not_follow_is_refused(tmp_path: Path) -> None:
