@@ -22,7 +22,7 @@ from bench.gateway.targets import load_upstream
 from bench.machine import machine
 from bench.peers.process import ROOT, free_port
 from bench.report import tell
-from bench.service import READY_SECONDS_MAX, TALLY, ready_at
+from bench.service import READY_SECONDS_MAX, TALLY, children_of, ready_at
 
 SEGMENT_SECONDS = 58
 MINUTES_MAX = 120
@@ -89,8 +89,7 @@ def _load(port: int, chosen: argparse.Namespace, kind: list[str]) -> dict[str, A
 
 def _occupied(pid: int) -> dict[str, Any]:
     """Return what a process and those that it started occupy."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    folders = [Path(f"/proc/{one}") for one in (pid, *map(int, children))]
+    folders = [Path(f"/proc/{one}") for one in (pid, *children_of(pid))]
     status = [line for folder in folders for line in (folder / "status").read_text().splitlines()]
 
     def total(name: str) -> int:

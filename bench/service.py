@@ -113,6 +113,12 @@ def ready_at(port: int) -> float:
     raise TimeoutError(f"not ready within {READY_SECONDS_MAX} s")
 
 
+def children_of(pid: int) -> list[int]:
+    """Return the processes that any thread of a process started."""
+    threads = Path(f"/proc/{pid}/task").iterdir()
+    return [int(one) for each in threads for one in (each / "children").read_text().split()]
+
+
 def _processor_seconds(pid: int) -> float:
     """Return what a process has used, in itself and for the system."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -121,8 +127,7 @@ def _processor_seconds(pid: int) -> float:
 
 def _occupied(pid: int) -> tuple[float, int]:
     """Return the memory of a process and those it started, shared pages by their share, in MiB."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    pids = [pid, *map(int, children)]
+    pids = [pid, *children_of(pid)]
     lines = [
         line for one in pids for line in Path(f"/proc/{one}/smaps_rollup").read_text().splitlines()
     ]

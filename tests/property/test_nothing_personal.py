@@ -24,8 +24,10 @@ SHORT = 8
 POLICY = RegistrationPolicy((Rule(frozenset("*"), kinds=frozenset(IssuerKind)),))
 LETTERS = st.characters(codec="utf-8")
 WORDS = st.text(LETTERS, min_size=SHORT, max_size=40)
+SECRETS = st.binary(min_size=SHORT, max_size=40).filter(any)
+"""Not zeros alone: the digest of no schema is 32 of them."""
 VALUES = st.recursive(
-    WORDS | st.binary(min_size=SHORT, max_size=40) | st.integers(10**9, 10**12),
+    WORDS | SECRETS | st.integers(10**9, 10**12),
     lambda inner: (
         st.lists(inner, min_size=1, max_size=3)
         | st.dictionaries(WORDS, inner, min_size=1, max_size=3)

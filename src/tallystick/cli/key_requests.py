@@ -25,7 +25,7 @@ KEPT = (
         "--in",
         "place",
         metavar="REFERENCE",
-        help="Keep the new key there: pkcs11:…, keyring:SERVICE/NAME, file:PATH#NAME, or a "
+        help="Keep the new key there: pkcs11:URI, keyring:SERVICE/NAME, file:PATH#NAME, or a "
         "plug-in's; else in the key file.",
     ),
     click.option("--existing", is_flag=True, help="With --in: take the key that lies there."),

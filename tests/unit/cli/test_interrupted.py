@@ -16,7 +16,7 @@ from tallystick.errors import ConflictError, RefusedError
 from tallystick.identity import KeyFile
 from tallystick.ledger import Home, create
 from tallystick.log import WriterLock
-from tests.unit.cli.running import Command, serving
+from tests.unit.cli.running import Command, post, serving
 
 TALLY = [sys.executable, "-m", "tallystick"]
 
@@ -147,11 +147,16 @@ def test_a_second_interrupt_ends_at_once_without_a_word_of_python(
     made("fsck", "--deep")
 
 
+ASKED = {"model": "small-lm", "messages": [{"role": "user", "content": "x"}], "max_tokens": 1}
+
+
 def test_the_terminals_interrupt_reaches_the_service_alone(tmp_path: Path) -> None:
     home = tmp_path / "home"
-    with serving(home, "up", "--port", "0", "--workers", "1", "--generate-passphrase"):
+    with serving(home, "up", "--port", "0", "--workers", "1", "--generate-passphrase") as facts:
         pid = int(Home(home).lock.read_text())
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        post(f"{facts['url']}/v1/chat/completions", ASKED)  # the first call starts the small model
+        threads = Path(f"/proc/{pid}/task").iterdir()
+        children = [one for each in threads for one in (each / "children").read_text().split()]
         groups = [os.getpgid(int(child)) for child in children]
 
         assert len(groups) >= 2  # a worker, and the small model

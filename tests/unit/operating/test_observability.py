@@ -44,6 +44,7 @@ def scraped(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], l
     tls = certificate(folder / "tls")
     with served_with_gateway(folder, tls) as client:
         write_backup_note(client.ledger.home, BackupNote(1_790_000_000, "/backup", 3))
+        assert client.get("/metrics", x_forwarded_for="192.0.2.1").status == 401  # counted
         ready, metrics = client.get("/readyz"), client.get("/metrics")
     families = text_string_to_metric_families(metrics.body.decode())
     return ready.json, [sample for family in families for sample in family.samples]
