@@ -44,7 +44,6 @@ from tallystick.statement import (
     commit,
     dcbor,
     encode_header,
-    encode_publication,
     parse_batch,
     parse_checkpoint,
     parse_cose_key,
@@ -52,7 +51,6 @@ from tallystick.statement import (
     parse_erasure,
     parse_header,
     parse_note,
-    parse_publication,
     parse_receipt,
     parse_statement,
     parse_tlog_proof,
@@ -78,6 +76,7 @@ from tallystick.statement.governance import (
 from tallystick.statement.jcs import canonical, parse_json
 from tallystick.statement.keychain import KeyChains
 from tallystick.statement.keylife import KeyStatement, parse_key_statement
+from tallystick.statement.publication import encode_publication, parse_publication
 from tallystick.statement.webauthn import (
     Asked,
     Assertion,

@@ -12,10 +12,10 @@ from tallystick.statement import (
     Disclosure,
     Found,
     Relation,
-    encode_publication,
     sign_statement,
 )
 from tallystick.statement.governance import StatementType
+from tallystick.statement.publication import encode_publication
 
 
 def disclosure_to_publish(

@@ -63,7 +63,6 @@ from tallystick.statement import (
     SignedStatement,
     parse_batch,
     parse_erasure,
-    parse_publication,
 )
 from tallystick.statement.administration import is_act, parse_act
 from tallystick.statement.delegation import parse_delegation
@@ -79,6 +78,7 @@ from tallystick.statement.header import Sequence
 from tallystick.statement.keylife import KeyStatement, parse_key_statement
 from tallystick.statement.labels import BATCH_MEDIA_TYPE
 from tallystick.statement.marks import REASONS, parse_mark
+from tallystick.statement.publication import parse_publication
 from tallystick.statement.retention import parse_retention
 
 FUTURE_SECONDS_MAX: Final = 300

@@ -29,7 +29,6 @@ from tallystick.statement.note import (
     sign_note,
     verify_note,
 )
-from tallystick.statement.publication import encode_publication, parse_publication
 from tallystick.statement.receipt import Receipt, parse_receipt, receipt_header, sign_receipt
 from tallystick.statement.registered import Found, Proof
 from tallystick.statement.signed import Sign, SignedStatement, parse_statement, sign_statement
@@ -66,7 +65,6 @@ __all__ = [
     "commit",
     "cosign_note",
     "encode_header",
-    "encode_publication",
     "parse_batch",
     "parse_checkpoint",
     "parse_cose_key",
@@ -74,7 +72,6 @@ __all__ = [
     "parse_erasure",
     "parse_header",
     "parse_note",
-    "parse_publication",
     "parse_receipt",
     "parse_statement",
     "parse_tlog_proof",

@@ -5,8 +5,9 @@ from dataclasses import replace
 from typing import Final
 
 from tallystick.errors import TallystickError
-from tallystick.statement import Disclosure, parse_publication, verify_disclosure
+from tallystick.statement import Disclosure, verify_disclosure
 from tallystick.statement.governance import StatementType
+from tallystick.statement.publication import parse_publication
 from tallystick.verify.report import Check, Verdict
 from tallystick.verify.statement import VerifiedStatement
 

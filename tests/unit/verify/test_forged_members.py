@@ -3,9 +3,10 @@
 from types import SimpleNamespace
 from typing import Any
 
-from tallystick.statement import Relation, SignedStatement, encode_publication
+from tallystick.statement import Relation, SignedStatement
 from tallystick.statement.keychain import KeyChains
 from tallystick.statement.labels import BATCH_MEDIA_TYPE
+from tallystick.statement.publication import encode_publication
 from tallystick.verify.delegation import Acting
 from tallystick.verify.erased import _is_batch
 from tallystick.verify.published import Published
