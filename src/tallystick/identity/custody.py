@@ -16,7 +16,6 @@ make somebody else's key sign unnoticed: the key file seals the reference with t
 
 import re
 from collections.abc import Callable
-from importlib.metadata import entry_points
 from typing import Final, Protocol
 
 from tallystick.errors import (
@@ -137,6 +136,8 @@ def _custodian(scheme: str) -> Custodian:
 
 
 def _plug_in(scheme: str) -> Custodian:
+    from importlib.metadata import entry_points  # 2 MiB that a key file does not need
+
     found = entry_points(group=GROUP)
     for point in found:
         if point.name == scheme:

@@ -3,7 +3,6 @@
 import inspect
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from importlib.metadata import version
 from typing import Any, Final
 
 import msgspec
@@ -38,6 +37,8 @@ def _encoded(address: str) -> bytes:
 
 def document(operations: Iterable[Operation], address: str) -> dict[str, Any]:
     """Return the document of a service at an address."""
+    from importlib.metadata import version  # a MiB that many services never need
+
     operations = tuple(operations)
     schemas, components = _schemas(operations)
     paths: dict[str, dict[str, Any]] = {}
