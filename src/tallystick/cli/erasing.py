@@ -118,12 +118,9 @@ def _apart(
 
 def erase_each(session: Session, targets: list[bytes], reason: str) -> None:
     """Erase the content of statements, each by a statement of its own, as the operator."""
-    from tallystick.identity import KeyFile
     from tallystick.ledger import sign_erasures
-    from tallystick.ledger.creation import OPERATOR
 
-    why = _reason(reason)
-    signer = KeyFile(session.home.service_keys, session.passphrase()).signer(OPERATOR)
+    why, signer = _reason(reason), operator_or(session, None)
     now = int(time.time())
     signed = [one for target in targets for one in sign_erasures(signer, {target: None}, why, now)]
     submit(session, signed)

@@ -14,6 +14,7 @@ from tallystick.cli.key_requests import ALGORITHM, key_kind
 from tallystick.cli.keys import check_words, key_record
 from tallystick.cli.printing import readable
 from tallystick.cli.session import Session, pass_session
+from tallystick.cli.targets import operator_or
 from tallystick.errors import ConflictError, ErasedError, InputError, NotFoundError, TallystickError
 
 if TYPE_CHECKING:
@@ -172,12 +173,10 @@ def _register(session: Session, binding: "Binding", ref: str) -> int:
     from dataclasses import replace
 
     from tallystick.evidence import sign_fields
-    from tallystick.identity import KeyFile
-    from tallystick.ledger.creation import OPERATOR
     from tallystick.statement.governance import StatementType
     from tallystick.vault import About
 
-    operator = KeyFile(session.home.service_keys, session.passphrase()).signer(OPERATOR)
+    operator = operator_or(session, None)
     submission = sign_fields(
         operator,
         StatementType.LABEL,

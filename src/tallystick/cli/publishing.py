@@ -7,6 +7,7 @@ import click
 from tallystick.cli.arguments import find_id
 from tallystick.cli.registering import submit
 from tallystick.cli.session import Session, pass_session
+from tallystick.cli.targets import operator_or
 
 
 @click.command()
@@ -20,16 +21,11 @@ def publish(session: Session, statement: str, fields: tuple[str, ...], issuer: s
     What is published stands in the log, and can never be erased. Content that was registered
     with --about is therefore refused: hand out a bundle instead.
     """
-    from tallystick.identity import KeyFile
     from tallystick.ledger import disclosure_to_publish, sign_publication
-    from tallystick.ledger.creation import OPERATOR
 
     session.need_ledger()
     with session.reader(with_keys=True) as ledger:
         target = find_id(ledger, statement)
         shown = disclosure_to_publish(ledger, target, fields or None)
-    if issuer:
-        signer = session.signer(issuer)
-    else:
-        signer = KeyFile(session.home.service_keys, session.passphrase()).signer(OPERATOR)
+    signer = operator_or(session, issuer)
     submit(session, [sign_publication(signer, target, shown, int(time.time()))])

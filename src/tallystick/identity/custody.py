@@ -26,8 +26,8 @@ from tallystick.errors import (
     UnavailableError,
     missing_extra,
 )
-from tallystick.identity.signer import HeldKey
-from tallystick.statement.keys import ALGORITHMS, KeyKind, PublicKey
+from tallystick.identity.signer import HeldKey, KnownKey
+from tallystick.statement.keys import KeyKind, PublicKey
 
 GROUP: Final = "tallystick.signers"
 """Group of entry points under which plug-ins offer a custodian."""
@@ -153,14 +153,14 @@ def _plug_in(scheme: str) -> Custodian:
     )
 
 
-class KeptSigner:
+class KeptSigner(KnownKey):
     """A key that a custodian keeps; it is reached for when something is to be signed.
 
     Every signature is checked before anybody gets it: a fault of a module or a network would
     otherwise be signed into a log, and the log would not open again.
     """
 
-    __slots__ = ("_held", "_issuer", "_open", "_public", "reference")
+    __slots__ = ("_held", "_open", "reference")
 
     def __init__(
         self,
@@ -177,27 +177,12 @@ class KeptSigner:
             issuer: DID that it signs as, where that names an earlier key of the same issuer.
             opener: Opens references.
         """
-        self.reference, self._public, self._open = reference, public, opener
-        self._issuer = issuer or public.did()
+        super().__init__(public, issuer)
+        self.reference, self._open = reference, opener
         self._held: HeldKey | None = None
 
     def __repr__(self) -> str:
         return f"KeptSigner({split_reference(self.reference)[0]}, {self._public.did()})"
-
-    @property
-    def public(self) -> PublicKey:
-        """The key that verifies."""
-        return self._public
-
-    @property
-    def issuer(self) -> str:
-        """DID that statements carry: that of the issuer's first key."""
-        return self._issuer
-
-    @property
-    def algorithm(self) -> int:
-        """COSE number of the algorithm this key signs with."""
-        return int(ALGORITHMS[self._public.kind][0])
 
     def reach(self) -> HeldKey:
         """Return the key where it is kept, and make sure that it is the one that is known.

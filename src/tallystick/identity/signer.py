@@ -48,10 +48,35 @@ class Signer(HeldKey, Protocol):
         ...
 
 
-class SoftwareSigner:
+class KnownKey:
+    """What is known of a key that signs, wherever its private part lies."""
+
+    __slots__ = ("_issuer", "_public")
+
+    def __init__(self, public: PublicKey, issuer: str | None = None) -> None:
+        """Know a key, and the DID that it signs as where that names an earlier one."""
+        self._public, self._issuer = public, issuer or public.did()
+
+    @property
+    def public(self) -> PublicKey:
+        """The key that verifies."""
+        return self._public
+
+    @property
+    def issuer(self) -> str:
+        """DID that statements carry: that of the issuer's first key."""
+        return self._issuer
+
+    @property
+    def algorithm(self) -> int:
+        """COSE number of the algorithm this key signs with."""
+        return int(ALGORITHMS[self._public.kind][0])
+
+
+class SoftwareSigner(KnownKey):
     """A private key in this process's memory; whoever reads that memory can sign as it."""
 
-    __slots__ = ("_issuer", "_public", "_secret", "_sign")
+    __slots__ = ("_secret", "_sign")
 
     def __init__(self, kind: KeyKind, secret: bytes, issuer: str | None = None) -> None:
         """Take a 32-byte secret: the Ed25519 seed, or the P-256 scalar, big-endian.
@@ -71,23 +96,7 @@ class SoftwareSigner:
             private = _p256_key(secret)
             raw = private.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
             self._sign = partial(_sign_es256, private)
-        self._public = PublicKey(kind, raw)
-        self._issuer = issuer or self._public.did()
-
-    @property
-    def public(self) -> PublicKey:
-        """The key that verifies."""
-        return self._public
-
-    @property
-    def issuer(self) -> str:
-        """DID that statements carry: that of the issuer's first key."""
-        return self._issuer
-
-    @property
-    def algorithm(self) -> int:
-        """COSE number of the algorithm this key signs with."""
-        return int(ALGORITHMS[self._public.kind][0])
+        super().__init__(PublicKey(kind, raw), issuer)
 
     def unsafe_secret(self) -> bytes:
         """Return the private key, to write it into an encrypted key file and nowhere else."""

@@ -1,7 +1,7 @@
 """Checks of what people can ask for: that content about them is apart, found, erased, corrected.
 
-Features of later releases are looked for by the types of statements that they register, so that
-their absence shows as what is not done, and a log that has them is read right.
+Features are looked for by the types of statements that they register, also those of later
+releases: their absence shows as what is not done, and a log that has them is read right.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ _TYPES: Final = {
     "reads-recorded": ("access",),
     "restriction-obeyed": ("restriction",),
     "appeals-taken": ("appeal",),
-    "holds-registered": ("hold", "legal-hold"),
+    "holds-registered": ("hold",),
     "retention-ruled": ("retention",),
     "passkey-approvals": ("approval",),
 }
