@@ -38,6 +38,7 @@ import cbor2
 from bench.http_client import Load, send_all
 from bench.limits import limits
 from bench.machine import machine
+from bench.service import children_of
 from tallystick.identity import SoftwareSigner, generate
 from tallystick.ledger import Home, Ledger, RegistrationPolicy, Rule, create
 from tallystick.log import fsck
@@ -151,8 +152,7 @@ def figures(load: Load) -> dict[str, Any]:
 def cpu_seconds(process: int) -> float:
     """Return what a process and its children have used, by /proc."""
     total, ticks = 0.0, os.sysconf("SC_CLK_TCK")
-    children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
-    for one in (process, *map(int, children)):
+    for one in (process, *children_of(process)):
         fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
         total += (int(fields[11]) + int(fields[12])) / ticks
     return total

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from tallystick.identity import Signer, generate
-from tallystick.ledger import Home, Ledger, RegistrationPolicy, Rule, Submission, create
+from tallystick.ledger import (
+    Home,
+    Ledger,
+    PooledChecks,
+    RegistrationPolicy,
+    Rule,
+    Submission,
+    create,
+)
+from tallystick.ledger.signatures import INLINE_MAX
 from tallystick.merkle import tree_root
 from tallystick.statement import (
     Batch,
@@ -28,6 +38,7 @@ from tallystick.statement.labels import BATCH_MEDIA_TYPE
 ORIGIN = "localhost/test"
 PASSPHRASE = b"correct horse"
 START = 1_790_000_000
+WORKER_SECONDS_MAX = 20
 
 
 class Clock:
@@ -127,3 +138,14 @@ def many(issuer: Issuer, count: int) -> list[SignedStatement]:
 
 
 _COUNT = itertools.count()
+
+
+def started_pool(workers: int) -> PooledChecks:
+    """Return checks whose workers are ready, so that they do examine the next entries."""
+    pool = PooledChecks(workers)
+    pool.examine([b""] * INLINE_MAX, {})
+    until = time.monotonic() + WORKER_SECONDS_MAX
+    while not all(worker.is_ready() for worker in pool._workers):
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    return pool

@@ -17,7 +17,7 @@ from tallystick.ledger.signatures import (
 )
 from tallystick.statement import KeyKind, parse_statement
 from tallystick.statement.ed25519 import check_equation, verify_ed25519
-from tests.ledgers import Issuer
+from tests.ledgers import Issuer, started_pool
 from tests.property.test_hostile_bytes import CHANGES, changed
 
 ISSUERS = [
@@ -65,7 +65,7 @@ def alone(entry: bytes) -> Seen:
 
 @pytest.fixture(scope="module")
 def pool() -> Iterator[PooledChecks]:
-    pool = PooledChecks(1)
+    pool = started_pool(1)
     yield pool
     pool.close()
 

@@ -28,13 +28,9 @@ class Shared:
         from tallystick.ledger import BorrowedChecks, PooledChecks
 
         self._opened, self._model = opened, SmallModel(opened)
-        self._pool = PooledChecks(workers, later=True)
+        self._pool = PooledChecks(workers)
         opened.callback(self._pool.close)
         self._checks = BorrowedChecks(self._pool)
-
-    def start_processes(self) -> None:
-        """Start what the service can do without until it listens: it is ready the sooner."""
-        self._pool.start()
 
     def open(self, session: Session, settings: "Settings") -> "Served":
         """Open a ledger, and a gateway on it where something stands behind that.

@@ -106,7 +106,6 @@ def _serve(
             for name, tell in announce.items():
                 tell(f"{url}{LEDGERS}{name}")
             announce_first(url)
-            shared.start_processes()
             _say(session, first, [*announce], url)
 
         from tallystick.web.server import serve

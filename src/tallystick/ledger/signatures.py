@@ -2,8 +2,10 @@
 
 from collections import deque
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
+from threading import Lock
 from typing import Final, Protocol
 
 from tallystick.errors import SignatureError, TallystickError
@@ -97,30 +99,23 @@ class InlineChecks:
 class PooledChecks:
     """Checks in other processes; threads do not help, the libraries are too quick for them."""
 
-    def __init__(self, processes: int, *, later: bool = False) -> None:
-        """Start `processes` workers; few entries are still examined inline.
+    def __init__(self, processes: int) -> None:
+        """Prepare for `processes` workers, 0 or more.
 
-        Args:
-            processes: How many.
-            later: Leave that to `start`, and examine everything inline until then.
+        None is started before there are many entries to examine: an idle ledger pays for none.
+        Until they are ready the caller examines, as it always does where entries are few.
         """
         self._inline, self._processes = InlineChecks(), processes
         self._workers: list[Worker] = []
+        self._starting: list[Worker] = []
+        self._lock = Lock()
         self._idle: SimpleQueue[Worker] = SimpleQueue()
-        if not later:
-            self.start()
-
-    def start(self) -> None:
-        """Start the workers; called once."""
-        workers = [Worker() for _ in range(self._processes)]
-        for worker in workers:
-            self._idle.put(worker)
-        self._workers = workers
 
     def examine(self, entries: Sequence[bytes], keys: Keys) -> list[Examined | TallystickError]:
         """Return one answer per entry, in order."""
-        if len(entries) < INLINE_MAX or not self._workers:
+        if len(entries) < INLINE_MAX or not self._processes:
             return self._inline.examine(entries, keys)
+        self._start_once()
         asked: deque[tuple[Worker, Sequence[bytes]]] = deque()
         try:
             return self._examine(entries, keys, asked)
@@ -137,6 +132,12 @@ class PooledChecks:
         for worker in self._workers:
             worker.close()
 
+    def _start_once(self) -> None:
+        with self._lock:
+            if not self._workers:
+                self._workers = [Worker() for _ in range(self._processes)]
+                self._starting = [*self._workers]
+
     def _examine(
         self, entries: Sequence[bytes], keys: Keys, asked: deque[tuple[Worker, Sequence[bytes]]]
     ) -> list[Examined | TallystickError]:
@@ -145,6 +146,9 @@ class PooledChecks:
         for at in range(0, len(entries), CHUNK):
             chunk = entries[at : at + CHUNK]
             worker = self._idle_worker(wait=not asked)
+            if worker is None and not asked:
+                answers += self._inline.examine(chunk, keys)
+                continue
             if worker is None:
                 answers += self._answers(*asked[0], keys)
                 worker, _ = asked.popleft()
@@ -156,11 +160,19 @@ class PooledChecks:
         return answers
 
     def _idle_worker(self, *, wait: bool) -> Worker | None:
-        """Return a worker that nobody uses; waits only for a caller who holds none."""
-        try:
-            return self._idle.get(block=wait)
-        except Empty:
-            return None
+        """Return a worker that nobody uses.
+
+        Waits only for a caller who holds none, and only for a worker that another caller uses.
+        """
+        with suppress(Empty):
+            return self._idle.get_nowait()
+        with self._lock:
+            for worker in self._starting:
+                if worker.is_ready():
+                    self._starting.remove(worker)
+                    return worker
+            wait = wait and not self._starting
+        return self._idle.get() if wait else None
 
     def _answers(
         self, worker: Worker, chunk: Sequence[bytes], keys: Keys

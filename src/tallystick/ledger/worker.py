@@ -3,6 +3,8 @@
 Not a `multiprocessing` pool: that would run the caller's main module again in every worker, and
 costs several threads and queues. Here the owner writes a message and reads one, nothing more.
 
+A worker that is ready says so with an empty message.
+
 A message is its length in four bytes and MessagePack: the entries and the keys that were
 registered since the last message in one direction, for each entry the parsed statement and
 whether it is signed in the other. Keys are never removed, so a worker only ever learns more.
@@ -18,6 +20,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
+from select import POLLIN, poll
 from typing import IO, TYPE_CHECKING, Final
 
 import msgspec
@@ -59,7 +62,7 @@ class Worker:
 
     def __init__(self) -> None:
         """Start it; it is ready some 200 ms later, and asking before that only waits."""
-        self._process = self._start()
+        self._process, self._greeted = self._start(), False
         self._taught: dict[int, tuple[Keys, int]] = {}
 
     def ask(self, entries: Sequence[bytes], keys: "Keys") -> None:
@@ -80,9 +83,18 @@ class Worker:
             assert self._process.stdin is not None  # noqa: S101 - a pipe
             _write(self._process.stdin, _encode(question))
 
+    def is_ready(self) -> bool:
+        """Whether it would begin at once; one that died counts as ready, asking replaces it."""
+        assert self._process.stdout is not None  # noqa: S101 - a pipe
+        said = poll()
+        said.register(self._process.stdout, POLLIN)
+        return self._greeted or bool(said.poll(0))
+
     def answers(self) -> _Answers | None:
         """Return the answers to what was asked; None if the process died."""
         assert self._process.stdout is not None  # noqa: S101 - a pipe
+        if not self._greeted:
+            self._greeted = _read(self._process.stdout) is not None
         data = _read(self._process.stdout)
         return None if data is None else _parse_answers(data)
 
@@ -104,8 +116,7 @@ class Worker:
 
     def _restart(self) -> None:
         self.close()
-        self._process = self._start()
-        self._taught = {}
+        self._process, self._greeted, self._taught = self._start(), False, {}
 
     @staticmethod
     def _start() -> subprocess.Popen[bytes]:
@@ -128,6 +139,7 @@ def main() -> None:
     gc.set_threshold(GC_OBJECTS)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's ^C is the owner's business
     checks, of_ledgers = InlineChecks(), defaultdict[int, _Known](dict)
+    _tell(b"")
     while data := _read(sys.stdin.buffer):
         question = _parse_question(data)
         if question.fresh:
@@ -139,8 +151,12 @@ def main() -> None:
             None if isinstance(answer, Exception) else (answer.statement, answer.signed)
             for answer in answers
         ]
-        with suppress(BrokenPipeError):
-            _write(sys.stdout.buffer, _encode(found))
+        _tell(_encode(found))
+
+
+def _tell(data: bytes) -> None:
+    with suppress(BrokenPipeError):
+        _write(sys.stdout.buffer, data)
 
 
 def _learn(keys: _Known, records: list[bytes]) -> None:

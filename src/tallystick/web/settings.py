@@ -48,8 +48,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         tls_key: PEM file with its private key.
         head: Folder of the last signed checkpoint, best on another disk; in the ledger's folder
             by default.
-        workers: Processes that check signatures; one per core by default, 0 checks in the service
-            itself.
+        workers: Processes that check signatures, one per core by default, from the first larger
+            batch on; 0 checks in the service itself.
         publish_seconds: How long entries wait, at most, until everybody can read them.
         show_content: Whether callers on this machine, or with an API key, get content from the
             vault (`?content=true`), of types that the policy gives no class of visibility.

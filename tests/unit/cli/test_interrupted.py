@@ -10,11 +10,13 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+import cbor2
 import pytest
 
 from tallystick.errors import ConflictError, RefusedError
 from tallystick.identity import KeyFile
 from tallystick.ledger import Home, create
+from tallystick.ledger.signatures import INLINE_MAX
 from tallystick.log import WriterLock
 from tests.unit.cli.running import Command, post, serving
 
@@ -150,11 +152,19 @@ def test_a_second_interrupt_ends_at_once_without_a_word_of_python(
 ASKED = {"model": "small-lm", "messages": [{"role": "user", "content": "x"}], "max_tokens": 1}
 
 
+def register(url: str, entries: list[bytes]) -> None:
+    kind = {"Content-Type": "application/cbor"}
+    request = urllib.request.Request(f"{url}/statements", cbor2.dumps(entries), kind)  # noqa: S310
+    with urllib.request.urlopen(request, timeout=10) as reply:  # noqa: S310
+        assert len(json.loads(reply.read())["results"]) == len(entries)
+
+
 def test_the_terminals_interrupt_reaches_the_service_alone(tmp_path: Path) -> None:
     home = tmp_path / "home"
     with serving(home, "up", "--port", "0", "--workers", "1", "--generate-passphrase") as facts:
         pid = int(Home(home).lock.read_text())
         post(f"{facts['url']}/v1/chat/completions", ASKED)  # the first call starts the small model
+        register(facts["url"], [b"?"] * INLINE_MAX)  # the first larger batch starts the worker
         threads = Path(f"/proc/{pid}/task").iterdir()
         children = [one for each in threads for one in (each / "children").read_text().split()]
         groups = [os.getpgid(int(child)) for child in children]

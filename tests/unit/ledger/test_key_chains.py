@@ -8,7 +8,7 @@ import pytest
 
 from tallystick.errors import RefusedError, SignatureError
 from tallystick.identity import Signer, SoftwareSigner, generate
-from tallystick.ledger import Ledger, PooledChecks, Submission
+from tallystick.ledger import Ledger, Submission
 from tallystick.ledger.assembly import read_state
 from tallystick.ledger.maintenance import check_statements
 from tallystick.ledger.state import LedgerState
@@ -16,7 +16,7 @@ from tallystick.statement import KeyKind, Sequence
 from tallystick.statement.governance import IssuerKind, KeyRecord, possession_bytes
 from tallystick.statement.keylife import KeyStatement, Reason
 from tests.keylives import next_key, recovery, revocation, rotation
-from tests.ledgers import ORIGIN, Clock, Issuer, ledger_in
+from tests.ledgers import ORIGIN, Clock, Issuer, ledger_in, started_pool
 
 
 @pytest.fixture
@@ -274,7 +274,7 @@ def test_the_state_is_the_same_after_opening_again(tmp_path: Path, clinic: Issue
 
 
 def test_worker_processes_learn_of_the_next_key(tmp_path: Path, clinic: Issuer) -> None:
-    with ledger_in(tmp_path, clinic, checks=PooledChecks(1)) as ledger:
+    with ledger_in(tmp_path, clinic, checks=started_pool(1)) as ledger:
         newer = rotated(ledger, clinic)
         said = [Submission(newer.sign().entry) for _ in range(40)]
 

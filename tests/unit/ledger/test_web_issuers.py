@@ -10,7 +10,7 @@ import pytest
 from tallystick.errors import RefusedError
 from tallystick.evidence import build_bundle
 from tallystick.identity import generate
-from tallystick.ledger import Ledger, PooledChecks, Submission
+from tallystick.ledger import Ledger, Submission
 from tallystick.ledger.assembly import read_state
 from tallystick.ledger.maintenance import check_statements
 from tallystick.ledger.state import LedgerState
@@ -20,7 +20,7 @@ from tallystick.statement.governance import IssuerKind
 from tallystick.statement.keylife import KeyStatement
 from tallystick.verify import Verdict, examine, parse_policy
 from tests.histories import Controller, document_of
-from tests.ledgers import ORIGIN, START, Clock, Issuer, ledger_in
+from tests.ledgers import ORIGIN, START, Clock, Issuer, ledger_in, started_pool
 from tests.wallets import Wallet
 
 
@@ -134,7 +134,7 @@ def test_worker_processes_learn_of_the_keys_of_a_history(
     tmp_path: Path, controller: Controller
 ) -> None:
     issuer = Issuer(signer=controller.signer)
-    with ledger_in(tmp_path, checks=PooledChecks(1)) as ledger:
+    with ledger_in(tmp_path, checks=started_pool(1)) as ledger:
         ledger.register_key(evidence(controller))
         answers = ledger.register([Submission(issuer.sign().entry) for _ in range(40)])
 

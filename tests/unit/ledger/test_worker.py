@@ -17,7 +17,7 @@ from tallystick.ledger import PooledChecks, Registered
 from tallystick.ledger.signatures import CHUNK, INLINE_MAX, Examined, InlineChecks, Keys
 from tallystick.ledger.worker import LEDGERS_MAX
 from tallystick.statement import KeyKind
-from tests.ledgers import Issuer, ledger_in, many, submissions
+from tests.ledgers import Issuer, ledger_in, many, started_pool, submissions
 
 CLINIC, OTHER = Issuer(), Issuer(signer=generate(KeyKind.P256))
 
@@ -31,7 +31,7 @@ KEYS = keys_of(CLINIC, OTHER)
 
 @pytest.fixture(scope="module")
 def pool() -> Iterator[PooledChecks]:
-    pool = PooledChecks(2)
+    pool = started_pool(2)
     yield pool
     pool.close()
 
@@ -149,7 +149,7 @@ def test_ledgers_take_turns_and_each_keeps_its_keys(pool: PooledChecks) -> None:
 
 
 def test_a_worker_that_died_is_replaced_and_nothing_is_missing() -> None:
-    pool, some = PooledChecks(2), entries(5 * CHUNK)
+    pool, some = started_pool(2), entries(5 * CHUNK)
     expected = InlineChecks().examine(some, KEYS)
     try:
         for _ in range(3):
@@ -163,7 +163,7 @@ def test_a_worker_that_died_is_replaced_and_nothing_is_missing() -> None:
 
 
 def test_workers_that_die_at_any_moment_change_no_answer() -> None:
-    pool, some = PooledChecks(2), entries(6 * CHUNK)
+    pool, some = started_pool(2), entries(6 * CHUNK)
     expected = InlineChecks().examine(some, KEYS)
     ended = False
 
@@ -199,9 +199,39 @@ def test_many_threads_share_few_workers(pool: PooledChecks) -> None:
     assert [found[n] for n in range(6)] == [InlineChecks().examine(b, KEYS) for b in batches]
 
 
-def test_a_closed_pool_leaves_no_process() -> None:
+def test_workers_are_started_by_many_entries_and_nobody_waits_for_them() -> None:
+    pool, some = PooledChecks(2), entries(3 * CHUNK)
+    try:
+        pool.examine(some[: INLINE_MAX - 1], KEYS)
+        before = list(pool._workers)
+        answers = pool.examine(some[:INLINE_MAX], KEYS)
+        assert not before
+        assert len(pool._workers) == 2
+        assert answers == InlineChecks().examine(some[:INLINE_MAX], KEYS)
+        assert pool.examine(some, KEYS) == InlineChecks().examine(some, KEYS)
+    finally:
+        pool.close()
+
+
+def test_without_workers_the_caller_examines_everything() -> None:
+    pool, some = PooledChecks(0), entries(CHUNK + 1)
+
+    assert pool.examine(some, KEYS) == InlineChecks().examine(some, KEYS)
+    assert not pool._workers
+
+
+def test_a_pool_that_is_closed_while_its_workers_start_leaves_no_process() -> None:
     pool = PooledChecks(2)
-    pool.examine(entries(40), KEYS)
+    pool.examine(entries(INLINE_MAX), KEYS)
+    processes = pids(pool)
+
+    pool.close()
+
+    assert not any(Path(f"/proc/{pid}").exists() for pid in processes)
+
+
+def test_a_closed_pool_leaves_no_process() -> None:
+    pool = started_pool(2)
     processes = pids(pool)
 
     pool.close()
@@ -213,7 +243,7 @@ def test_a_ledger_registers_through_workers_as_without_them(tmp_path: Path) -> N
     clinic = Issuer()
     good = many(clinic, 50)
     broken = good[0].entry[:-1] + bytes((good[0].entry[-1] ^ 1,))
-    with ledger_in(tmp_path, clinic, checks=PooledChecks(2)) as ledger:
+    with ledger_in(tmp_path, clinic, checks=started_pool(2)) as ledger:
         batch = submissions(*good, Issuer().sign())
         answers = ledger.register([*batch, type(batch[0])(broken), type(batch[0])(b"?" * 40)])
 

@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 from signal import SIGINT, SIGTERM, Signals
 from threading import Thread
+from typing import Any
 from urllib.error import URLError
 from urllib.request import Request, urlopen
 
@@ -21,15 +22,25 @@ from tests.unit.web.served import CBOR
 BATCH = 25
 
 
+def children_of(pid: int) -> list[str]:
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return [child for task in tasks for child in (task / "children").read_text().split()]
+
+
+def register(url: str, issuer: Issuer) -> list[dict[str, Any]]:
+    """Register a batch that is large enough for the workers."""
+    data = cbor2.dumps([statement.entry for statement in many(issuer, BATCH)])
+    request = Request(f"{url}/statements", data, {"content-type": CBOR})  # noqa: S310 - loopback
+    with urlopen(request, timeout=20) as reply:  # noqa: S310 - loopback
+        results: list[dict[str, Any]] = json.loads(reply.read())["results"]
+    return results
+
+
 def send_until_refused(url: str, issuer: Issuer, answered: dict[int, str]) -> None:
     """Register batches until nobody answers any more; note what was acknowledged."""
     while True:
-        statements = many(issuer, BATCH)
-        data = cbor2.dumps([statement.entry for statement in statements])
-        request = Request(f"{url}/statements", data, {"content-type": CBOR})  # noqa: S310 - loopback
         try:
-            with urlopen(request, timeout=20) as reply:  # noqa: S310 - loopback
-                results = json.loads(reply.read())["results"]
+            results = register(url, issuer)
         except (URLError, OSError, ValueError):
             return
         answered.update((result["index"], result["id"]) for result in results)
@@ -66,28 +77,36 @@ def test_nothing_that_was_acknowledged_is_lost(
 
 
 def test_workers_end_with_the_service(tmp_path: Path) -> None:
-    with ledger_in(tmp_path):
+    clinic = Issuer()
+    with ledger_in(tmp_path, clinic):
         pass
-    with process(tmp_path, workers=2) as (child, _):
-        children = Path(f"/proc/{child.pid}/task/{child.pid}/children").read_text().split()
+    with process(tmp_path, workers=2) as (child, url):
+        before = children_of(child.pid)
+        register(url, clinic)
+        children = children_of(child.pid)
         child.send_signal(SIGTERM)
         child.wait(30)
 
+    assert not before
     assert len(children) == 2
     assert not any(Path(f"/proc/{pid}").exists() for pid in children)
 
 
 def test_workers_end_when_the_service_is_killed(tmp_path: Path) -> None:
-    with ledger_in(tmp_path):
+    clinic = Issuer()
+    with ledger_in(tmp_path, clinic):
         pass
-    with process(tmp_path, workers=2) as (child, _):
-        children = Path(f"/proc/{child.pid}/task/{child.pid}/children").read_text().split()
+    with process(tmp_path, workers=2) as (child, url):
+        before = children_of(child.pid)
+        register(url, clinic)
+        children = children_of(child.pid)
         child.kill()
         child.wait(30)
         end = time.monotonic() + 5
         while any(_runs(pid) for pid in children) and time.monotonic() < end:
             time.sleep(0.02)
 
+    assert not before
     assert len(children) == 2
     assert not any(_runs(pid) for pid in children)
 
