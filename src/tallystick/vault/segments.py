@@ -6,7 +6,7 @@ from typing import Final
 from tallystick.errors import DamagedError, ErasedError, InputError, NotFoundError
 from tallystick.statement import dcbor
 from tallystick.vault.schema import add_key, segment_place
-from tallystick.vault.shape import shape
+from tallystick.vault.shape import Shape
 from tallystick.vault.store import KEPT_WITH_KEY, KEY, Row, Store
 from tallystick.vault.wrapping import About, seal
 
@@ -140,6 +140,6 @@ class Segments(Store):
     def _rows(
         self, batch: bytes, number: int, key: object, subject: int, wrapped: object, sealed: bytes
     ) -> list[StoredRow]:
-        with shape(batch):
+        with Shape(batch):
             plain = self._open(segment_place(batch, number), key, subject, wrapped, sealed)
             return [(at, salt, record) for at, salt, record in dcbor.decode(plain, "vault rows")]

@@ -1,21 +1,29 @@
 """What decrypts and has another shape: only the master key could have written it."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from tallystick.errors import DamagedError, EncodingError
 
+_WRONG = (EncodingError, ValueError, TypeError, AttributeError, OverflowError)
 
-@contextmanager
-def shape(statement_id: bytes) -> Iterator[None]:
-    """Report what is not what a vault writes.
+
+class Shape:
+    """Reports what is not what a vault writes; entered for each read, so it is no generator.
 
     Raises:
         DamagedError: It is not.
     """
-    try:
-        yield
-    except (EncodingError, ValueError, TypeError, AttributeError, OverflowError) as error:
-        raise DamagedError(
-            f"vault content of {statement_id.hex()} is not what a vault writes: {error}"
-        ) from error
+
+    __slots__ = ("_id",)
+
+    def __init__(self, statement_id: bytes) -> None:
+        self._id = statement_id
+
+    def __enter__(self) -> None:
+        """Nothing is prepared."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: object
+    ) -> None:
+        if isinstance(error, _WRONG):
+            raise DamagedError(
+                f"vault content of {self._id.hex()} is not what a vault writes: {error}"
+            ) from error

@@ -47,12 +47,13 @@ class Store:
             VersionError: A newer release wrote it.
         """
         self._path = path
+        self._errors = _Errors(path)
         self._master = Wrapping(master)
         self._lock = RLock()
         self.book: ReadBook | None = None
         self._subjects: dict[int, Wrapping] = {}
         self._numbers: dict[About, int] = {}
-        with self._errors():
+        with self._errors:
             self._database = open_writing(path) if writable else open_reading(path)
 
     def backup(self, path: Path) -> None:
@@ -63,7 +64,7 @@ class Store:
         beside = path.with_name(path.name + ".new")
         for leftover in (beside, *_beside(beside)):
             leftover.unlink(missing_ok=True)
-        with self._errors(), closing(sqlite3.connect(beside)) as target, self._lock:
+        with self._errors, closing(sqlite3.connect(beside)) as target, self._lock:
             self._database.backup(target)
             target.execute("PRAGMA journal_mode=delete")  # a copy is one file, and read as one
         os.sync()
@@ -157,17 +158,17 @@ class Store:
     # --- the file
 
     def _one(self, query: str, values: Row = ()) -> Row | None:
-        with self._lock, self._errors():
+        with self._lock, self._errors:
             row: Row | None = self._database.execute(query, values).fetchone()
         return row
 
     def _all(self, query: str, values: Row = ()) -> list[Row]:
-        with self._lock, self._errors():
+        with self._lock, self._errors:
             return self._database.execute(query, values).fetchall()
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock, self._errors():
+        with self._lock, self._errors:
             try:
                 self._database.execute("BEGIN IMMEDIATE")
                 yield self._database
@@ -178,18 +179,33 @@ class Store:
                     self._database.execute("ROLLBACK")
                 raise
 
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        """Say what SQLite's errors mean: full, locked or unreadable now; or damaged."""
-        try:
-            yield
-        except sqlite3.ProgrammingError:
-            raise  # closed already, for instance: a mistake of ours
-        except UnicodeDecodeError as error:  # names of tables, quoted in a message of SQLite's
+
+class _Errors:
+    """Says what SQLite's errors mean: full, locked or unreadable now; or damaged.
+
+    Entered for each read, so it is no generator: that would cost as much as a short query.
+    """
+
+    __slots__ = ("_path",)
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        """Nothing is prepared."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: object
+    ) -> None:
+        if error is None or isinstance(error, sqlite3.ProgrammingError):
+            return  # closed already, for instance: a mistake of ours
+        if isinstance(
+            error, UnicodeDecodeError
+        ):  # names of tables, quoted in a message of SQLite's
             raise DamagedError(f"{self._path} is not a whole vault", advice=PUT_BACK) from error
-        except sqlite3.OperationalError as error:
+        if isinstance(error, sqlite3.OperationalError):
             raise UnavailableError(f"the vault {self._path} cannot be used: {error}") from error
-        except sqlite3.DatabaseError as error:
+        if isinstance(error, sqlite3.DatabaseError):
             raise DamagedError(
                 f"{self._path} is not a whole vault: {error}", advice=PUT_BACK
             ) from error

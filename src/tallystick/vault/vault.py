@@ -24,10 +24,11 @@ from tallystick.vault.census import read_place
 from tallystick.vault.erasing import Erasing
 from tallystick.vault.location import parse_location
 from tallystick.vault.schema import LOCATION, segment_place
-from tallystick.vault.shape import shape
+from tallystick.vault.shape import Shape
 from tallystick.vault.store import KEPT_WITH_KEY, KEY, ROWS_AT_ONCE, Row
 from tallystick.vault.wrapping import About, seal
 
+_CONTENT = f"SELECT {KEY} FROM content {KEPT_WITH_KEY} WHERE id = ?"  # noqa: S608 - constants
 _Value = TypeVar("_Value")
 
 
@@ -114,15 +115,12 @@ class Vault(Erasing):
             DamagedError: It does not decrypt.
             UnavailableError: The read cannot be noted.
         """
-        row = self._one(
-            f"SELECT {KEY} FROM content {KEPT_WITH_KEY} WHERE id = ?",  # noqa: S608 - constants
-            (statement_id,),
-        )
+        row = self._one(_CONTENT, (statement_id,))
         if row is None:
             raise NotFoundError(f"the vault has no content for {statement_id.hex()}")
         plain = self._open(statement_id, *row)
         self._note(statement_id)
-        with shape(statement_id):
+        with Shape(statement_id):
             salt, fields = dcbor.decode(plain, "vault record")
             return Preimage(salt, {n: OpenField(s, v) for n, (s, v) in fields.items()})
 
