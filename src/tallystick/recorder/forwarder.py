@@ -93,6 +93,7 @@ class Forwarder:
                 pause_s = RETRY_SECONDS if lasted > pause_s else min(2 * pause_s, RETRY_SECONDS_MAX)
                 self._over.wait(pause_s)
         finally:
+            self._client.close()
             lock.release()
 
     def _is_there(self) -> bool:

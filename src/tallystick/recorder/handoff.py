@@ -53,6 +53,7 @@ class Handoff:
         """
         self._place, self._wants_forwarder = Place(folder), forwarder
         self._card = self._place.read_card()
+        self._forwarder: subprocess.Popen[bytes] | None = None
         self._files: list[_File] = []
         self._newest: _File | None = None
         self._begin()
@@ -212,20 +213,21 @@ class Handoff:
 
     def _have_forwarder(self) -> None:
         """Start one unless it runs; of several that start at once one stays."""
-        if lock_holder(self._place.lock) is not None:
+        started = self._forwarder
+        if (started and started.poll() is None) or lock_holder(self._place.lock) is not None:
             return
         with suppress(FileNotFoundError):
             if self._place.words.stat().st_size > WORDS_BYTES:
                 self._place.words.unlink()
+        command = [sys.executable, "-m", "tallystick", "recorder", "run", "--until-idle"]
         with self._place.words.open("ab") as words:
-            subprocess.Popen(  # noqa: S603 - this very program
-                [sys.executable, "-m", "tallystick", "recorder", "run", "--until-idle",
-                 str(self._place.root)],
+            self._forwarder = subprocess.Popen(  # noqa: S603 - this very program
+                [*command, str(self._place.root)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=words,
                 start_new_session=True,  # it outlives the application, until all is registered
-            )  # fmt: skip
+            )
 
 
 def _finish(file: _File) -> None:
