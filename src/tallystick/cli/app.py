@@ -74,7 +74,8 @@ COMMANDS: Final = {
 
 INTERRUPTED: Final = 130
 _COMMON: Final = frozenset(
-    f"TALLYSTICK_{name}" for name in ("HOME", "PASSPHRASE_FILE", "API_KEY", "PORT", "DATA", "RECORDER")
+    f"TALLYSTICK_{name}"
+    for name in ("HOME", "PASSPHRASE_FILE", "API_KEY", "PORT", "DATA", "RECORDER")
 )
 """Variables that are known without loading the settings, which takes time."""
 

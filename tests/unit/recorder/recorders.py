@@ -38,7 +38,9 @@ class Recorder:
         return [parse(frame.body) for reader in readers for frame in reader.read(10**6)]
 
 
-def recorder_in(home: Path, folder: Path, url: str = "http://127.0.0.1:1", **more: bool) -> Recorder:
+def recorder_in(
+    home: Path, folder: Path, url: str = "http://127.0.0.1:1", **more: bool
+) -> Recorder:
     """Make a recorder for the ledger in a folder, which nobody has open."""
     place = Place(folder)
     with ledger_in(home) as ledger:

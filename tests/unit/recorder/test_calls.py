@@ -60,7 +60,11 @@ def test_an_error_is_recorded_and_raised(recorder: Recorder) -> None:
     with pytest.raises(KeyError):
         fails()
     [(_, ended)] = pairs(recorder)
-    assert (ended.status, ended.error, ended.response) == ("error", "KeyError: 'nothing there'", b"")
+    assert (ended.status, ended.error, ended.response) == (
+        "error",
+        "KeyError: 'nothing there'",
+        b"",
+    )
 
 
 def test_pieces_are_joined_also_if_nobody_waits_for_the_last(recorder: Recorder) -> None:
@@ -200,9 +204,10 @@ def test_a_file_that_has_grown_is_followed_by_another(
     assert sum(isinstance(one, Asked) for one in said) == 13
     assert sum(isinstance(one, Ended) for one in said) == 13
     outer(3)  # what has grown is closed once nothing in it is under way
-    assert sum(isinstance(one, Closed) for one in recorder.said()) == len(
-        [*recorder.place.calls.iterdir()]
-    ) - 1
+    assert (
+        sum(isinstance(one, Closed) for one in recorder.said())
+        == len([*recorder.place.calls.iterdir()]) - 1
+    )
 
 
 def test_a_forked_process_has_a_file_of_its_own(recorder: Recorder) -> None:

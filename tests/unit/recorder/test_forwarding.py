@@ -75,7 +75,9 @@ def answers(home: Path) -> list[int]:
 
 def run_application(recorder: Recorder, calls: int, end: str = "well") -> None:
     command = [sys.executable, "-c", APPLICATION, str(calls), end]
-    done = subprocess.run(command, env=environment(recorder), capture_output=True, text=True)
+    done = subprocess.run(
+        command, check=False, env=environment(recorder), capture_output=True, text=True
+    )
     assert done.returncode == (-signal.SIGKILL if end == "die" else 0), done.stderr
 
 
@@ -217,3 +219,15 @@ def test_a_forwarder_ends_with_its_folder(recorder: Recorder) -> None:
     with forwarding(recorder):
         recorder.place.card.unlink()
         recorder.place.calls.touch()  # trouble, after which it begins anew
+
+
+def test_a_service_starts_beside_a_program_that_records(tmp_path: Path) -> None:
+    recorder = recorder_in(tmp_path / "home", tmp_path / "recorder")
+    command = [sys.executable, "-m", "tallystick", "config", "check"]
+    told = subprocess.run(
+        command, check=False, capture_output=True, text=True,
+        env={**environment(recorder), "TALLYSTICK_HOME": str(tmp_path / "home")},
+    )  # fmt: skip
+
+    assert told.returncode == 0
+    assert "RECORDER" not in told.stderr
