@@ -11,11 +11,12 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import Final
 
-from tallystick.errors import UnavailableError
+from tallystick.errors import UnavailableError, missing_extra
 from tallystick.log import lock_holder
 from tallystick.recorder.frames import PROCESS_BYTES, FrameWriter
 from tallystick.recorder.place import SUFFIX, Place
@@ -23,6 +24,8 @@ from tallystick.recorder.said import Asked, Closed, Ended, Missed, Said, encode
 
 SYNC_SECONDS: Final = 0.05
 """What nobody waits for is synced so often."""
+PAUSE_SECONDS_MAX: Final = 60.0
+"""Between two starts of a forwarder that ends again, each time twice as long."""
 FILE_BYTES: Final = 64 << 20
 """A file that has grown to this is closed, and the next one begun."""
 WORDS_BYTES: Final = 1 << 20
@@ -50,16 +53,19 @@ class Handoff:
 
         Raises:
             NotFoundError: There is no recorder.
+            MissingExtraError: The forwarder lacks a package.
         """
         self._place, self._wants_forwarder = Place(folder), forwarder
         self._card = self._place.read_card()
         self._forwarder: subprocess.Popen[bytes] | None = None
+        self._pause_s, self._not_before = LOOK_SECONDS, 0.0
         self._files: list[_File] = []
         self._newest: _File | None = None
         self._begin()
         os.register_at_fork(after_in_child=self._begin)
         atexit.register(self.close)
         if forwarder:
+            need_forwarder()
             self._have_forwarder()
 
     def ask(self, asked: Asked, *, durable: bool = False) -> tuple[_File, int] | None:
@@ -213,9 +219,16 @@ class Handoff:
 
     def _have_forwarder(self) -> None:
         """Start one unless it runs; of several that start at once one stays."""
-        started = self._forwarder
-        if (started and started.poll() is None) or lock_holder(self._place.lock) is not None:
+        started, now = self._forwarder, time.monotonic()
+        if now < self._not_before or (started and started.poll() is None):
             return
+        if lock_holder(self._place.lock) is not None:
+            self._pause_s = LOOK_SECONDS
+            return
+        self._not_before, self._pause_s = (
+            now + self._pause_s,
+            min(2 * self._pause_s, PAUSE_SECONDS_MAX),
+        )
         with suppress(FileNotFoundError):
             if self._place.words.stat().st_size > WORDS_BYTES:
                 self._place.words.unlink()
@@ -228,6 +241,18 @@ class Handoff:
                 stderr=words,
                 start_new_session=True,  # it outlives the application, until all is registered
             )
+
+
+def need_forwarder() -> None:
+    """Say at once if the forwarder could not start for want of a package.
+
+    Raises:
+        MissingExtraError: It is not installed; the advice names the command.
+    """
+    try:
+        import_module("h11")
+    except ModuleNotFoundError as error:
+        raise missing_extra(error) from error
 
 
 def _finish(file: _File) -> None:

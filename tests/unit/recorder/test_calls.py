@@ -1,9 +1,13 @@
 """What an application says of its calls: before, afterwards, and whatever happens between."""
 
 import asyncio
+import itertools
 import json
 import os
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from threading import Thread
@@ -12,7 +16,7 @@ from typing import Any
 import pytest
 
 import tallystick
-from tallystick.errors import InputError, NotFoundError, UnavailableError
+from tallystick.errors import InputError, MissingExtraError, NotFoundError, UnavailableError
 from tallystick.recorder import handoff as handing_off
 from tallystick.recorder.calls import as_json
 from tallystick.recorder.handoff import Handoff
@@ -293,3 +297,37 @@ def test_a_process_that_ends_says_so(recorder: Recorder, kept: Handoff) -> None:
     kept.close()
     kept.close()
     assert isinstance(recorder.said()[-1], Closed)
+
+
+def test_a_package_that_the_forwarder_lacks_is_named_at_once(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "h11", None)
+    with pytest.raises(MissingExtraError, match="h11"):
+        Handoff(recorder.place.root)
+
+
+def test_a_forwarder_that_does_not_stay_is_started_less_and_less_often(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[float] = []
+
+    class Ended:
+        def __init__(self, *_: object, **__: object) -> None:
+            started.append(time.monotonic())
+
+        def poll(self) -> int:
+            return 2
+
+    monkeypatch.setattr(subprocess, "Popen", Ended)
+    monkeypatch.setattr(handing_off, "LOOK_SECONDS", 0.02)
+    handoff = Handoff(recorder.place.root)
+    until = time.monotonic() + 0.7
+    while time.monotonic() < until:
+        handoff._have_forwarder()
+        time.sleep(0.002)
+    handoff.close()
+
+    pauses = [later - earlier for earlier, later in itertools.pairwise(started)]
+    assert 3 <= len(started) <= 7
+    assert pauses == sorted(pauses)
