@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -55,17 +55,16 @@ class Intake:
         self._place, self._opens, self._speaker = place, opens, speaker
         self._spool, self._taken = spool, taken
         self.files: dict[str, _File] = {}
-        self._beaten_at = 0.0
+        self._beaten_at, self._full = 0.0, False
 
     def say(self, state: str) -> None:
-        """Say a heartbeat.
+        """Say a heartbeat, as soon as there is room for it.
 
         Raises:
-            UnavailableError: The spool is full.
-            OSError: It cannot be written.
+            OSError: The spool cannot be written.
         """
-        self._speaker.heartbeat(state)
         self._beaten_at = time.monotonic()
+        self._with_room(lambda: self._speaker.heartbeat(state))
 
     def beat(self) -> None:
         """Say a heartbeat if one is due."""
@@ -73,20 +72,31 @@ class Intake:
             self.say("beat")
 
     def take(self) -> bool:
-        """Say what the files hold; tell whether there was anything.
+        """Say what the files hold, as far as there is room; tell whether there was anything.
 
         Raises:
             OSError: The spool cannot be written.
         """
-        self._look()
         before = len(self._speaker.fresh)
+        self._with_room(self._take_all)
+        return len(self._speaker.fresh) > before
+
+    def _take_all(self) -> None:
+        self._look()
+        for name, file in [*self.files.items()]:
+            self._take(name, file)
+
+    def _with_room(self, step: Callable[[], None]) -> None:
+        """First say what found no room; nothing else is said before that."""
         try:
             self._speaker.go_on()
-            for name, file in [*self.files.items()]:
-                self._take(name, file)
+            step()
         except UnavailableError as error:
-            _log.warning("%s: what applications say waits in their files", error)
-        return len(self._speaker.fresh) > before
+            if not self._full:
+                _log.warning("%s: what applications say waits in their files", error)
+            self._full = True
+        else:
+            self._full = False
 
     def durable(self) -> list[Spooled]:
         """Sync, note how far it came, and return what may be registered now.

@@ -19,6 +19,7 @@ import tallystick
 from tallystick.errors import InputError, MissingExtraError, NotFoundError, UnavailableError
 from tallystick.recorder import handoff as handing_off
 from tallystick.recorder.calls import as_json
+from tallystick.recorder.frames import FrameWriter
 from tallystick.recorder.handoff import Handoff
 from tallystick.recorder.place import FOLDER
 from tallystick.recorder.said import Asked, Closed, Ended, Missed
@@ -331,3 +332,26 @@ def test_a_forwarder_that_does_not_stay_is_started_less_and_less_often(
     pauses = [later - earlier for earlier, later in itertools.pairwise(started)]
     assert 3 <= len(started) <= 7
     assert pauses == sorted(pauses)
+
+
+def test_both_windows_are_as_they_are_stated(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[float] = []
+    sync = FrameWriter.sync
+
+    def noted(writer: FrameWriter) -> None:
+        sync(writer)
+        synced.append(time.monotonic())
+
+    monkeypatch.setattr(FrameWriter, "sync", noted)
+    with tallystick.recording("chat", "x", durable=True):
+        assert synced  # on the disk before the call is made
+    before = len(synced)
+    with tallystick.recording("chat", "x"):
+        said = time.monotonic()
+        until = said + 20
+        while len(synced) == before and time.monotonic() < until:
+            time.sleep(0.001)
+    assert said < synced[before]
+    assert handing_off.SYNC_SECONDS <= 0.05  # and the disk has as long again for it

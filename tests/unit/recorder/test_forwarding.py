@@ -8,11 +8,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 import tallystick
+from tallystick.capture.spool import Spool
 from tallystick.errors import ConflictError
 from tallystick.ledger import Found, Home, LedgerReader, Query
 from tallystick.recorder.forwarder import Forwarder
@@ -231,3 +233,26 @@ def test_a_service_starts_beside_a_program_that_records(tmp_path: Path) -> None:
 
     assert told.returncode == 0
     assert "RECORDER" not in told.stderr
+
+
+def test_what_a_full_spool_does_not_take_waits_in_the_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = partial(Spool, segment_bytes=64 << 10)
+    monkeypatch.setattr("tallystick.recorder.forwarder.Spool", small)
+    monkeypatch.setattr("tallystick.log.journal.SEGMENTS_MAX", 3)
+    monkeypatch.setattr("tallystick.capture.spool.MARK_ITEMS", 16)
+    recorder = recorder_in(tmp_path / "home", tmp_path / "recorder")
+    with recording_in(recorder, monkeypatch):
+        for number in range(300):
+            with tallystick.recording("chat", {"number": number, "text": "x" * 500}) as call:
+                call.answer = number
+    with forwarding(recorder) as forwarder:
+        until(lambda: forwarder.trouble is not None)
+        time.sleep(0.5)
+        assert rest(recorder) == 1  # it is not at its end
+    with process(tmp_path / "home") as (_, url):
+        url_of(recorder, url)
+        with forwarding(recorder):
+            until(lambda: rest(recorder) == 0 and len_of(tmp_path) == 600)
+    assert answers(tmp_path / "home") == list(range(300))
