@@ -11,3 +11,4 @@ compile() {
 }
 compile bench/peers/go.in -o bench/peers/go.txt
 compile bench/peers/litellm/requirements.in -o bench/peers/litellm/requirements.txt
+compile bench/peers/audit_trail/requirements.in -o bench/peers/audit_trail/requirements.txt

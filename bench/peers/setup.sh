@@ -2,7 +2,7 @@
 # Install the peers under .oracles/peers, each in an environment of its own.
 #
 #   sh bench/peers/setup.sh              all of them
-#   sh bench/peers/setup.sh tessera      one of them: tessera or litellm
+#   sh bench/peers/setup.sh tessera      one of them: tessera, litellm or audit_trail
 #
 # Needs Python 3.11+ with its venv module, and package registries. A peer whose pins have
 # not changed since is left alone. PYTHON names the Python to use.
@@ -55,10 +55,16 @@ litellm() {
     stamp litellm bench/peers/litellm/requirements.txt
 }
 
-[ $# -gt 0 ] || set -- tessera litellm
+audit_trail() {
+    fresh audit_trail bench/peers/audit_trail/requirements.txt && return
+    venv audit_trail bench/peers/audit_trail/requirements.txt
+    stamp audit_trail bench/peers/audit_trail/requirements.txt
+}
+
+[ $# -gt 0 ] || set -- tessera litellm audit_trail
 for peer in "$@"; do
     case $peer in
-    tessera | litellm) "$peer" ;;
+    tessera | litellm | audit_trail) "$peer" ;;
     *)
         echo "setup.sh: no such peer: $peer" >&2
         exit 2

@@ -26,6 +26,7 @@ COMMANDS: Final = {
     "init": "home",
     "up": "service",
     "demo": "demonstration",
+    "recorder": "recorders",
     "model": "models",
     "register": "registering",
     "batch": "batches",
@@ -73,7 +74,8 @@ COMMANDS: Final = {
 
 INTERRUPTED: Final = 130
 _COMMON: Final = frozenset(
-    f"TALLYSTICK_{name}" for name in ("HOME", "PASSPHRASE_FILE", "API_KEY", "PORT", "DATA")
+    f"TALLYSTICK_{name}"
+    for name in ("HOME", "PASSPHRASE_FILE", "API_KEY", "PORT", "DATA", "RECORDER")
 )
 """Variables that are known without loading the settings, which takes time."""
 
@@ -103,6 +105,7 @@ SUMMARIES: Final = {
     "init": "Make a new, empty ledger.",
     "up": "Serve a ledger, and a gateway for AI calls.",
     "demo": "See the whole story on real data, in under a minute.",
+    "recorder": "Record calls in an application; sign and register what was recorded.",
     "model": "Serve or show the small language model that ships with Tallystick.",
     "register": "Register signed statements.",
     "batch": "Register rows of a file under one signature.",

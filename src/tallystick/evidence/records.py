@@ -59,6 +59,7 @@ class Intent(Record, kw_only=True, frozen=True):
         started_ms: The gateway's clock, milliseconds since 1970.
         api_key: Id of the API key under which the call came; absent where there was none. The id
             names the key in the gateway's list of keys, and is no secret.
+        function: What the application called, where it was recorded there.
     """
 
     statement_type = StatementType.INFERENCE
@@ -73,6 +74,7 @@ class Intent(Record, kw_only=True, frozen=True):
     attempt: int | None = None
     started_ms: int
     api_key: str | None = None
+    function: str | None = None
 
 
 class Outcome(Record, kw_only=True, frozen=True):

@@ -28,6 +28,7 @@ OTHER_VARIABLES: Final = frozenset(
     {
         "HOME",
         "PASSPHRASE_FILE",
+        "RECORDER",
         "API_KEY",
         "DATA",
         "VECTORS",

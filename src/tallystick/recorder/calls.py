@@ -1,0 +1,282 @@
+"""Record calls: a decorator for functions, a context for everything else.
+
+    @tallystick.record
+    def answer(question: str) -> str: ...
+
+    with tallystick.recorder("chat", {"question": question}, model="small-lm") as call:
+        call.answer = ask(question)
+
+The call is said before it is made and its end afterwards; if it raises, so is that. What goes
+where is the recorder's, a folder that `tally recorder create` makes and `TALLYSTICK_RECORDER`
+names. Nothing waits for a network: see `tallystick.recorder.handoff`.
+"""
+
+import inspect
+import json
+import os
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import lru_cache, partial, wraps
+from hashlib import sha256
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, ParamSpec, Self, TypeVar, overload
+
+import msgspec
+from msgspec.structs import replace
+
+from tallystick.errors import InputError
+from tallystick.recorder.handoff import Handoff
+from tallystick.recorder.place import FOLDER
+from tallystick.recorder.said import Asked, Ended
+from tallystick.vault import About
+
+P = ParamSpec("P")
+R = TypeVar("R")
+_INTEGERS = range(-(2**63), 2**64)
+Mask = Callable[[Any], Any]
+"""Returns what is recorded in place of a value: of a request, and of an answer."""
+
+
+class Call:
+    """A call under way; a context that says when it ends.
+
+    Attributes:
+        answer: What it answered; set it before the context ends.
+        usage: Tokens and the like, by name.
+        model: The model that answered.
+    """
+
+    def __init__(self, handoff: Handoff, asked: Asked, mask: Mask | None, *, durable: bool) -> None:
+        """Prepare; entering the context says it."""
+        self._handoff, self._asked, self._mask, self._durable = handoff, asked, mask, durable
+        self._said: Any = None
+        self._began = 0.0
+        self.answer: Any = None
+        self.usage: Mapping[str, Any] | None = None
+        self.model: str | None = None
+
+    def __enter__(self) -> Self:
+        """Say that it begins.
+
+        Raises:
+            UnavailableError: It cannot be recorded, so do not make it.
+        """
+        self._said = self._handoff.ask(self._asked, durable=self._durable)
+        self._began = time.perf_counter()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Say that it ended.
+
+        Raises:
+            UnavailableError: It cannot be recorded, so do not act upon it.
+        """
+        took_ms = 1000 * (time.perf_counter() - self._began)
+        if self._said is None:
+            return
+        file, number = self._said
+        answer = self.answer if self._mask is None else self._mask(self.answer)
+        ended = Ended(
+            number=number,
+            status=_status(error),
+            response=b"" if answer is None else as_json(answer),
+            answer=answer if isinstance(answer, str) else None,
+            duration_ms=took_ms,
+            error=None if error is None else f"{type(error).__name__}: {error}",
+            usage=None if self.usage is None else dict(self.usage),
+            model=self.model,
+            subject=self._asked.subject,
+            purpose=self._asked.purpose,
+        )
+        self._handoff.end(file, ended, durable=self._durable)
+
+
+def recording(
+    operation: str,
+    request: Any,
+    *,
+    model: str = "",
+    parameters: Mapping[str, Any] | None = None,
+    about: About | None = None,
+    durable: bool = False,
+    mask: Mask | None = None,
+) -> Call:
+    """Return a context in which a call is made.
+
+    Args:
+        operation: What is asked for, by its OpenTelemetry name: `chat`, `execute_tool`.
+        request: What it is asked with; anything that has a JSON form.
+        model: The model that is asked.
+        parameters: How it is asked: temperature and the like.
+        about: Whom it is about, by a reference of yours, so that it can be erased; and what for,
+            where records of one subject are to be erased apart.
+        durable: Wait for the disk, at the beginning and at the end.
+        mask: Says what is recorded in place of the request and of the answer.
+
+    Raises:
+        InputError: No recorder is named.
+        NotFoundError: There is none.
+    """
+    asked = _asked(operation, request if mask is None else mask(request), model, about)
+    kept = {name: _kept(value) for name, value in (parameters or {}).items()}
+    return Call(_handoff(), replace(asked, parameters=kept), mask, durable=durable)
+
+
+@overload
+def record(function: Callable[P, R], /) -> Callable[P, R]: ...
+@overload
+def record(
+    *, operation: str = ..., model: str = ..., about: Callable[..., About | None] | None = ...,
+    durable: bool = ..., mask: Mask | None = ...,
+) -> Callable[[Callable[P, R]], Callable[P, R]]: ...  # fmt: skip
+def record(
+    function: Callable[P, R] | None = None,
+    /,
+    *,
+    operation: str = "chat",
+    model: str = "",
+    about: Callable[..., About | None] | None = None,
+    durable: bool = False,
+    mask: Mask | None = None,
+) -> Any:
+    """Record each call of a function: plain, async, or one that yields its answer in pieces.
+
+    Args:
+        function: Whose calls are recorded.
+        operation: What it does, by its OpenTelemetry name.
+        model: The model that it asks.
+        about: Called with the function's arguments; says whom the call is about.
+        durable: As for `recording`.
+        mask: As for `recording`; the request is a map of the arguments.
+
+    Returns:
+        A function that is called as the one that it is given.
+    """
+    if function is None:
+        return partial(
+            record, operation=operation, model=model, about=about, durable=durable, mask=mask
+        )
+    signature = inspect.signature(function)
+    name = f"{function.__module__}.{function.__qualname__}"
+
+    def begin(arguments: tuple[Any, ...], named: dict[str, Any]) -> Call:
+        request: Any = dict(signature.bind(*arguments, **named).arguments)
+        whom = None if about is None else about(*arguments, **named)
+        asked = _asked(operation, request if mask is None else mask(request), model, whom)
+        return Call(_handoff(), replace(asked, function=name), mask, durable=durable)
+
+    return wraps(function)(_wrapped(function, begin))
+
+
+def _asked(operation: str, request: Any, model: str, about: About | None) -> Asked:
+    return Asked(
+        started_ms=time.time_ns() // 1_000_000,
+        operation=operation,
+        request=as_json(request),
+        model=model,
+        subject=None if about is None else about.subject,
+        purpose="" if about is None else about.purpose,
+    )
+
+
+def _wrapped(function: Any, begin: Callable[..., Call]) -> Any:
+    if inspect.isasyncgenfunction(function):
+
+        async def pieces_later(*arguments: Any, **named: Any) -> AsyncIterator[Any]:
+            with begin(arguments, named) as call, _gathering(call) as gathered:
+                async for piece in function(*arguments, **named):
+                    gathered.append(piece)
+                    yield piece
+
+        return pieces_later
+    if inspect.isgeneratorfunction(function):
+
+        def pieces(*arguments: Any, **named: Any) -> Iterator[Any]:
+            with begin(arguments, named) as call, _gathering(call) as gathered:
+                for piece in function(*arguments, **named):
+                    gathered.append(piece)
+                    yield piece
+
+        return pieces
+    if inspect.iscoroutinefunction(function):
+
+        async def later(*arguments: Any, **named: Any) -> Any:
+            with begin(arguments, named) as call:
+                call.answer = await function(*arguments, **named)
+                return call.answer
+
+        return later
+
+    def now(*arguments: Any, **named: Any) -> Any:
+        with begin(arguments, named) as call:
+            call.answer = function(*arguments, **named)
+            return call.answer
+
+    return now
+
+
+@contextmanager
+def _gathering(call: Call) -> Iterator[list[Any]]:
+    """Gather an answer that comes in pieces, also one that nobody waits for to its end."""
+    gathered: list[Any] = []
+    try:
+        yield gathered
+    finally:
+        whole = all(isinstance(piece, str) for piece in gathered)
+        call.answer = "".join(gathered) if whole else gathered
+
+
+def as_json(value: Any) -> bytes:
+    """Return a value as JSON, the same bytes for the same value.
+
+    Numbers that JSON lacks stand as `NaN` and `Infinity`; whole numbers keep all their digits;
+    bytes stand as their length and SHA-256; anything else that has no JSON form as its `repr`.
+    """
+    text = json.dumps(value, ensure_ascii=False, sort_keys=True, default=_plain, skipkeys=False)
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bytes | bytearray | memoryview):
+        return {"bytes": len(value), "sha256": sha256(value).hexdigest()}
+    if callable(dump := getattr(value, "model_dump", None)):  # pydantic, as most clients use it
+        return dump(mode="json")
+    try:
+        return msgspec.to_builtins(value)
+    except TypeError:
+        return {"type": type(value).__qualname__, "repr": repr(value)}
+
+
+def _kept(value: Any) -> Any:
+    """Return a parameter as it is kept: plain values as they are, others as their JSON."""
+    if isinstance(value, int) and value not in _INTEGERS:
+        return str(value)
+    return value if isinstance(value, str | float | int | None) else as_json(value).decode()
+
+
+def _status(error: BaseException | None) -> Literal["ok", "error", "cancelled"]:
+    if error is None:
+        return "ok"
+    return "error" if isinstance(error, Exception) else "cancelled"
+
+
+def _handoff() -> Handoff:
+    folder = os.environ.get(FOLDER)
+    if not folder:
+        raise InputError(
+            f"no recorder is named: {FOLDER} is not set",
+            advice=f"make one with `tally recorder create`, and set {FOLDER} to its folder",
+        )
+    return _open(folder)
+
+
+@lru_cache
+def _open(folder: str) -> Handoff:
+    return Handoff(Path(folder))
