@@ -237,6 +237,24 @@ class Refusal(Record, kw_only=True, frozen=True):
     policy: bytes
 
 
+class AccessAnswer(Record, kw_only=True, frozen=True):
+    """A person was given all that is kept about them, as one archive.
+
+    Attributes:
+        manifest: SHA-256 of the archive's `manifest.json`, which names the digest of every file.
+        records: Records about the person in it.
+        size: Size of the log that it covers.
+        withheld: Records or fields that the operator left out, for the rights of others.
+    """
+
+    statement_type = StatementType.ACCESS_ANSWER
+
+    manifest: bytes
+    records: int
+    size: int
+    withheld: int = 0
+
+
 RECORDS: tuple[type[Record], ...] = (
     Intent,
     Outcome,
@@ -246,6 +264,7 @@ RECORDS: tuple[type[Record], ...] = (
     Evaluation,
     Change,
     Refusal,
+    AccessAnswer,
 )
 """All records with salted fields. Batches, policies, keys and heartbeats are inline payloads."""
 

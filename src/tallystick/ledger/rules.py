@@ -99,10 +99,11 @@ _OPERATOR_MAY: Final = OPERATOR_TYPES | {
     StatementType.LABEL,
     StatementType.APPROVAL,
     StatementType.ACCESS,
+    StatementType.ACCESS_ANSWER,
 }
 """The operator can always revoke a delegation, say what it changed, show content, say under
 commitment whose a pseudonym is, that a person approved, who read content,
-and what it did to the service."""
+what it did to the service, and that it told a person what is kept about them."""
 _RELATIONS: Final = frozenset(Relation)
 
 

@@ -39,6 +39,7 @@ class StatementType(StrEnum):
     DELEGATION = "delegation"
     REFUSAL = "refusal"
     ACCESS = "access"
+    ACCESS_ANSWER = "access-answer"
     HOLD = "hold"
     RESTRICTION = "restriction"
     RETENTION = "retention"
