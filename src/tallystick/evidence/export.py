@@ -15,6 +15,7 @@ from tallystick.ledger import Found, Query, Reads, batch_of, erasures_of, public
 from tallystick.log import Snapshot
 from tallystick.merkle import HASH_BYTES, parent_level
 from tallystick.statement import Disclosure, Relation
+from tallystick.statement.appeal import ANSWERS, REQUESTS
 from tallystick.statement.delegation import revocation_subject
 from tallystick.statement.erasure import Positions
 from tallystick.statement.governance import StatementType
@@ -24,8 +25,11 @@ STATEMENTS_MAX: Final = 2000
 """Most statements that one bundle holds."""
 HANDOVERS_MAX: Final = 200
 """Most handovers of a log's own keys that a bundle holds."""
-_ABOUT_IT: Final = (StatementType.DECISION, StatementType.APPROVAL)
+_ABOUT_IT: Final = (StatementType.DECISION, StatementType.APPROVAL, *sorted(REQUESTS))
 """Types of what was said later about a statement itself."""
+_BETWEEN: Final = REQUESTS | ANSWERS.keys()
+"""Types of what a person and the keeper of a decision say to one another: a bundle opens the words
+only where it is about them."""
 
 
 def _everything(_: Found) -> bool:
@@ -119,6 +123,9 @@ def _rests_on(ledger: Reads, one: Found) -> Iterable[Found]:
     yield from key_statements(ledger, header.issuer)
     if header.type == StatementType.KEY and header.subject is not None:
         yield from key_statements(ledger, header.subject)
+    if header.type in REQUESTS:
+        for type_ in (header.type, *ANSWERS):
+            yield from ledger.find(Query(link=one.statement.id, type=type_)).found
     if Relation.ACTED_FOR in header.links or header.type == StatementType.DELEGATION:
         yield from _delegated(ledger, one)
 
@@ -149,7 +156,8 @@ def _member(
 ) -> Member:
     proof = ledger.prove_found(found, snapshot)
     disclosure = None
-    visible = (shown.content or shown.rows) and shown.visible(found)
+    private = found.statement.header.type in _BETWEEN and not subject
+    visible = (shown.content or shown.rows) and not private and shown.visible(found)
     if found.statement.header.hashed and shown.content and visible:
         hidden = shown.hidden.get(found.statement.id, frozenset())
         disclosure = _disclose(ledger, found, shown.fields if subject else None, hidden)

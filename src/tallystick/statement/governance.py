@@ -49,6 +49,11 @@ class StatementType(StrEnum):
     # evidence of what an AI is, got, did and was told
     INFERENCE = "inference"
     DECISION = "decision"
+    EXPLANATION_REQUEST = "explanation-request"
+    EXPLANATION = "explanation"
+    REVIEW_REQUEST = "review-request"
+    APPEAL = "appeal"
+    REVIEW = "review"
     ACTION = "action"
     DATASET = "dataset"
     MODEL = "model"
