@@ -28,6 +28,8 @@ from tallystick.statement.governance import IssuerKind, StatementType
 ASKED_SECONDS: Final = 900
 """How long a question waits, unless somebody says otherwise."""
 ASKED_SECONDS_MAX: Final = 7 * 86_400
+TARGETS_MAX: Final = 2
+"""Of a review: what it answers, and the new decision."""
 CARRIED_OUT: Final = frozenset({StatementType.DECISION, StatementType.REVIEW})
 """Actions that the service itself carries out, as a statement of that type."""
 
@@ -130,11 +132,22 @@ def _check_carried_out(state: LedgerState, wanted: Wanted) -> None:
     read_record(wanted.action, wanted.fields)
     operator = state.chains.operator
     if wanted.action == StatementType.REVIEW:
-        return  # of the operator's own, with a person behind it
-    if not state.policy.allows(wanted.action, operator, IssuerKind.ORGANISATION):
+        _check_review(state, wanted)  # the operator may register it, with a person behind it
+    elif not state.policy.allows(wanted.action, operator, IssuerKind.ORGANISATION):
         raise RefusedError(
             f"the registration policy does not let the operator, who registers what people "
             f"approve, register {wanted.action} statements",
             reason="policy",
             advice=f"allow it: `tally policy allow {wanted.action}=organisation`",
+        )
+
+
+def _check_review(state: LedgerState, wanted: Wanted) -> None:
+    request = state.appeals.get(wanted.targets[0]) if wanted.targets else None
+    if request is None or request.ended is not None or len(wanted.targets) > TARGETS_MAX:
+        raise RefusedError(
+            "a review is of one request of a person that is open, and may name the new decision "
+            "behind it",
+            reason="appeal.unknown",
+            advice="see `tally appeals list`",
         )
