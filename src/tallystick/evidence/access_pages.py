@@ -18,10 +18,10 @@ _RIGHTS: Final = (
     "human being look at it again, and appeal. Ask whoever sent you this file."
 )
 _CHECK: Final = (
-    "Every record below stands in a public log under a digest. The files that end in .tally.json "
-    "prove it, without anybody's help: `tally verify FILE` checks this whole archive, and any of "
-    "these files. What these pages say in words is what the keeper of the log signed for; that it "
-    "is all there is about you, nobody can prove."
+    "<p>Every record here stands in a public log under a digest. The files that end in "
+    "<code>.tally.json</code> prove it, without anybody's help: <code>tally verify FILE</code> "
+    "checks this whole archive, and any of these files. What these pages say in words is what the "
+    "keeper of the log signed for; that it is all there is about you, nobody can prove.</p>"
 )
 _NOBODY: Final = "Nobody, as far as is noted."
 
@@ -30,8 +30,8 @@ def index_page(summary: Mapping[str, Any]) -> str:
     """Return the first page: who keeps what, how AI was used, who read it."""
     keeper = summary["controller"]
     whose = (
-        f"<p>{_text(_name(keeper))} keeps {_number(summary['records'], 'record')} about you in "
-        f"the log <strong>{_text(keeper['log'])}</strong>, as of {_moment(summary['made_at'])}. "
+        f"<p>In the log <strong>{_text(keeper['log'])}</strong>, {_text(_name(keeper))} keeps "
+        f"{_number(summary['records'], 'record')} about you, as of {_moment(summary['made_at'])}. "
         f"Your reference is <strong>{_text(summary['reference'])}</strong>.</p>"
     )
     return _page(
@@ -45,7 +45,7 @@ def index_page(summary: Mapping[str, Any]) -> str:
             *_section("names", "Names you sign under", _pseudonyms(summary["pseudonyms"])),
             *_section("withheld", "What is left out", _withheld(summary["withheld"])),
             *_section("rights", "What you may do", [f"<p>{_text(_RIGHTS)}</p>"]),
-            *_section("check", "How to check this", [f"<p>{_text(_CHECK)}</p>"]),
+            *_section("check", "How to check this", [_CHECK]),
         ],
     )
 

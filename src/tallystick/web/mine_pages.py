@@ -200,11 +200,9 @@ def _asking(call: Call, seen: DecisionSeen, held: HeldBody) -> Iterator[str]:
 def _checking(call: Call, seen: DecisionSeen) -> Iterator[str]:
     yield (
         f'<p><a href="{escape(base_of(call))}/bundles/{escape(seen.id)}">The evidence, without '
-        "content</a>: "
-        + escape("`tally verify` shows without this service that the log holds the decision, "
-                 "who signed it, and what came of an appeal.")
-        + "</p>"
-    )  # fmt: skip
+        "content</a>: <code>tally verify</code> shows without this service that the log holds the "
+        "decision, who signed it, and what came of an appeal.</p>"
+    )
     yield tag("p", f"Its id is {seen.id}.", class_="note")
 
 

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from tallystick.errors import EncodingError, LimitError, VersionError
+from tallystick.errors import EncodingError, LimitError, TallystickError, VersionError
 from tallystick.evidence import build_bundle, sign_fields
 from tallystick.evidence.access import AccessRequest
 from tallystick.evidence.access_archive import AccessArchive
@@ -184,3 +186,24 @@ def test_hostile_archives_end_in_our_error(
     with pytest.raises(LimitError, match=r"manifest\.json has more than 10"):
         examine_archive(world.path, world.policy)
     assert not is_archive(Path(__file__))
+
+
+@given(places=st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), min_size=1))
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_whatever_is_changed_in_an_archive_is_noticed(
+    world: World, places: list[tuple[int, int]]
+) -> None:
+    data = bytearray(world.path.read_bytes())
+    for at, value in places:
+        data[at % len(data)] = value
+    path = world.path.with_name("hostile.zip")
+    path.write_bytes(data)
+    try:
+        report = examine_archive(path, world.policy)
+    except TallystickError:
+        return
+    with zipfile.ZipFile(path) as archive:
+        same = {name: archive.read(name) for name in archive.namelist()} == world.files
+    assert same or report.verdict is not Verdict.VERIFIED

@@ -11,6 +11,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from tallystick.affected import due_at, make_code
@@ -323,3 +325,30 @@ def test_who_asks_too_often_from_elsewhere_waits(desk: Desk) -> None:
     assert [one.status for one in replies].count(429) >= 1
     assert replies[0].status == 400
     assert desk.mine().status == 200
+
+
+TEXTS = st.text(max_size=200) | st.binary(max_size=200).map(bytes.hex)
+
+
+@given(receipt=TEXTS, code=TEXTS, cut=st.integers(0, 3000), put=st.text(max_size=3))
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_whatever_is_pasted_ends_in_an_answer(
+    desk: Desk, receipt: str, code: str, cut: int, put: str
+) -> None:
+    record = desk.record()
+    for held in (receipt, record[:cut] + put + record[cut + 1 :]):
+        assert desk.mine(held or "x", code=code[:100]).status < 500
+        assert desk.form("/mine", receipt=held, code=code[:100]).status < 500
+
+
+def test_what_is_kept_beside_is_named_by_an_id(desk: Desk) -> None:
+    said = DOCTOR.content({"text": "hers"}, type="document")
+    entry = b64.encode_url(said[0].entry)
+    for beside, message in (("x", "a statement id in hex"), ("00", "a statement id in hex")):
+        reply = desk.post("/statements", entry=entry, beside=beside)
+        assert message in reply.json["detail"]
+    both = desk.post("/statements", entry=entry, beside="0" * 64, about="jane")
+    assert "not both" in both.json["detail"]
+    assert desk.post("/statements", entry=entry, beside=desk.decision.hex()).status == 201
