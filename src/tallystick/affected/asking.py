@@ -14,7 +14,7 @@ from tallystick.affected.causes import causes_of
 from tallystick.affected.holding import Entitled
 from tallystick.affected.seeing import requests_of
 from tallystick.errors import InputError, LimitError, RefusedError
-from tallystick.evidence.records import Appeal, ExplanationRequest, Request, ReviewRequest
+from tallystick.evidence.records import Appeal, ExplanationRequest, ReviewRequest
 from tallystick.ledger import Found, Ledger, Registered, Submission
 from tallystick.ledger.appeals import Requested
 from tallystick.ledger.creation import OPERATOR
@@ -26,6 +26,7 @@ from tallystick.vault import Beside
 WORDS_LETTERS_MAX: Final = 10_000
 REQUESTS_MAX: Final = 12
 """Requests of one decision that are taken for a person, those withdrawn included."""
+Request = ExplanationRequest | ReviewRequest | Appeal
 KINDS: Final[dict[str, type[Request]]] = {
     StatementType.EXPLANATION_REQUEST: ExplanationRequest,
     StatementType.REVIEW_REQUEST: ReviewRequest,

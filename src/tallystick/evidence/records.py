@@ -237,20 +237,7 @@ class Refusal(Record, kw_only=True, frozen=True):
     policy: bytes
 
 
-class Request(Record, kw_only=True, frozen=True):
-    """What a person asks of a decision about them, or why they do not any more.
-
-    Attributes:
-        words: In their own words.
-        shown: How they showed that it is about them, where somebody else signed for them: by a
-            `code` that was handed out with the receipt, or by the whole `record`.
-    """
-
-    words: str
-    shown: Literal["code", "record"] | None = None
-
-
-class ExplanationRequest(Request, kw_only=True, frozen=True):
+class ExplanationRequest(Record, kw_only=True, frozen=True):
     """A person asks how a decision about them came about.
 
     Attributes:
@@ -261,8 +248,11 @@ class ExplanationRequest(Request, kw_only=True, frozen=True):
 
     statement_type = StatementType.EXPLANATION_REQUEST
 
+    words: str
+    shown: Literal["code", "record"] | None = None
 
-class ReviewRequest(Request, kw_only=True, frozen=True):
+
+class ReviewRequest(Record, kw_only=True, frozen=True):
     """A person asks that a human being look at a decision about them again.
 
     Attributes:
@@ -273,8 +263,11 @@ class ReviewRequest(Request, kw_only=True, frozen=True):
 
     statement_type = StatementType.REVIEW_REQUEST
 
+    words: str
+    shown: Literal["code", "record"] | None = None
 
-class Appeal(Request, kw_only=True, frozen=True):
+
+class Appeal(Record, kw_only=True, frozen=True):
     """A person contests a decision about them; until it is answered nothing of it is erased.
 
     Attributes:
@@ -284,6 +277,9 @@ class Appeal(Request, kw_only=True, frozen=True):
     """
 
     statement_type = StatementType.APPEAL
+
+    words: str
+    shown: Literal["code", "record"] | None = None
 
 
 class Explanation(Record, kw_only=True, frozen=True):
