@@ -18,7 +18,9 @@ from tests.browser.visitor import Visitor
 from tests.ledgers import START, Clock, Issuer, ledger_in
 from tests.unit.web.served import Client, serving
 
-POLICY = RegistrationPolicy((Rule(frozenset("*"), kinds=frozenset(IssuerKind)),))
+POLICY = RegistrationPolicy(
+    (Rule(frozenset({"*", "appeal", "review"}), kinds=frozenset(IssuerKind)),)
+)
 SAYS = {"outcome": "accept", "reason": "the scan <b>shows</b> nothing", "shown": "benign"}
 
 

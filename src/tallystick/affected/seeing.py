@@ -12,7 +12,7 @@ import msgspec
 from tallystick.affected.causes import model_of
 from tallystick.affected.deadlines import due_at
 from tallystick.affected.holding import Entitled
-from tallystick.errors import ErasedError, NotFoundError
+from tallystick.errors import ErasedError, LimitError, NotFoundError
 from tallystick.evidence import Shown, build_bundle
 from tallystick.evidence.access import plain
 from tallystick.ledger import Found, Ledger, erasures_of
@@ -263,7 +263,10 @@ def _read(ledger: Ledger, statement_id: bytes) -> dict[str, Any] | None:
 
 def _verify(ledger: Ledger, found: Found) -> tuple[str, list[str]]:
     """Do what a stranger would do with the bundle of the statement, without its content."""
-    bundle = build_bundle(ledger, found.statement.id, Shown(content=False, leaves=False))
+    try:
+        bundle = build_bundle(ledger, found.statement.id, Shown(content=False, leaves=False))
+    except LimitError as error:
+        return str(Verdict.INDETERMINATE), [str(error)]
     report = examine(bundle.encode(), parse_policy(ledger.home.trust.read_bytes()))
     bad = (Verdict.FAILED, Verdict.INDETERMINATE)
     return str(report.verdict), [c.detail for c in report.checks if c.verdict in bad]

@@ -240,3 +240,12 @@ def test_a_reopened_ledger_and_an_old_vault_keep_it(tmp_path: Path) -> None:
         [found] = reader.appeals.all("appeal")
         assert (found.id, found.state) == (appeal, "open")
         assert found.asked == Asked(decision, frozenset({answer}))
+
+
+def test_a_rule_for_every_type_lets_nobody_appeal_or_review(tmp_path: Path) -> None:
+    policy = RegistrationPolicy((Rule(frozenset("*"), kinds=frozenset(IssuerKind)),))
+    with ledger_in(tmp_path, *ISSUERS, policy=policy) as ledger:
+        at = World(ledger)
+        assert refused(ledger, at.ai, "appeal", **{ON: (at.decision,)}) == "policy"
+        asked = say(ledger, at.jane, "review-request", **{ON: (at.decision,)})
+        assert refused(ledger, at.doctor, "review", **{ON: (asked,)}) == "policy"

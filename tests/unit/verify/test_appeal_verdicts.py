@@ -11,7 +11,9 @@ from tallystick.verify import KnownIssuer, Verdict, VerifiedStatement, examine, 
 from tallystick.verify.appeals import check_appeals
 from tests.ledgers import Issuer, ledger_in
 
-POLICY = RegistrationPolicy((Rule(frozenset("*"), kinds=frozenset(IssuerKind)),))
+POLICY = RegistrationPolicy(
+    (Rule(frozenset({"*", "appeal", "review"}), kinds=frozenset(IssuerKind)),)
+)
 CLINIC, JANE, DOCTOR = Issuer(), Issuer("J", IssuerKind.PERSON), Issuer("D", IssuerKind.PERSON)
 ON, INSTEAD, USED = Relation.DECIDED_ON, Relation.SUPERSEDES, Relation.USED
 

@@ -27,7 +27,9 @@ from tallystick.vault import About
 from tests.ledgers import START, Clock, Issuer, ledger_in
 from tests.unit.web.served import JSON, Client, Reply, serving
 
-POLICY = RegistrationPolicy((Rule(frozenset("*"), kinds=frozenset(IssuerKind)),))
+POLICY = RegistrationPolicy(
+    (Rule(frozenset({"*", "appeal", "review"}), kinds=frozenset(IssuerKind)),)
+)
 FORM = "application/x-www-form-urlencoded"
 CLINIC, DOCTOR = Issuer(), Issuer("D", IssuerKind.PERSON)
 AI = Issuer("Triage", IssuerKind.AI)
