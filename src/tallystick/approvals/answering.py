@@ -27,6 +27,7 @@ from tallystick.statement import (
     parse_statement,
     sign_statement,
 )
+from tallystick.statement.appeal import REQUESTS
 from tallystick.statement.approval import Approval, check_in_time
 from tallystick.statement.commitment import SALT_BYTES, parse_preimage
 from tallystick.statement.governance import StatementType
@@ -232,8 +233,8 @@ def _unpack(data: bytes) -> list[Submission]:
 
 
 def _carried(entry: bytes, content: Preimage) -> Submission:
-    """Return what is carried out; the words of a review are kept with what it answers."""
+    """Return what is carried out; what is asked and answered is kept with what it is about."""
     header = parse_statement(entry).header
-    if header.type != StatementType.REVIEW:
+    if header.type != StatementType.REVIEW and header.type not in REQUESTS:
         return Submission(entry, content)
     return Submission(entry, content, about=Beside(header.links[Relation.DECIDED_ON][0]))

@@ -15,6 +15,7 @@ from tallystick.errors import EncodingError, InputError, RefusedError
 from tallystick.evidence import read_record
 from tallystick.ledger.state import LedgerState
 from tallystick.statement import Preimage, commit, dcbor
+from tallystick.statement.appeal import REQUESTS
 from tallystick.statement.approval import (
     DECLINED,
     NONCE_BYTES,
@@ -30,7 +31,7 @@ ASKED_SECONDS: Final = 900
 ASKED_SECONDS_MAX: Final = 7 * 86_400
 TARGETS_MAX: Final = 2
 """Of a review: what it answers, and the new decision."""
-CARRIED_OUT: Final = frozenset({StatementType.DECISION, StatementType.REVIEW})
+CARRIED_OUT: Final = frozenset({StatementType.DECISION, StatementType.REVIEW}) | REQUESTS
 """Actions that the service itself carries out, as a statement of that type."""
 
 
@@ -133,6 +134,9 @@ def _check_carried_out(state: LedgerState, wanted: Wanted) -> None:
     operator = state.chains.operator
     if wanted.action == StatementType.REVIEW:
         _check_review(state, wanted)  # the operator may register it, with a person behind it
+    elif wanted.action in REQUESTS:
+        if len(wanted.targets) != 1:
+            raise InputError(f"one asks of 1 decision, got {len(wanted.targets)} targets")
     elif not state.policy.allows(wanted.action, operator, IssuerKind.ORGANISATION):
         raise RefusedError(
             f"the registration policy does not let the operator, who registers what people "

@@ -385,3 +385,16 @@ def test_a_person_reviews_by_passkey_and_no_other_hand_needs_a_key(ward: Ward) -
     assert any("approved by a person with a passkey" in c.detail for c in report.checks)
     with pytest.raises(RefusedError, match="that is open"):
         ward.ask("review", targets=(appeal,), fields=review)
+
+
+def test_a_person_appeals_by_passkey(ward: Ward) -> None:
+    words = {"words": "It is not so."}
+    with pytest.raises(InputError, match="of 1 decision, got 0"):
+        ward.ask("appeal", targets=(), fields=words)
+    token, question = ward.ask("appeal", fields=words)
+
+    [_, index] = ward.give(token, ward.passkey.get(question.approval.challenge()))
+
+    assert ward.known(index) == (Assurance.PASSKEY, ward.doctor.did)
+    with pytest.raises(RefusedError, match="is under appeal"):
+        ward.ledger.erase({ward.answer: None}, ErasureReason.OTHER)
