@@ -1,6 +1,7 @@
 """`tally appeals`: codes, what is asked, what is answered and by whom."""
 
 import json
+import time
 
 import pytest
 
@@ -77,6 +78,9 @@ def test_beside_a_service_the_code_opens_what_the_receipt_alone_does_not(desk: C
         body = {"receipt": decision, "code": code, "kind": "appeal", "words": "no"}
         seen, _ = post(f"{url}/requests", body)
         appeal = seen["requests"][0]["id"]
+        until = time.monotonic() + 10
+        while appeal not in desk("appeals", "list", "--json"):  # the service publishes in a moment
+            assert time.monotonic() < until
         desk("appeals", "answer", appeal, "--outcome", "upheld", "--reason", "so", "--as", "doctor")
         seen, _ = post(url, {"receipt": decision, "code": code})
         assert seen["requests"][0]["answer"]["content"] == {"outcome": "upheld", "reason": "so"}
