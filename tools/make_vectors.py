@@ -70,6 +70,7 @@ from tallystick.verify import Bundle, Member, OpenRow
 ROOT: Final = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # so that this runs as a file
 
+from tools.vectors_appeals import appeals  # noqa: E402 - after the line above
 from tools.vectors_approvals import approvals  # noqa: E402 - after the line above
 
 FOLDER: Final = ROOT / "vectors"
@@ -283,6 +284,11 @@ def files() -> Iterator[tuple[str, bytes]]:
     for name, one, content in approvals(ORIGIN, person, operator, answer, NOW, Entropy()):
         yield f"approvals/{name}.cbor", one.entry
         yield f"approvals/{name}.json", _json(describe(one, content))
+    decision = writer.statements["decision"].id
+    asked = appeals(operator, writer.signers["person"], decision, answer, NOW, Entropy())
+    for name, one, content in asked:
+        yield f"appeals/{name}.cbor", one.entry
+        yield f"appeals/{name}.json", _json(describe(one, content))
 
 
 def _key_life(clinic: SoftwareSigner) -> Iterator[tuple[str, KeyStatement]]:

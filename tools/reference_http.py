@@ -24,6 +24,7 @@ _TITLES: Final = {
     "scrapi": "SCRAPI",
     "tiles": "The log as files",
     "approvals": "Approvals",
+    "mine": "For the person it is about",
     "service": "The service itself",
 }
 _GATEWAY: Final = """\

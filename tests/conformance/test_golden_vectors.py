@@ -27,7 +27,9 @@ LEDGERS_OWN = {
     StatementType.DATASET,
 }
 APPROVALS = sorted((VECTORS / "approvals").glob("*-approval.cbor"))
-STATEMENTS = sorted(p for f in ("statements", "approvals") for p in (VECTORS / f).glob("*.cbor"))
+STATEMENTS = sorted(
+    p for f in ("statements", "approvals", "appeals") for p in (VECTORS / f).glob("*.cbor")
+)
 
 
 @pytest.fixture(scope="module")

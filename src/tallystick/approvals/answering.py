@@ -24,13 +24,16 @@ from tallystick.statement import (
     SignedStatement,
     commit,
     dcbor,
+    parse_statement,
     sign_statement,
 )
+from tallystick.statement.appeal import REQUESTS
 from tallystick.statement.approval import Approval, check_in_time
 from tallystick.statement.commitment import SALT_BYTES, parse_preimage
 from tallystick.statement.governance import StatementType
 from tallystick.statement.passkey import Passkey
 from tallystick.statement.webauthn import Assertion, verify_assertion
+from tallystick.vault import Beside
 
 _DONE: Final = "tallystick/answered/1"
 OTHERS_MAX: Final = 1000
@@ -184,7 +187,7 @@ class Answers:
             # The passkey, too, by which it is found in the person's name.
             acted_for, subject = (said.id, by), uuid.uuid4().urn
             done = self._sign(approval.action, question.content, approval, acted_for, subject)
-            submissions.append(Submission(done.entry, question.content))
+            submissions.append(_carried(done.entry, question.content))
         return submissions
 
     def _sign(
@@ -225,6 +228,13 @@ def _read_done(data: bytes) -> tuple[bool, list[bytes]] | None:
 
 def _unpack(data: bytes) -> list[Submission]:
     return [
-        Submission(entry, parse_preimage(content))
-        for entry, content in dcbor.decode(data, "answer")
+        _carried(entry, parse_preimage(content)) for entry, content in dcbor.decode(data, "answer")
     ]
+
+
+def _carried(entry: bytes, content: Preimage) -> Submission:
+    """Return what is carried out; what is asked and answered is kept with what it is about."""
+    header = parse_statement(entry).header
+    if header.type != StatementType.REVIEW and header.type not in REQUESTS:
+        return Submission(entry, content)
+    return Submission(entry, content, about=Beside(header.links[Relation.DECIDED_ON][0]))

@@ -15,6 +15,7 @@ from tallystick.errors import EncodingError, InputError, RefusedError
 from tallystick.evidence import read_record
 from tallystick.ledger.state import LedgerState
 from tallystick.statement import Preimage, commit, dcbor
+from tallystick.statement.appeal import REQUESTS
 from tallystick.statement.approval import (
     DECLINED,
     NONCE_BYTES,
@@ -28,7 +29,9 @@ from tallystick.statement.governance import IssuerKind, StatementType
 ASKED_SECONDS: Final = 900
 """How long a question waits, unless somebody says otherwise."""
 ASKED_SECONDS_MAX: Final = 7 * 86_400
-CARRIED_OUT: Final = frozenset({StatementType.DECISION})
+TARGETS_MAX: Final = 2
+"""Of a review: what it answers, and the new decision."""
+CARRIED_OUT: Final = frozenset({StatementType.DECISION, StatementType.REVIEW}) | REQUESTS
 """Actions that the service itself carries out, as a statement of that type."""
 
 
@@ -129,10 +132,26 @@ def _check_carried_out(state: LedgerState, wanted: Wanted) -> None:
         return
     read_record(wanted.action, wanted.fields)
     operator = state.chains.operator
-    if not state.policy.allows(wanted.action, operator, IssuerKind.ORGANISATION):
+    if wanted.action == StatementType.REVIEW:
+        _check_review(state, wanted)  # the operator may register it, with a person behind it
+    elif wanted.action in REQUESTS:
+        if len(wanted.targets) != 1:
+            raise InputError(f"one asks of 1 decision, got {len(wanted.targets)} targets")
+    elif not state.policy.allows(wanted.action, operator, IssuerKind.ORGANISATION):
         raise RefusedError(
             f"the registration policy does not let the operator, who registers what people "
             f"approve, register {wanted.action} statements",
             reason="policy",
             advice=f"allow it: `tally policy allow {wanted.action}=organisation`",
+        )
+
+
+def _check_review(state: LedgerState, wanted: Wanted) -> None:
+    request = state.appeals.get(wanted.targets[0]) if wanted.targets else None
+    if request is None or request.ended is not None or len(wanted.targets) > TARGETS_MAX:
+        raise RefusedError(
+            "a review is of one request of a person that is open, and may name the new decision "
+            "behind it",
+            reason="appeal.unknown",
+            advice="see `tally appeals list`",
         )

@@ -1,6 +1,7 @@
 """`tally approvals`: ask a person to approve something, on a page of the service."""
 
 import time
+from typing import Any
 
 import click
 
@@ -43,18 +44,24 @@ def ask_approval(
     What they approve is registered as an `approval` statement, with the action `decision` together
     with the decision itself. Whoever has the address sees what is asked.
     """
+    with session.reader() as ledger:
+        ids = tuple(ledger.get(find_id(ledger, one)).statement.id for one in targets)
+    ask_person(session, who, action, ids, read_fields(fields), minutes=minutes)
+
+
+def ask_person(
+    session: Session, who: str, action: str, targets: tuple[bytes, ...],
+    fields: dict[str, Any], *, minutes: int,
+) -> None:  # fmt: skip
+    """Keep a question for a person, and write the address at which they find it."""
     from tallystick.approvals import Waiting, Wanted, ask
     from tallystick.ledger.assembly import read_state
 
     issuer, now = issuer_of(session, who), int(time.time())
+    wanted = Wanted(
+        issuer=issuer, action=action, targets=targets, fields=fields, seconds=minutes * 60
+    )
     with session.reader(with_keys=True) as ledger:
-        wanted = Wanted(
-            issuer=issuer,
-            action=action,
-            targets=tuple(ledger.get(find_id(ledger, one)).statement.id for one in targets),
-            fields=read_fields(fields),
-            seconds=minutes * 60,
-        )
         state = read_state(ledger.index, ledger.snapshot)
         waiting = Waiting(session.home.asked, ledger.api_secret)
         try:

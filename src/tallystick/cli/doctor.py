@@ -82,6 +82,8 @@ def _ledger(session: Session, settings: "Settings") -> "Iterator[Finding]":
 
 def _of_log(stored: "Stored") -> "list[tuple[str, Check]]":
     """Return the checks that compare with the log; where that cannot be read, only that."""
+    from tallystick.cli.checks import asked
+
     checks: list[tuple[str, Check]] = [("log", stored.check_log)]
     try:
         stored.snapshot  # noqa: B018 - whether it can be read
@@ -92,4 +94,5 @@ def _of_log(stored: "Stored") -> "list[tuple[str, Check]]":
         ("head store", stored.check_head),
         ("journal", stored.check_journal),
         ("index", stored.check_index),
+        ("appeals", lambda: asked.appeals(stored)),
     ]

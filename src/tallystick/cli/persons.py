@@ -145,6 +145,42 @@ def erase(session: Session, dids: tuple[str, ...], reason: str) -> None:
     session.say(_REMAINS)
 
 
+@persons.command("export")
+@click.argument("ref")
+@click.option(
+    "--to",
+    "path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    required=True,
+    help="File to write, such as mine.access.zip; holds all of it in the clear.",
+)
+@click.option(
+    "--purpose",
+    "purposes",
+    multiple=True,
+    metavar="P",
+    help="A purpose for which something may be kept; it is then named.",
+)
+@click.option(
+    "--withhold",
+    multiple=True,
+    metavar="STATEMENT[:FIELD,...]",
+    help="Leave out content, or some fields, for the rights of others.",
+)
+@pass_session
+def export(
+    session: Session, ref: str, path: Path, purposes: tuple[str, ...], withhold: tuple[str, ...]
+) -> None:
+    """Answer an access request: write one signed archive with all that is kept about REF.
+
+    It holds every record, readable and with its proof; how AI was used; how long each is kept;
+    what was erased; and who read it. `tally verify FILE` checks it, also without this ledger.
+    """
+    from tallystick.cli.access_export import export_about
+
+    export_about(session, ref, path, purposes, withhold)
+
+
 def _check_registered(session: Session, did: str) -> None:
     from tallystick.cli.key_life import read_chains
     from tallystick.statement.governance import IssuerKind

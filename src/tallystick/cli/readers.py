@@ -31,13 +31,13 @@ def reads(session: Session, statement: str | None, about: str | None, limit: int
     if statement is not None and about is not None:
         raise InputError("give either a statement, or --about REF")
     read_about(about, None)
-    _register(session)
+    register_noted(session)
     with session.reader(with_keys=True) as ledger:
         wanted = _wanted(ledger, statement, about)
         session.give_all(_rows(ledger, wanted, limit))
 
 
-def _register(session: Session) -> None:
+def register_noted(session: Session) -> None:
     """Register what is noted; a service does so by itself, every few seconds."""
     from tallystick.ledger import Ledger
     from tallystick.ledger.reads import count_pending

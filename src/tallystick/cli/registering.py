@@ -60,9 +60,10 @@ def register(
 ) -> None:
     """Register signed statements from FILES (COSE_Sign1), or sign and register a new one.
 
-    Types: genesis, policy, key, delegation, refusal, access, hold, restriction, retention,
-    label, heartbeat; inference,
-    decision, action, dataset, model, evaluation, anomaly, content-mark, change, erasure, document;
+    Types: genesis, policy, key, delegation, refusal, access, access-answer, hold, restriction,
+    retention, label, heartbeat; inference, decision, explanation-request, explanation,
+    review-request, appeal, review,
+    action, dataset, model, evaluation, anomaly, content-mark, change, erasure, document;
     clauses, approval, call.
     """
     from tallystick.ledger import Submission

@@ -59,6 +59,9 @@ def look(session: Session) -> "Seen":
             early=walk.early(lambda id_: _find(ledger, id_)),
             reported=walk.reported(),
             last_erasure=walk.last_erasure,
+            asked=walk.asked,
+            waiting=walk.waiting(),
+            answered_late=walk.answered_late,
         )
 
 

@@ -49,14 +49,18 @@ def verify(
     any_signer: bool,
     everything: bool,
 ) -> int:
-    """Verify the evidence bundle FILE offline.
+    """Verify the evidence bundle FILE offline, or an answer to an access request.
 
     Exits with 0 if everything verifies, 1 if anything fails, 3 if something needed is missing.
     """
+    from tallystick.cli.access_verifying import verify_archive
     from tallystick.cli.disclosed import contents_of
     from tallystick.verify import examine
+    from tallystick.verify.access import is_archive
 
     trust, basis = _trust(session, policy_file, vkey)
+    if is_archive(file):
+        return verify_archive(session, file, trust, basis)
     data = file.read_bytes()
     report = examine(data, trust, any_signer=any_signer)
     disclosed = contents_of(data)

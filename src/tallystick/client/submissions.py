@@ -107,7 +107,10 @@ def _encode_json(record: Registrable) -> bytes:
             body["leaves"] = b64.encode_url(record.leaves)
         if record.rows is not None:
             body["rows"] = _rows(record.rows)
-        if (about := getattr(record, "about", None)) is not None:
+        about = getattr(record, "about", None)
+        if (beside := getattr(about, "statement", None)) is not None:
+            body["beside"] = beside.hex()
+        elif about is not None:
             body |= {"about": about.subject, "purpose": about.purpose}
     return msgspec.json.encode(body)
 

@@ -239,6 +239,95 @@ class Refusal(Record, kw_only=True, frozen=True):
     policy: bytes
 
 
+class ExplanationRequest(Record, kw_only=True, frozen=True):
+    """A person asks how a decision about them came about.
+
+    Attributes:
+        words: In their own words.
+        shown: How they showed that it is about them, where somebody else signed for them: by a
+            `code` that was handed out with the receipt, or by the whole `record`.
+    """
+
+    statement_type = StatementType.EXPLANATION_REQUEST
+
+    words: str
+    shown: Literal["code", "record"] | None = None
+
+
+class ReviewRequest(Record, kw_only=True, frozen=True):
+    """A person asks that a human being look at a decision about them again.
+
+    Attributes:
+        words: In their own words.
+        shown: How they showed that it is about them, where somebody else signed for them: by a
+            `code` that was handed out with the receipt, or by the whole `record`.
+    """
+
+    statement_type = StatementType.REVIEW_REQUEST
+
+    words: str
+    shown: Literal["code", "record"] | None = None
+
+
+class Appeal(Record, kw_only=True, frozen=True):
+    """A person contests a decision about them; until it is answered nothing of it is erased.
+
+    Attributes:
+        words: In their own words.
+        shown: How they showed that it is about them, where somebody else signed for them: by a
+            `code` that was handed out with the receipt, or by the whole `record`.
+    """
+
+    statement_type = StatementType.APPEAL
+
+    words: str
+    shown: Literal["code", "record"] | None = None
+
+
+class Explanation(Record, kw_only=True, frozen=True):
+    """How a decision came about, said to whom it is about.
+
+    Attributes:
+        text: In plain words: what part the AI had, and what weighed most.
+    """
+
+    statement_type = StatementType.EXPLANATION
+
+    text: str
+
+
+class Review(Record, kw_only=True, frozen=True):
+    """What a human being found who looked at a decision again.
+
+    Attributes:
+        outcome: What became of the decision.
+        reason: Why, in words.
+    """
+
+    statement_type = StatementType.REVIEW
+
+    outcome: Literal["upheld", "changed"]
+    reason: str
+
+
+class AccessAnswer(Record, kw_only=True, frozen=True):
+    """A person was given all that is kept about them, as one archive.
+
+    Attributes:
+        manifest: SHA-256 of the archive's `manifest.json`, which names the digest of every file.
+        records: Records about the person in it.
+        size: Size of the log that it covers.
+        withheld: Records or fields that the operator left out, for the rights of others.
+    """
+
+    statement_type = StatementType.ACCESS_ANSWER
+
+    manifest: bytes
+    records: int
+    size: int
+    withheld: int = 0
+
+
 RECORDS: tuple[type[Record], ...] = (
     Intent,
     Outcome,
@@ -248,6 +337,12 @@ RECORDS: tuple[type[Record], ...] = (
     Evaluation,
     Change,
     Refusal,
+    AccessAnswer,
+    ExplanationRequest,
+    ReviewRequest,
+    Appeal,
+    Explanation,
+    Review,
 )
 """All records with salted fields. Batches, policies, keys and heartbeats are inline payloads."""
 

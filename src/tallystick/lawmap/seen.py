@@ -187,6 +187,9 @@ class Seen:
         early: Content erased while it was to be kept, by type: index, days that it was kept.
         reported: Days from each anomaly to the report that links to it.
         last_erasure: Index of the newest erasure statement.
+        asked: What people asked of decisions about them.
+        waiting: Of these, those that nobody answered and nobody withdrew.
+        answered_late: Of these, those that waited longer than a month.
     """
 
     at: int
@@ -212,6 +215,9 @@ class Seen:
     early: Mapping[str, tuple[tuple[int, int], ...]] = field(default_factory=dict)
     reported: tuple[tuple[int, int], ...] = ()
     last_erasure: int | None = None
+    asked: Kind = field(default_factory=Kind)
+    waiting: tuple[Place, ...] = ()
+    answered_late: Kind = field(default_factory=Kind)
 
     def kind(self, *types: str) -> Kind:
         """Return the statements of a type; of several, the first that there are any of."""

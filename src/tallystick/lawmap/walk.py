@@ -17,11 +17,21 @@ from tallystick.lawmap.papers import PAPERS
 from tallystick.lawmap.seen import Kind, Place
 from tallystick.statement import Relation, SignedStatement, parse_erasure
 from tallystick.statement.administration import is_act
+from tallystick.statement.appeal import (
+    ANSWERS,
+    REQUESTS,
+    Asked,
+    Withdrawn,
+    read_reply,
+    read_request,
+)
 from tallystick.statement.governance import StatementType
 from tallystick.statement.labels import BATCH_MEDIA_TYPE
 from tallystick.verify.completeness import Account
 
 DAY: Final = 86_400
+MONTH_DAYS: Final = 31
+"""The longest month; whoever waits longer was not answered in time."""
 KEEP_DAYS: Final[Mapping[str, int]] = {
     StatementType.INFERENCE: 183,
     StatementType.DECISION: 1096,
@@ -57,6 +67,9 @@ ABOUT_CASES: Final = frozenset(
         StatementType.ACCESS,
         StatementType.LABEL,
         StatementType.DATASET,
+        StatementType.ACCESS_ANSWER,
+        *REQUESTS,
+        *ANSWERS,
     }
 )
 """Types that are about cases of people more often than not: they have a random subject, and their
@@ -84,6 +97,8 @@ class Walk:
         self.modelless, self.undecided_on, self.rowless = Kind(), Kind(), Kind()
         self.open_payloads, self.named_subjects, self.superseded = Kind(), Kind(), Kind()
         self.nameless = Kind()
+        self.asked, self.answered_late = Kind(), Kind()
+        self._waiting: dict[bytes, Place] = {}
         self.last_erasure: int | None = None
         self._papers: dict[bytes, tuple[str, Place]] = {}
         self._data_sets: set[bytes] = set()
@@ -98,6 +113,8 @@ class Walk:
             StatementType.ANOMALY: self._see_anomaly,
             StatementType.DOCUMENT: self._see_document,
             StatementType.ERASURE: self._see_erasure,
+            **dict.fromkeys(REQUESTS, self._see_request),
+            **dict.fromkeys(ANSWERS, self._see_reply),
         }
 
     def add(self, index: int, statement: SignedStatement) -> None:
@@ -210,6 +227,26 @@ class Walk:
             anomaly = self._anomalies.pop(linked, None)  # the first report counts
             if anomaly is not None and anomaly.at is not None and place.at is not None:
                 self._reported.append((anomaly.index, (place.at - anomaly.at) // DAY))
+
+    def waiting(self) -> tuple[Place, ...]:
+        """Return what people asked and nobody answered, the oldest first."""
+        return tuple(self._waiting.values())
+
+    def _see_request(self, statement: SignedStatement, place: Place) -> None:
+        match read_request(statement):
+            case Asked():
+                self.asked.add(place)
+                self._waiting[statement.id] = place
+            case Withdrawn(request):
+                self._waiting.pop(request, None)
+
+    def _see_reply(self, statement: SignedStatement, place: Place) -> None:
+        reply = read_reply(statement)
+        asked = None if reply is None else self._waiting.pop(reply.request, None)
+        if asked is None or asked.at is None or place.at is None:
+            return
+        if place.at - asked.at > MONTH_DAYS * DAY:
+            self.answered_late.add(place)
 
     def _see_erasure(self, statement: SignedStatement, place: Place) -> None:
         self.last_erasure = place.index

@@ -91,6 +91,7 @@ class LedgerAdmission:
         self._index.add_all(self._placed, self._size)
         self.state.marks.settle()
         self.state.retained.settle()
+        self.state.appeals.settle()
 
     def close_epoch(self) -> list[bytes]:
         """Return the last heartbeat of this epoch; the caller appends it."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from tallystick.errors import DamagedError
 from tallystick.identity import KeyFile
 from tallystick.ledger.admission import LedgerAdmission
+from tallystick.ledger.appeals import Appeals
 from tallystick.ledger.approved import find_approval
 from tallystick.ledger.creation import OPERATOR, VAULT, Card, checkpoint_key
 from tallystick.ledger.delegated import find_granted
@@ -16,6 +17,7 @@ from tallystick.ledger.entries import read_statement
 from tallystick.ledger.erasures import carry_out
 from tallystick.ledger.home import Home
 from tallystick.ledger.index import Index, Property
+from tallystick.ledger.indexed_appeals import IndexedAppeals
 from tallystick.ledger.indexed_marks import IndexedMarks
 from tallystick.ledger.located import check_placed
 from tallystick.ledger.marks import Marks
@@ -100,6 +102,7 @@ def _assemble(
         state.look_up_delegation = lambda one: find_granted(index, log.snapshot, one)
         state.look_up_approval = lambda one: find_approval(index, log.snapshot, one)
         state.marks = Marks(IndexedMarks(index, lambda: log.snapshot))
+        state.appeals = Appeals(IndexedAppeals(index, lambda: log.snapshot))
         state.retained.stored = lambda one: find_kept(index, log.snapshot, one)
         vault = Vault(home.vault, keys.secret(VAULT))
         opened.callback(vault.close)
@@ -169,6 +172,7 @@ def read_state(index: Index, snapshot: Snapshot) -> LedgerState:
         look_up_delegation=lambda one: find_granted(index, snapshot, one),
         look_up_approval=lambda one: find_approval(index, snapshot, one),
         marks=Marks(IndexedMarks(index, lambda: snapshot)),
+        appeals=Appeals(IndexedAppeals(index, lambda: snapshot)),
         retained=Retained(lambda one: find_kept(index, snapshot, one)),
     )
     state.apply(read_statement(snapshot.reader, 0), 0)
@@ -190,6 +194,7 @@ def read_state(index: Index, snapshot: Snapshot) -> LedgerState:
         state.apply(said.statement, said.index)
     state.size = size
     state.retained.settle()
+    state.appeals.settle()
     return state
 
 

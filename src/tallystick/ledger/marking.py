@@ -55,15 +55,27 @@ def sign_lifting(
 
 
 def without_held(ledger: Reads, targets: Targets) -> dict[bytes, Positions | None]:
-    """Return targets without what is under a hold now."""
+    """Return targets without what is under a hold now, or under an appeal."""
     left: dict[bytes, Positions | None] = {}
     for one, positions in targets.items():
-        held, whole = marked_rows(ledger, StatementType.HOLD, one)
+        held, whole = kept_rows(ledger, one)
         if positions is not None and not whole:
             positions -= held  # noqa: PLW2901 - what is left of them
         if not whole and (positions or (positions is None and not held)):
             left[one] = positions
     return left
+
+
+def kept_rows(ledger: Reads, statement_id: bytes) -> tuple[Positions, bool]:
+    """Return which rows of a batch may not be erased now, and whether nothing of a statement."""
+    held, whole = marked_rows(ledger, StatementType.HOLD, statement_id)
+    return held, whole or is_appealed(ledger, statement_id)
+
+
+def is_appealed(ledger: Reads, statement_id: bytes) -> bool:
+    """Tell whether an open appeal is about a statement."""
+    naming = ledger.appeals.naming(statement_id, StatementType.APPEAL)
+    return any(one.ended is None for one in naming)
 
 
 def marked_rows(ledger: Reads, type_: str, statement_id: bytes) -> tuple[Positions, bool]:

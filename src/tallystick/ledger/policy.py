@@ -33,10 +33,12 @@ NEVER_MEANT: Final = frozenset(
         StatementType.PUBLICATION,
         StatementType.HOLD,
         StatementType.RESTRICTION,
+        StatementType.APPEAL,
+        StatementType.REVIEW,
     }
 )
-"""Types that cannot be taken back, or keep others from what they may: a policy must name them,
-`*` is not enough."""
+"""Types that cannot be taken back, or keep others from what they may, or end that: a policy must
+name them, `*` is not enough."""
 
 
 class Visibility(StrEnum):

@@ -12,6 +12,7 @@ from tallystick.ledger.batches import Batches
 from tallystick.ledger.creation import Card
 from tallystick.ledger.entries import read_statement, verify_entry
 from tallystick.ledger.index import Index, Property
+from tallystick.ledger.indexed_appeals import IndexedAppeals
 from tallystick.ledger.indexed_marks import IndexedMarks
 from tallystick.ledger.names import KEYS_MAX, InNameOf
 from tallystick.ledger.rules import batch_of
@@ -243,6 +244,11 @@ class Reads:
     def marks(self) -> IndexedMarks:
         """Holds and restrictions, as of now."""
         return IndexedMarks(self.index, lambda: self.snapshot)
+
+    @property
+    def appeals(self) -> IndexedAppeals:
+        """What people asked of decisions about them, as of now."""
+        return IndexedAppeals(self.index, lambda: self.snapshot)
 
     def leaves(self, statement: SignedStatement) -> bytes:
         """Return all leaf hashes of a batch statement, concatenated.

@@ -4,8 +4,10 @@ from collections.abc import Callable
 
 from tallystick.errors import InputError, RefusedError
 from tallystick.ledger.admission import changes_own_keys
+from tallystick.ledger.appeals import Appeals
 from tallystick.ledger.approved import find_approval
 from tallystick.ledger.delegated import find_granted
+from tallystick.ledger.indexed_appeals import IndexedAppeals
 from tallystick.ledger.reading import Reads
 from tallystick.ledger.retention import find_kept
 from tallystick.ledger.rules import Candidate, batch_of, decide
@@ -45,9 +47,11 @@ def replay_refusal(
     for index in range(found.index):
         statement = ledger.at(index).statement
         state.apply(statement, index)
+        state.appeals.settle()
         ids[statement.id] = index
         if progress:
             progress(index + 1, found.index)
+    state.appeals = Appeals(IndexedAppeals(index_, lambda: log, found.index))
     refused = parse_statement(values["entry"])
     try:
         registered = decide(_candidate(refused, state), state, lambda s: ids.get(s.id))

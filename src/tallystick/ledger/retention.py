@@ -7,7 +7,7 @@ from itertools import islice
 from tallystick.ledger.entries import read_statement
 from tallystick.ledger.erasures import erased_rows
 from tallystick.ledger.index import Index, Property
-from tallystick.ledger.marking import marked_rows
+from tallystick.ledger.marking import kept_rows
 from tallystick.ledger.operator import HEARTBEAT_SECONDS
 from tallystick.ledger.reading import PAGE_MAX, Reads
 from tallystick.ledger.retained import Kept
@@ -27,7 +27,7 @@ class Overdue:
         found: Its statement.
         rule: That says so.
         positions: None for all of it, else the rows that are not held.
-        held: A hold keeps it, or some of its rows.
+        held: A hold or an appeal keeps it, or some of its rows.
     """
 
     found: Found
@@ -152,7 +152,7 @@ def _overdue(
         return None  # looked at once more, because erasing cannot be taken back
     if retention.rule_for(statement.header) is not rule or not ledger.vault.keeps(statement.id):
         return None
-    held, whole = marked_rows(ledger, StatementType.HOLD, statement.id)
+    held, whole = kept_rows(ledger, statement.id)
     if whole:
         return Overdue(found, rule, held=True)
     if not held:

@@ -38,6 +38,7 @@ Reasons, in the order in which they are tried:
     approval.…              see `tallystick.ledger.approved`
     mark.…, erasure.held    see `tallystick.ledger.marks`
     erasure.retained        see `tallystick.ledger.retained`
+    appeal.…, review.…, erasure.appealed    see `tallystick.ledger.appeals`
 """
 
 from collections.abc import Callable, Mapping
@@ -65,6 +66,7 @@ from tallystick.statement import (
     parse_erasure,
 )
 from tallystick.statement.administration import is_act, parse_act
+from tallystick.statement.appeal import ANSWERS, REQUESTS, parse_reply, parse_request
 from tallystick.statement.delegation import parse_delegation
 from tallystick.statement.fetched import FetchedDocument
 from tallystick.statement.governance import (
@@ -99,10 +101,14 @@ _OPERATOR_MAY: Final = OPERATOR_TYPES | {
     StatementType.LABEL,
     StatementType.APPROVAL,
     StatementType.ACCESS,
+    StatementType.ACCESS_ANSWER,
+    *REQUESTS,
+    *ANSWERS,
 }
 """The operator can always revoke a delegation, say what it changed, show content, say under
 commitment whose a pseudonym is, that a person approved, who read content,
-and what it did to the service."""
+what it did to the service, that it told a person what is kept about them, what a person asks of a
+decision about them, and, where the rules of `tallystick.ledger.appeals` let it, the answer."""
 _RELATIONS: Final = frozenset(Relation)
 
 
@@ -299,11 +305,16 @@ def _check_access(statement: SignedStatement, state: LedgerState) -> None:
 
 
 def _check_marks(statement: SignedStatement, state: LedgerState) -> None:
-    if statement.header.type in REASONS:
+    header = statement.header
+    if header.type in REASONS:
         state.marks.check(statement)
-    elif statement.header.type == StatementType.ERASURE:
+    elif header.type in REQUESTS or header.type in ANSWERS:
+        record = state.record(header.issuer, header.key_id)
+        state.appeals.check(statement, None if record is None else record.kind)
+    elif header.type == StatementType.ERASURE:
         erasure = parse_erasure(statement)
         state.marks.check_erasure(erasure)
+        state.appeals.check_erasure(erasure)
         state.retained.check_erasure(erasure, state.now)
 
 
@@ -340,6 +351,8 @@ _PAYLOADS: Final[Mapping[str, Callable[[SignedStatement, LedgerState], object]]]
     StatementType.RETENTION: _check_retention,
     StatementType.ACCESS: _check_access,
     **dict.fromkeys(REASONS, lambda said, _: parse_mark(said)),
+    **dict.fromkeys(REQUESTS, lambda said, _: parse_request(said)),
+    **dict.fromkeys(ANSWERS, lambda said, _: parse_reply(said)),
 }
 """What payloads that the ledger itself acts on are checked by."""
 

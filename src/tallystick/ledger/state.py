@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from tallystick.errors import DamagedError
+from tallystick.ledger.appeals import Appeals, NoAppeals
 from tallystick.ledger.marks import Marks, NoMarks
 from tallystick.ledger.policy import RegistrationPolicy, parse_policy_payload, read_policy
 from tallystick.ledger.retained import Retained
@@ -78,6 +79,7 @@ class LedgerState:
         chains: Keys of all issuers, how each followed from the one before, and how it ended.
         marks: Holds and restrictions.
         retained: What must be kept longer.
+        appeals: What people asked of decisions about them.
         size: Index of the next entry.
         now: Time of the operator's newest heartbeat, seconds since 1970.
         look_up: Finds the count of an emitter that is not kept in memory.
@@ -92,6 +94,7 @@ class LedgerState:
     log_keys: LogKeys = field(default_factory=LogKeys)
     marks: Marks = field(default_factory=lambda: Marks(NoMarks()))
     retained: Retained = field(default_factory=Retained)
+    appeals: Appeals = field(default_factory=lambda: Appeals(NoAppeals()))
     size: int = 0
     now: int = 0
     look_up: Callable[[EmitterKey], Counted | None] = _nobody
@@ -120,6 +123,7 @@ class LedgerState:
         else:
             self._take_other(statement, index)
         self.retained.apply(statement, self.now)
+        self.appeals.apply(statement, index)
         self.size = index + 1
 
     def _take_other(self, statement: SignedStatement, index: int) -> None:

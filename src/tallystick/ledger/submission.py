@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from tallystick.log import Snapshot
 from tallystick.statement import Preimage
-from tallystick.vault import About, SealedContent
+from tallystick.vault import About, Beside, SealedContent
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Submission:
     sealed: SealedContent | None = None
     leaves: bytes | None = None
     rows: Rows | None = None
-    about: About | None = None
+    about: About | Beside | None = None
 
 
 @dataclass(frozen=True, slots=True)

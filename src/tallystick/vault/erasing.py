@@ -43,6 +43,21 @@ class Erasing(Segments):
             f"WHERE keys.subject > 0 AND subjects.subject = ?{only} AND keys.wrapped != ?",
             (*names, DESTROYED),
         )
+        return self._read_places(places)
+
+    def erased_about(self, subject: str) -> dict[bytes, Positions | None]:
+        """Return what was kept about a subject and is erased, as far as that can still be told.
+
+        Where all that was kept for a purpose is erased, nothing says any more whose it was.
+        """
+        places = self._all(
+            "SELECT place FROM keys JOIN subjects ON subjects.number = keys.subject "
+            "WHERE keys.subject > 0 AND subjects.subject = ? AND keys.wrapped = ?",
+            (self._master.name(subject), DESTROYED),
+        )
+        return self._read_places(places)
+
+    def _read_places(self, places: list[Row]) -> dict[bytes, Positions | None]:
         found: dict[bytes, Positions | None] = {}
         for [place] in places:
             if len(place) == _ID_BYTES:

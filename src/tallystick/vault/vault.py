@@ -26,7 +26,7 @@ from tallystick.vault.location import parse_location
 from tallystick.vault.schema import LOCATION, segment_place
 from tallystick.vault.shape import Shape
 from tallystick.vault.store import KEPT_WITH_KEY, KEY, ROWS_AT_ONCE, Row
-from tallystick.vault.wrapping import About, seal
+from tallystick.vault.wrapping import DESTROYED, About, Beside, seal
 
 _CONTENT = f"SELECT {KEY} FROM content {KEPT_WITH_KEY} WHERE id = ?"  # noqa: S608 - constants
 _Value = TypeVar("_Value")
@@ -46,20 +46,20 @@ class SealedContent:
     id: bytes
     wrapped: bytes
     sealed: bytes
-    about: About | None = None
+    about: About | Beside | None = None
 
 
 class Vault(Erasing):
     """One encrypted store; safe to share between threads."""
 
     def seal(
-        self, statement_id: bytes, preimage: Preimage, about: About | None = None
+        self, statement_id: bytes, preimage: Preimage, about: About | Beside | None = None
     ) -> SealedContent:
         """Encrypt content under a fresh key; nothing is written."""
         return self.seal_encoded(statement_id, preimage.encode(), about)
 
     def seal_encoded(
-        self, statement_id: bytes, plain: bytes, about: About | None = None
+        self, statement_id: bytes, plain: bytes, about: About | Beside | None = None
     ) -> SealedContent:
         """Encrypt content that `tallystick.statement.commitment.commit_encoded` has encoded."""
         key, sealed = seal(plain, statement_id)
@@ -102,9 +102,23 @@ class Vault(Erasing):
     def _wrapped_for_subject(self, one: SealedContent) -> tuple[int, bytes, bytes]:
         if one.about is None:
             return 0, one.id, one.wrapped
-        number = self._number_of(self._database, one.about)
+        if isinstance(one.about, Beside):
+            number = self._number_beside(one.about.statement)
+        else:
+            number = self._number_of(self._database, one.about)
+        if not number:
+            return 0, one.id, one.wrapped
         key = self._master.unwrap(one.wrapped, one.id)
         return number, one.id, self._subject(number, one.id).wrap(key, one.id)
+
+    def _number_beside(self, statement_id: bytes) -> int:
+        """Return whose content of a statement is, by the number of their key; 0 for nobody's."""
+        found = self._database.execute(
+            f"SELECT keys.subject FROM content {KEPT_WITH_KEY} "  # noqa: S608 - constants
+            "WHERE id = ? AND keys.wrapped != ?",
+            (statement_id, DESTROYED),
+        ).fetchone()
+        return found[0] if found else 0
 
     def get(self, statement_id: bytes) -> Preimage:
         """Return the content of a statement; compare its commitment with the statement's payload.

@@ -42,6 +42,17 @@ class About:
     purpose: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """Whom a record is about: the same as another one, whoever that is.
+
+    Attributes:
+        statement: The other one; where it is about nobody, or erased, so is this.
+    """
+
+    statement: bytes
+
+
 class Wrapping:
     """Encrypts under one key: the master, or the key of a subject."""
 

@@ -36,6 +36,7 @@ from tallystick.statement.governance import (
 )
 from tallystick.statement.handover import LogKeys, parse_handover
 from tallystick.statement.keylife import KeyStatement, parse_key_statement
+from tallystick.verify.appeals import check_appeals
 from tallystick.verify.bundle import Bundle, Member, parse_bundle
 from tallystick.verify.checkpoint import VerifiedCheckpoint
 from tallystick.verify.coherence import check_coherence
@@ -141,6 +142,7 @@ class _Examination:
         self.checks += check_bindings(self.verified, self.genesis)
         acting = Acting(self.verified, self.genesis, self.believed.chains)
         self.checks += acting.checks()
+        self.checks += check_appeals(self.verified)
         if self.bundle.subject not in {part.statement.id for part in parts}:
             missing = f"statement {self.bundle.subject.hex()[:12]}… itself is not in the bundle"
             self._add("subject", Verdict.FAILED, missing)

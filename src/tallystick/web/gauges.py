@@ -63,6 +63,10 @@ def _of_parts(service: "Service") -> Iterator[Gauge]:
         ("clock_behind_seconds", "How far the clock is behind the newest heartbeat.",
          lambda p: p.clock_behind_seconds),
         ("api_keys", "Valid API keys.", lambda p: p.api_keys),
+        ("requests_of_people_open", "What people asked of decisions, not answered yet.",
+         lambda p: p.requests_open),
+        ("requests_of_people_overdue", "Of these, those whose time is past.",
+         lambda p: p.requests_overdue),
         ("vault_ok", "Whether the vault can be read.", lambda p: p.states["vault"].state == "ok"),
     )  # fmt: skip
     for name, text, number in table:

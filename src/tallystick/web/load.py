@@ -1,11 +1,15 @@
 """What all ledgers of one service hold together: requests, bodies in memory, the way of spans."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tallystick.web.bodies import Budget
 from tallystick.web.rates import Rates
 from tallystick.web.settings import Settings
 from tallystick.web.spans import exporter
+
+STRANGERS_PER_SECOND: Final = 0.2
+STRANGERS_BURST: Final = 30
+"""A person needs a few requests; who guesses codes needs 2^127."""
 
 if TYPE_CHECKING:
     from tallystick.web.access import Authorize
@@ -19,6 +23,7 @@ class Load:
         requests_max: Most of them.
         budget: Memory for bodies.
         rates: How often one caller may ask.
+        strangers: How often one address may ask for a decision about somebody.
         authorizers: Know the API keys of each ledger, so that a key at the wrong one is told so.
         spans: Where they go; None where nobody asked for them.
     """
@@ -32,6 +37,7 @@ class Load:
         self.requests, self.requests_max = 0, settings.requests_max
         self.budget = Budget(settings.buffered_bytes_max)
         self.rates = Rates(settings.requests_per_second, settings.requests_burst)
+        self.strangers = Rates(STRANGERS_PER_SECOND, STRANGERS_BURST)
         self.authorizers: list[Authorize] = []
         self.spans = exporter(settings)
 

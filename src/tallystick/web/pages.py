@@ -37,11 +37,16 @@ _HEADERS: Final = (
         b"publickey-credentials-get=(self), publickey-credentials-create=(self)",
     ),
 )
+_WITH_FORMS: Final = tuple(
+    (name, value.replace(b"form-action 'none'", b"form-action 'self'")) for name, value in _HEADERS
+)
 _FOLDER: Final = Path(__file__).parent / "static"
 _BRIEFLY: Final = (b"cache-control", b"no-cache")
 
 
-def page(call: Call, title: str, parts: Iterable[str], status: int = 200) -> Answer:
+def page(
+    call: Call, title: str, parts: Iterable[str], status: int = 200, *, forms: bool = False
+) -> Answer:
     """Return a page.
 
     Args:
@@ -49,6 +54,7 @@ def page(call: Call, title: str, parts: Iterable[str], status: int = 200) -> Ans
         title: In words.
         parts: HTML, made by the functions here.
         status: HTTP status.
+        forms: Whether it has forms that a browser sends by itself, to this service.
     """
     base, heading = escape(base_of(call)), escape(title)
     text = (
@@ -62,15 +68,19 @@ def page(call: Call, title: str, parts: Iterable[str], status: int = 200) -> Ans
         + "\n".join(parts)
         + "\n</main>\n</body>\n</html>\n"
     )
-    return Answer(text.encode(), HTML, status, _HEADERS)
+    return Answer(text.encode(), HTML, status, _WITH_FORMS if forms else _HEADERS)
 
 
-def problem_page(call: Call, error: TallystickError) -> Answer:
-    """Return an error as a person reads it."""
+def problem_page(call: Call, error: TallystickError, back: str | None = None) -> Answer:
+    """Return an error as a person reads it; `back` is a path of ours where they try again."""
     problem = problem_of(error)
     parts = [tag("p", problem.detail, role="alert")]
     if problem.advice:
         parts.append(tag("p", problem.advice))
+    if problem.reason:
+        parts.append(tag("p", problem.reason, class_="note"))
+    if back is not None:
+        parts.append(tag("a", "Try again", href=base_of(call) + back))
     return page(call, problem.title, parts, problem.status)
 
 

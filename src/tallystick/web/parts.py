@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
+from tallystick.affected.deadlines import count_overdue
 from tallystick.errors import NotFoundError, TallystickError
 from tallystick.ledger.admission import BACKLOG_MAX
 from tallystick.merkle import HASH_BYTES
@@ -54,12 +55,16 @@ class Parts(msgspec.Struct, frozen=True):
         disk_free_bytes: Free space where the ledger lies.
         clock_behind_seconds: How far the clock is behind the newest heartbeat; 0 if it is not.
         api_keys: Valid API keys.
+        requests_open: What people asked of decisions, and nobody has answered yet.
+        requests_overdue: Of these, those whose time is past.
     """
 
     states: dict[str, Part]
     disk_free_bytes: int
     clock_behind_seconds: int
     api_keys: int
+    requests_open: int = 0
+    requests_overdue: int = 0
 
     @property
     def troubles(self) -> list[str]:
@@ -83,6 +88,8 @@ def look(service: "Service", gateway: "GatewayStatus | None") -> Parts:
     free = shutil.disk_usage(ledger.home.data).free
     behind = max(0, ledger.state.now - ledger.clock())
     keys, keys_part = _keys(service)
+    asked = service.asked_of_us.look(ledger)
+    waiting, overdue = len(asked), count_overdue(asked, ledger.clock())
     states = {
         "service": _service(service),
         "log": _part(ledger.stopped),
@@ -93,13 +100,14 @@ def look(service: "Service", gateway: "GatewayStatus | None") -> Parts:
         "clock": _clock(behind),
         "keys": keys_part,
         "webhooks": _webhooks(service),
+        "appeals": _appeals(waiting, overdue),
     }
     if service.further:
         states["ledgers"] = _further(service)
     if gateway is not None:
         states["spool"] = _spool(gateway)
         states["usage"] = _usage(gateway)
-    return Parts(states, free, behind, keys)
+    return Parts(states, free, behind, keys, waiting, overdue)
 
 
 def vault_trouble(ledger: "Ledger") -> str | None:
@@ -178,6 +186,16 @@ def _webhooks(service: "Service") -> Part:
     """Tell of webhooks that do not deliver: somebody should look, but statements are taken."""
     words = service.telling.troubles()
     return Part("warning", "; ".join(words)) if words else Part("ok")
+
+
+def _appeals(waiting: int, overdue: int) -> Part:
+    """Tell of people who were not answered in time: somebody should, but statements are taken."""
+    if not overdue:
+        return Part("ok", f"{waiting} wait for an answer" if waiting else "")
+    whose = (
+        "request of a person is past its" if overdue == 1 else "requests of people are past their"
+    )
+    return Part("warning", f"{overdue} {whose} time: `tally appeals list`")
 
 
 def _further(service: "Service") -> Part:

@@ -5,12 +5,14 @@ Hot operations stand first, because the router tries paths in order.
 
 from typing import Any, Final
 
+from tallystick.affected import DecisionSeen
 from tallystick.capture.roles import Right
 from tallystick.web import (
     entries,
     governance,
     health,
     lookup,
+    mine,
     openapi,
     pages,
     people,
@@ -32,14 +34,17 @@ from tallystick.web.schemas import (
     EndView,
     EntryResult,
     FoundView,
+    HeldBody,
     KeysView,
     LedgersView,
     PageView,
     PolicyView,
     RegisteredAnswer,
+    RequestBody,
     StatementView,
     StreamEnd,
     SubmissionBody,
+    WithdrawalBody,
 )
 
 _HEX32: Final = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
@@ -368,7 +373,41 @@ _APPROVALS: Final = (
     ),
 )
 
-OPERATIONS: Final = (*_WRITES, *_TILES, *_READS, *_SCRAPI, *_APPROVALS, *_OPERATIONS)
+_DECISION: Final = {JSON: DecisionSeen, pages.HTML: BYTES}
+_MINE: Final = (
+    Operation(
+        name="mine",
+        method="POST",
+        path="/mine",
+        handler=mine.look,
+        summary="A decision, as the person sees it that it is about",
+        takes={JSON: HeldBody, mine.FORM: BYTES},
+        replies=(Reply(200, "The decision; to forms as a page.", _DECISION),),
+        tag="mine",
+    ),
+    Operation(
+        name="askAboutMine",
+        method="POST",
+        path="/mine/requests",
+        handler=mine.ask_about,
+        summary="Ask for an explanation, for human review, or appeal",
+        takes={JSON: RequestBody, mine.FORM: BYTES},
+        replies=(Reply(201, "It is registered: the decision, with it.", _DECISION),),
+        tag="mine",
+    ),
+    Operation(
+        name="withdrawMine",
+        method="POST",
+        path="/mine/withdrawals",
+        handler=mine.withdraw_one,
+        summary="Withdraw what was asked",
+        takes={JSON: WithdrawalBody, mine.FORM: BYTES},
+        replies=(Reply(201, "It is registered: the decision, without it.", _DECISION),),
+        tag="mine",
+    ),
+)
+
+OPERATIONS: Final = (*_WRITES, *_TILES, *_READS, *_SCRAPI, *_APPROVALS, *_MINE, *_OPERATIONS)
 """What programs use: the OpenAPI document describes exactly these."""
 
 
@@ -390,6 +429,7 @@ PEOPLE: Final = (
     _for_people("possession", "POST", "/passkeys/possession", people.possession, "What it signs"),
     _for_people("approvalPage", "GET", "/approvals/{token}", people.approval_page, "A question"),
     _for_people("answer", "POST", "/approvals/{token}", people.answer_approval, "Its answer"),
+    _for_people("minePage", "GET", "/mine", mine.mine_page, "A decision about you"),
     _for_people("asset", "GET", "/static/{name}", pages.asset, "What pages load"),
 )
 """Pages, and what our own script on them sends; no interface for programs."""

@@ -58,6 +58,8 @@ class SubmissionBody(msgspec.Struct, forbid_unknown_fields=True):
         about: Whom the content is about, so that it can be erased with all that is; stays in the
             vault.
         purpose: What it is kept for, beside `about`.
+        beside: Instead of `about`, the id of a statement: it is about the same person as that one,
+            whom the sender need not know.
     """
 
     entry: str
@@ -66,6 +68,7 @@ class SubmissionBody(msgspec.Struct, forbid_unknown_fields=True):
     rows: RowsBody | None = None
     about: str | None = None
     purpose: str = ""
+    beside: str | None = None
 
 
 class EntryResult(msgspec.Struct, omit_defaults=True):
@@ -484,3 +487,43 @@ class AnsweredView(msgspec.Struct):
     declined: bool
     indexes: list[int]
     ids: list[str]
+
+
+class HeldBody(msgspec.Struct, forbid_unknown_fields=True):
+    """What a person holds of a decision about them.
+
+    Attributes:
+        receipt: A receipt (COSE, in base64 or hex), a tlog-proof, an evidence bundle, or an id.
+        code: As handed out with it; may be left out where the bundle opens all content.
+    """
+
+    receipt: str
+    code: str = ""
+
+
+class RequestBody(HeldBody, forbid_unknown_fields=True, kw_only=True):
+    """What a person asks of a decision about them.
+
+    Attributes:
+        receipt: A receipt (COSE, in base64 or hex), a tlog-proof, an evidence bundle, or an id.
+        code: As handed out with it; may be left out where the bundle opens all content.
+        kind: `explanation-request`, `review-request` or `appeal`.
+        words: In their own words; kept encrypted.
+    """
+
+    kind: str
+    words: str
+
+
+class WithdrawalBody(HeldBody, forbid_unknown_fields=True, kw_only=True):
+    """What a person does not ask any more.
+
+    Attributes:
+        receipt: A receipt (COSE, in base64 or hex), a tlog-proof, an evidence bundle, or an id.
+        code: As handed out with it; may be left out where the bundle opens all content.
+        request: Id of the statement that asked it.
+        words: Why, if they say so; kept encrypted.
+    """
+
+    request: str
+    words: str = ""

@@ -7,6 +7,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
+from tallystick.affected.deadlines import OpenRequests
 from tallystick.approvals import Waiting
 from tallystick.capture import ApiKeys
 from tallystick.errors import InputError
@@ -58,6 +59,7 @@ class Service:
         authorize: Knows API keys; None if there are none.
         intake: Takes statements to the ledger.
         feed: Follows the log for subscribers.
+        asked_of_us: What people ask of decisions; any thread may look.
         telling: Delivers to webhooks, once it is started.
         running: Registrations that were answered with 303.
         readers: Threads for handlers that block.
@@ -92,6 +94,7 @@ class Service:
             settings.subscribers_per_caller,
             lambda: self.closing,
         )
+        self.asked_of_us = OpenRequests()
         self.telling = Telling(ledger, settings, self.load.spans)
         self.running = Running()
         self.readers = ThreadPoolExecutor(READERS, thread_name_prefix="tallystick-reader")

@@ -28,6 +28,7 @@ OF_UPSTREAMS: Final = frozenset(
 OF_LEDGER: Final = OF_UPSTREAMS | {
     *("public_url", "head", "publish_seconds", "show_content", "fail_open", "require_key"),
     *("subscribers_max", "subscribers_per_caller", "quiet_seconds_max", "disk_free_bytes_min"),
+    *("appeal_days_max",),
     *("webhook_loopback", "content_locations", "webhook_networks", "webhook_failing_seconds_max"),
 }
 """Settings that a further ledger may have of its own; all others are the service's."""
@@ -72,6 +73,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         content_locations: Further places that prompts may be sent to, such as `CH, GB`, beyond
             the one where the vault says that content stays. None by default.
         fail_open: Whether the gateway lets calls through that it cannot record. Recorded itself.
+        appeal_days_max: How long after a decision the page for those it is about takes an appeal,
+            in days; 0 takes it for ever. See [the guide](../guides/decided.md).
         require_key: Whether callers on this machine need an API key, too.
         body_bytes_max: Largest body that is read as a whole.
         entries_max: Most statements in one batch.
@@ -129,6 +132,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     data_location: str | None = None
     content_locations: str = ""
     fail_open: bool = False
+    appeal_days_max: Annotated[int, msgspec.Meta(ge=0)] = 0
     require_key: bool = False
     body_bytes_max: Count = limits.BODY_BYTES_MAX
     entries_max: Count = limits.ENTRIES_MAX

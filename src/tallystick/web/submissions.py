@@ -8,9 +8,10 @@ import msgspec
 
 from tallystick.errors import EncodingError, InputError, LimitError
 from tallystick.ledger import Rows, Submission
+from tallystick.merkle import HASH_BYTES
 from tallystick.statement import OpenField, Preimage, b64, dcbor
 from tallystick.statement.commitment import FIELDS_MAX, NAME_MAX, SALT_BYTES
-from tallystick.vault import About
+from tallystick.vault import About, Beside
 from tallystick.web.intake import Read
 from tallystick.web.schemas import ContentBody, FieldBody, RowsBody, SubmissionBody
 
@@ -67,10 +68,28 @@ def read_body(body: SubmissionBody) -> Read:
             content=None if body.content is None else _content(body.content),
             leaves=None if body.leaves is None else b64.decode_url(body.leaves, "leaves"),
             rows=None if body.rows is None else _rows(body.rows),
-            about=None if body.about is None else About(body.about, body.purpose),
+            about=_about(body),
         )
     except InputError as error:
         return error
+
+
+def _about(body: SubmissionBody) -> About | Beside | None:
+    if body.beside is not None:
+        if body.about is not None:
+            raise InputError("a submission has 'about' or 'beside', not both")
+        return Beside(_id(body.beside))
+    return None if body.about is None else About(body.about, body.purpose)
+
+
+def _id(text: str) -> bytes:
+    try:
+        data = bytes.fromhex(text)
+    except ValueError:
+        data = b""
+    if len(data) != HASH_BYTES:
+        raise EncodingError(f"'beside' must be a statement id in hex, got {text[:80]!r}")
+    return data
 
 
 def _check_count(entries: Sequence[object], most: int) -> None:

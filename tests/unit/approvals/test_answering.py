@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tallystick.affected import Held, identify, make_code
+from tallystick.affected import ask as ask_about
 from tallystick.approvals import Answers, Kind, Question, Waiting, Wanted, ask
 from tallystick.approvals.asking import read_question
 from tallystick.errors import (
@@ -353,3 +355,46 @@ def test_a_decision_that_the_policy_would_refuse_is_not_asked(ward: Ward) -> Non
 
     with pytest.raises(RefusedError, match="does not let the operator"):
         ward.ask("decision")
+
+
+def test_a_person_reviews_by_passkey_and_no_other_hand_needs_a_key(ward: Ward) -> None:
+    ledger, review = ward.ledger, {"outcome": "upheld", "reason": "as the scan shows"}
+    with pytest.raises(RefusedError, match="one request of a person that is open"):
+        ward.ask("review", fields=review)
+    code = make_code(ledger.api_secret, ledger.card.origin, ward.answer)
+    entitled = identify(ledger, Held(ward.answer.hex(), code))
+    appeal = ask_about(ledger, entitled, "appeal", "It is not so.").id
+    for wrong in ((), (appeal, appeal, appeal)):
+        with pytest.raises((RefusedError, EncodingError)):
+            ward.ask("review", targets=wrong, fields=review)
+    with pytest.raises(EncodingError, match="outcome"):
+        ward.ask("review", targets=(appeal,), fields={"outcome": "maybe", "reason": "x"})
+    token, question = ward.ask("review", targets=(appeal,), fields=review)
+
+    [_, index] = ward.give(token, ward.passkey.get(question.approval.challenge()))
+
+    assert ward.known(index) == (Assurance.PASSKEY, ward.doctor.did)
+    found = ledger.appeals.get(appeal)
+    assert found is not None
+    assert found.ended == index
+    said = ledger.at(index).statement
+    assert ledger.vault.get(said.id).values() == review
+    bundle = build_bundle(ledger, said.id).encode()
+    report = examine(bundle, parse_policy(ledger.home.trust.read_bytes()))
+    assert report.verdict is Verdict.VERIFIED, report.checks
+    assert any("approved by a person with a passkey" in c.detail for c in report.checks)
+    with pytest.raises(RefusedError, match="that is open"):
+        ward.ask("review", targets=(appeal,), fields=review)
+
+
+def test_a_person_appeals_by_passkey(ward: Ward) -> None:
+    words = {"words": "It is not so."}
+    with pytest.raises(InputError, match="of 1 decision, got 0"):
+        ward.ask("appeal", targets=(), fields=words)
+    token, question = ward.ask("appeal", fields=words)
+
+    [_, index] = ward.give(token, ward.passkey.get(question.approval.challenge()))
+
+    assert ward.known(index) == (Assurance.PASSKEY, ward.doctor.did)
+    with pytest.raises(RefusedError, match="is under appeal"):
+        ward.ledger.erase({ward.answer: None}, ErasureReason.OTHER)

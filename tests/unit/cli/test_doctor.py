@@ -23,7 +23,7 @@ NAMES = {
     "python", "libraries", "libsodium", "settings", "ledger", "disk", "fsync", "home", "data",
     "head", "owner", "service.key", "issuers.key", "passphrase", "keys", "log", "head store",
     "journal", "index", "vault", "spool", "api keys", "usage", "clock", "service", "backup",
-    "webhooks",
+    "webhooks", "appeals",
 }  # fmt: skip
 
 

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tallystick.lawmap import CHECKS, Kind, Place, Seen, Verdict
+from tallystick.lawmap import CHECKS, Kind, Place, Seen, Verdict, Walk
 from tallystick.lawmap.checks.people import _TYPES
+from tests.ledgers import Issuer
 from tests.unit.lawmap.two_ledgers import careful, careless, seen_in
 
 YES, NO, NONE, UNSEEN = Verdict.DOES, Verdict.DOES_NOT, Verdict.NOT_APPLICABLE, Verdict.UNSEEN
@@ -18,10 +19,11 @@ ODD = {
     "calls-recorded": (YES, YES),
     "anomalies-registered": (YES, YES),
     "paper-incident-report": (YES, YES),
+    "people-answered": (UNSEEN, UNSEEN),
 }
 """What is found on both ledgers, where that is not «does» and «does not»."""
 LATER = {"access-answered", "restriction-obeyed", "appeals-taken", "holds-registered",
-         "retention-ruled"}  # fmt: skip
+         "retention-ruled", "explanations-given", "reviews-by-people"}  # fmt: skip
 """Checks of types that no ledger of this release takes: see below."""
 
 
@@ -147,3 +149,29 @@ def test_a_backup_of_the_vault_can_lag_behind_the_log(tmp_path: Path) -> None:
 
     assert seen.last_erasure is not None
     assert seen.stored.applied is None
+
+
+def test_who_waits_longer_than_a_month_is_told(both: tuple[Seen, Seen]) -> None:
+    clinic, jane, walk = Issuer(), Issuer(), Walk()
+
+    def say(index: int, who: Issuer, type_: str, days: int, **links: tuple[bytes, ...]) -> bytes:
+        said = who.sign(type=type_, issued_at=days * 86_400, links=links)
+        walk.add(index, said)
+        return said.id
+
+    decision = say(1, clinic, "decision", 0)
+    soon = say(2, jane, "appeal", 0, decided_on=(decision,))
+    say(3, clinic, "review", 31, decided_on=(soon,))
+    gone = say(4, jane, "appeal", 31, decided_on=(decision,))
+    say(5, jane, "appeal", 40, supersedes=(gone,))
+    asked = Seen(at=40 * 86_400, origin="o", size=6, root="", asked=walk.asked,
+                 waiting=walk.waiting(), answered_late=walk.answered_late)  # fmt: skip
+    assert CHECKS["people-answered"].answer(asked).verdict is YES
+
+    late = say(6, jane, "review-request", 40, decided_on=(decision,))
+    waits = replace(asked, asked=walk.asked, waiting=walk.waiting(), at=72 * 86_400)
+    assert "1 requests wait longer" in CHECKS["people-answered"].answer(waits).seen
+    say(7, clinic, "review", 80, decided_on=(late,))
+    done = replace(waits, waiting=walk.waiting(), answered_late=walk.answered_late)
+    assert "1 were answered" in CHECKS["people-answered"].answer(done).seen
+    assert walk.waiting() == ()

@@ -9,6 +9,7 @@ import jsonschema
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from tallystick.affected import Held, ask, identify, make_code
 from tallystick.statement import b64
 from tallystick.statement.governance import IssuerKind
 from tallystick.web.routes import OPERATIONS
@@ -49,12 +50,29 @@ def question(place: Place) -> bytes:
     return json.dumps({"issuer": person.did, "action": "release"}).encode()
 
 
+def mine(name: str, place: Place) -> bytes:
+    """Return what a person sends about a decision about them."""
+    ledger, said = place.client.ledger, place.clinic.sign(type="decision")
+    ledger.register(submissions(said))
+    code = make_code(ledger.api_secret, ledger.card.origin, said.id)
+    held = {"receipt": said.id.hex(), "code": code}
+    if name == "mine":
+        return json.dumps(held).encode()
+    if name == "askAboutMine":
+        return json.dumps({**held, "kind": "appeal", "words": "no"}).encode()
+    entitled = identify(ledger, Held(**held))
+    request = ask(ledger, entitled, "appeal", "no").id.hex()
+    return json.dumps({**held, "request": request}).encode()
+
+
 def example(operation: Any, place: Place) -> tuple[str, bytes | None, str | None]:
     """Return path, body and media type of a request that the service grants."""
     statement = place.clinic.sign()
     path = operation.template
     if operation.name == "askApproval":
         return path, question(place), JSON
+    if operation.tag == "mine":
+        return path, mine(operation.name, place), JSON
     if "{id}" in path:
         place.client.ledger.register(submissions(statement))
         path = path.replace("{id}", statement.id.hex())

@@ -10,13 +10,16 @@ from typing import Final
 from tallystick.lawmap.answer import Answer, Evidence, does, either, not_applicable, unseen
 from tallystick.lawmap.checks.check import Check
 from tallystick.lawmap.seen import Seen
-from tallystick.lawmap.walk import ABOUT_CASES
+from tallystick.lawmap.walk import ABOUT_CASES, MONTH_DAYS
 
+MONTH_SECONDS: Final = MONTH_DAYS * 86_400
 _TYPES: Final = {
-    "access-answered": ("access-request", "access-answer", "subject-request", "request"),
+    "access-answered": ("access-answer",),
     "reads-recorded": ("access",),
     "restriction-obeyed": ("restriction",),
     "appeals-taken": ("appeal",),
+    "explanations-given": ("explanation",),
+    "reviews-by-people": ("review",),
     "holds-registered": ("hold",),
     "retention-ruled": ("retention",),
     "passkey-approvals": ("approval",),
@@ -81,6 +84,22 @@ def rectified(seen: Seen) -> Answer:
                 kind.evidence("statements that supersede"))  # fmt: skip
 
 
+def people_answered(seen: Seen) -> Answer:
+    """Look for people who waited longer than a month, or still do."""
+    late, waiting = seen.answered_late, seen.waiting
+    if not seen.asked.number:
+        return unseen("nobody asked about a decision here; who asked elsewhere cannot be seen")
+    overdue = [place for place in waiting if place.at is not None
+               and seen.at - place.at > MONTH_SECONDS]  # fmt: skip
+    return either(
+        not overdue and not late.number,
+        f"{seen.asked.number} requests, none of which waited longer than {MONTH_DAYS} days",
+        f"{len(overdue)} requests wait longer than {MONTH_DAYS} days, {late.number} were answered "
+        "later than that", seen.asked.evidence("requests of people"),
+        late.evidence("requests that were answered late"),
+    )  # fmt: skip
+
+
 def _registered(name: str) -> Callable[[Seen], Answer]:
     types = _TYPES[name]
 
@@ -107,13 +126,19 @@ CHECKS: Final = (
     Check("rectified", "Corrections are registered as such", rectified,
           "register the corrected statement with `--link supersedes=ID`"),
     Check("access-answered", "Requests of people for their data are registered and answered",
-          _registered("access-answered"), "answer by hand, and register that"),
+          _registered("access-answered"), "`tally persons export REF --to FILE`"),
+    Check("people-answered", "People who ask about a decision are answered within a month",
+          people_answered, "`tally appeals list`, then `tally appeals answer`"),
     Check("reads-recorded", "Reading personal content is itself recorded",
           _registered("reads-recorded"), "register reads: `tally register --type access`"),
     Check("restriction-obeyed", "Content can be restricted, and that is registered",
           _registered("restriction-obeyed"), "stop the processing by hand, and register that"),
     Check("appeals-taken", "People can contest a decision, and that is registered",
-          _registered("appeals-taken"), "say to people where they can contest; register appeals"),
+          _registered("appeals-taken"), "hand out receipts with their codes: `tally appeals code`"),
+    Check("explanations-given", "Decisions are explained to whom they are about",
+          _registered("explanations-given"), "`tally appeals answer --explanation`"),
+    Check("reviews-by-people", "Human beings look at contested decisions again",
+          _registered("reviews-by-people"), "`tally appeals answer --outcome`"),
     Check("holds-registered", "Legal holds keep content from being erased",
           _registered("holds-registered"), "tell whoever may erase what must not be"),
     Check("retention-ruled", "How long content is kept is ruled and registered",

@@ -96,3 +96,21 @@ if (form) {
 for (const button of document.querySelectorAll("button[data-challenge]")) {
   button.addEventListener("click", () => attempt(() => answer(button)));
 }
+const mine = document.getElementById("mine");
+if (mine) {
+  // An address may bring both behind `#`, which browsers do not send.
+  const [receipt, code] = decodeURIComponent(location.hash.slice(1)).split(".");
+  if (code) {
+    mine.elements.receipt.value = receipt;
+    mine.elements.code.value = code;
+    history.replaceState(null, "", location.pathname);
+  }
+  const chosen = document.getElementById("file");
+  document.getElementById("choose").hidden = false;
+  chosen.addEventListener("change", async () => {
+    const bytes = new Uint8Array(await chosen.files[0].arrayBuffer());
+    const text = new TextDecoder().decode(bytes);
+    const isText = text.startsWith("{") || text.startsWith("c2sp.org/");
+    mine.elements.receipt.value = isText ? text : encode(bytes.slice(0, 65536));
+  });
+}
