@@ -119,8 +119,9 @@ class Exchange:
         """
         running = self._running
         evidence = attempt.evidence
+        problem = problem or running.not_delegated(evidence.key)
         with tracing.part("gateway.intent"):
-            why = await evidence.intend()
+            why = await evidence.intend(acting=problem is None)
         if why is not None:
             passed = problem is None and running.settings.fail_open
             if passed or evidence.intent is None:

@@ -24,6 +24,7 @@ from typing import Final
 
 from tallystick.capture.api_keys import ApiKeys
 from tallystick.capture.callers import Callers
+from tallystick.capture.delegated import Delegations
 from tallystick.capture.metering import Meter
 from tallystick.capture.models import ModelNames
 from tallystick.capture.recorder import FAIL_OPEN, Recorder
@@ -250,6 +251,7 @@ class Gateway:
             Recorder(numbering, self._seal, spool, writer, ledger.clock),
             registration,
             Meter(ledger.home.usage, ledger.clock),
+            Delegations(ledger),
         )
 
     def _seal(self, statement_id: bytes, plain: bytes) -> SealedContent:

@@ -158,6 +158,7 @@ def _originator(session: Session, found: "Found") -> dict[str, Any]:
         "basis": known.basis,
         "principal": known.principal,
         "agent": known.agent,
+        "delegation": known.delegation.hex() if known.delegation else None,
     }
     if known.exceeded:
         data["problem"] = f"claims {known.claimed!r:.40}, which is more than there is evidence for"

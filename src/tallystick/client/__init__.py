@@ -4,6 +4,7 @@
 
     with tallystick.connect("http://127.0.0.1:8471", trust=Path("trust.policy")) as ledger:
         [registered] = ledger.register([statement])
+        ledger.record(agent, "action", {"tool": "order"}, acting_for=delegation)
         ledger.verify(registered.id)
 
 `connect_async` returns the same for asyncio. Both perform the steps of one conversation

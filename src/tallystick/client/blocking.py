@@ -2,7 +2,7 @@
 
 import socket
 import ssl
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
@@ -15,11 +15,13 @@ from tallystick.client.answers import Registered
 from tallystick.client.conversation import Conversation
 from tallystick.client.patience import Patience
 from tallystick.client.questions import Filters
+from tallystick.client.recording import Terms, sign_record
 from tallystick.client.steps import Connect, Give, Pause, Progress, Read, Step, Steps, Write, lost
 from tallystick.client.submissions import Registrable
 from tallystick.client.trust import Trust, read_trust
 from tallystick.client.watching import Watch
 from tallystick.errors import TallystickError
+from tallystick.identity import Signer
 from tallystick.statement import Checkpoint, Found, Proof
 from tallystick.verify import Report
 
@@ -90,6 +92,31 @@ class Client:
         if isinstance(answer, TallystickError):
             raise answer
         return answer
+
+    def record(
+        self,
+        signer: Signer,
+        type_: str,
+        fields: Mapping[str, Any],
+        *,
+        receipt: bool = False,
+        **terms: Unpack[Terms],
+    ) -> Registered:
+        """Sign fields here as a statement, and register it; the fields go to the vault.
+
+        Args:
+            signer: Key of a registered issuer: under `acting_for`, of the agent.
+            type_: Statement type.
+            fields: Content by name.
+            receipt: Also give a receipt; it is checked.
+            terms: acting_for, about, purpose, subject, links, model.
+
+        Raises:
+            InputError: A term that there is not, or one of the wrong form.
+            RefusedError: The registration policy, or the delegation, says no; `reason` says which.
+            UnavailableError: As `register`.
+        """
+        return self.register_one(sign_record(signer, type_, fields, terms), receipt=receipt)
 
     def statement(self, statement_id: bytes | str) -> Found:
         """Return a registered statement; that the log holds it is what the service says.

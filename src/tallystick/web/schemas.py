@@ -218,8 +218,9 @@ class OriginatorView(msgspec.Struct):
         assurance: How strongly the originator is known; never more than there is evidence for.
         basis: In words, what that rests on.
         principal: DID for whom was acted; null where nobody is named.
-        agent: DID that signed.
+        agent: DID that acted: that signed, or that called, as who signed says.
         exceeded: The header claims more than that.
+        delegation: Id of the delegation under which the agent acted; null without one.
     """
 
     assurance: str
@@ -227,6 +228,7 @@ class OriginatorView(msgspec.Struct):
     principal: str | None
     agent: str
     exceeded: bool
+    delegation: str | None
 
 
 class StatementView(msgspec.Struct):

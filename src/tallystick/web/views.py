@@ -24,7 +24,12 @@ def statement_view(proof: Proof, known: Known) -> StatementView:
         receipt=b64.encode_url(proof.receipt),
         checkpoint=proof.checkpoint.decode(),
         originator=OriginatorView(
-            str(known.assurance), known.basis, known.principal, known.agent, known.exceeded
+            str(known.assurance),
+            known.basis,
+            known.principal,
+            known.agent,
+            known.exceeded,
+            known.delegation.hex() if known.delegation else None,
         ),
     )
 
