@@ -3,7 +3,8 @@
     problem = delegations.problem(caller.key)       # None: the agent may act
 
 A delegation is read once, and again only when the log has another delegation, revocation or key
-statement: what else is registered cannot end it. Its time is compared at every call.
+statement: what else is registered cannot end it. Whether it has is looked up once for all calls
+between two that registered something. Its time is compared at every call.
 """
 
 from typing import Final
@@ -34,6 +35,7 @@ class Delegations:
         self._ledger = ledger
         self._kept: dict[bytes, Acting | None] = {}
         self._mark: _Mark = ()
+        self._seen = -1
 
     def problem(self, key: ApiKey | None) -> Problem | None:
         """Return what the caller is told if its delegation does not hold.
@@ -51,13 +53,18 @@ class Delegations:
         return None if fault is None else delegation_refused(fault.reason, fault.words)
 
     def _read(self, delegation: bytes) -> tuple[Acting | None, int]:
-        index, size = self._ledger.index, self._ledger.snapshot.checkpoint.size
-        mark = tuple(next(index.find([one], size), -1) for one in _DECIDING)
-        if mark != self._mark:
-            self._kept.clear()
-            self._mark = mark
+        size = self._ledger.index.size  # never ahead of what can be found and read
+        if size != self._seen:
+            self._look(size)
         if delegation not in self._kept:
             if len(self._kept) >= KEPT_MAX:
                 del self._kept[next(iter(self._kept))]
             self._kept[delegation] = read_acting(self._ledger, delegation)
         return self._kept[delegation], size
+
+    def _look(self, size: int) -> None:
+        """Forget what was read if something that may end a delegation was registered since."""
+        mark = tuple(next(self._ledger.index.find([one], size), -1) for one in _DECIDING)
+        if mark != self._mark:
+            self._kept.clear()
+        self._mark, self._seen = mark, size
