@@ -13,7 +13,8 @@ very same bytes again, and so does the client: with pauses that double, for a li
 
 Trust: nothing that a service says is believed because it says so. Entries are parsed here, and
 must be those that were asked for; checkpoints are verified where `trust` pins the log's key, and
-`verify` decides offline. That a search is complete is the service's word.
+`verify` decides offline. That a search is complete is the service's word, and so is the
+`originator` of what `find`, `watch` and `statement` give.
 """
 
 import ssl
@@ -25,7 +26,7 @@ try:
 except ModuleNotFoundError as error:
     raise missing_extra(error) from error
 
-from tallystick.client.answers import Registered
+from tallystick.client.answers import Originator, Registered, Told
 from tallystick.client.asynchronous import AsyncClient
 from tallystick.client.blocking import Client
 from tallystick.client.patience import Patience
@@ -37,9 +38,11 @@ __all__ = [
     "AsyncClient",
     "Client",
     "Filters",
+    "Originator",
     "Patience",
     "Registered",
     "Registrable",
+    "Told",
     "Trust",
     "connect",
     "connect_async",

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Final, Self, TypeVar, Unpack
 
 from tallystick.client.address import Address, parse_address
-from tallystick.client.answers import Registered
+from tallystick.client.answers import Registered, Told
 from tallystick.client.conversation import Conversation
 from tallystick.client.patience import Patience
 from tallystick.client.questions import Filters
@@ -22,7 +22,7 @@ from tallystick.client.trust import Trust, read_trust
 from tallystick.client.watching import Watch
 from tallystick.errors import TallystickError
 from tallystick.identity import Signer
-from tallystick.statement import Checkpoint, Found, Proof
+from tallystick.statement import Checkpoint, Proof
 from tallystick.verify import Report
 
 T = TypeVar("T")
@@ -118,7 +118,7 @@ class Client:
         """
         return self.register_one(sign_record(signer, type_, fields, terms), receipt=receipt)
 
-    def statement(self, statement_id: bytes | str) -> Found:
+    def statement(self, statement_id: bytes | str) -> Told:
         """Return a registered statement; that the log holds it is what the service says.
 
         Raises:
@@ -142,7 +142,7 @@ class Client:
         until: datetime | int | None = None,
         limit: int | None = None,
         **filters: Unpack[Filters],
-    ) -> Iterator[Found]:
+    ) -> Iterator[Told]:
         """Search, newest first; pages are fetched as they are needed.
 
         Complete only as far as the operator's index is trusted; what is found can be proven.
@@ -158,7 +158,7 @@ class Client:
 
     def watch(
         self, since: int | None = None, *, limit: int | None = None, **filters: Unpack[Filters]
-    ) -> Iterator[Found]:
+    ) -> Iterator[Told]:
         """Yield statements in log order as they are registered; broken connections are resumed.
 
         Args:
@@ -215,10 +215,10 @@ class Client:
             pass  # what has a result gives nothing on the way
         return progress.result
 
-    def _each(self, steps: Steps[None]) -> Iterator[Found]:
+    def _each(self, steps: Steps[None]) -> Iterator[Told]:
         return self._perform(Progress(steps))
 
-    def _perform(self, progress: Progress[T]) -> Iterator[Found]:
+    def _perform(self, progress: Progress[T]) -> Iterator[Told]:
         """Perform steps; yield what they give."""
         with closing(progress):
             step = progress.go_on()

@@ -17,13 +17,12 @@ from dataclasses import replace
 from typing import Final
 
 from tallystick.errors import RefusedError
-from tallystick.ledger.approved import Contents, approved_behind, chains_of, time_at
+from tallystick.ledger.approved import chains_of, time_at
 from tallystick.ledger.entries import read_statement
 from tallystick.ledger.index import Index, Property
 from tallystick.ledger.state import LedgerState
 from tallystick.log import Snapshot
 from tallystick.statement import Relation, SignedStatement
-from tallystick.statement.assurance import Known, assurance_of, intent_of, is_intent_for
 from tallystick.statement.delegation import (
     Delegation,
     Fault,
@@ -83,53 +82,15 @@ def find_granted(
     return None
 
 
-def _sealed(_statement_id: bytes) -> None:
-    return None
-
-
-def known_originator(
-    index: Index,
-    snapshot: Snapshot,
-    statement: SignedStatement,
-    at: int,
-    contents: Contents = _sealed,
-) -> Known:
-    """Compute how strongly the originator of a registered statement is known.
-
-    Args:
-        index: Finds what it rests on.
-        snapshot: The log.
-        statement: Registered.
-        at: Where.
-        contents: Opens approvals; without it none counts.
-    """
-    intent = _intent_of(index, snapshot, statement, at)
-    if intent is not None:
-        known = known_originator(index, snapshot, intent[0], intent[1], contents)
-        return replace(known, claimed=None)
-
-    def look_up(statement_id: bytes) -> Granted | None:
-        grant = find_granted(index, snapshot, statement_id)
-        if grant is None or fault_of_key(grant, chains_of(index, snapshot, grant.issuer)):
-            return None  # as in a bundle, where such a grant does not verify
-        return grant
-
-    def holder(statement_id: bytes) -> str | None:
-        return key_holder(index, snapshot, statement_id, at)
-
-    approved = approved_behind(index, snapshot, statement, at, contents)
-    return assurance_of(statement.header, at, look_up, holder, approved=approved)
-
-
-def key_holder(index: Index, snapshot: Snapshot, statement_id: bytes, before: int) -> str | None:
-    """Return whose key a statement below `before` registered; None if it registered none."""
+def key_holder(index: Index, snapshot: Snapshot, statement_id: bytes) -> tuple[int, str] | None:
+    """Return where a statement registered a key, and whose; None if it registered none."""
     by_type = Property("type", StatementType.KEY.encode())
-    for found in index.find([Property("id", statement_id), by_type], before):
-        key = _read(snapshot, found)
+    for at in index.find([Property("id", statement_id), by_type], snapshot.checkpoint.size):
+        key = _read(snapshot, at)
         if key.id == statement_id and key.header.type == StatementType.KEY:
             # A passkey, or the end of a key, is nothing that a recorder could have seen used.
             record = registered_key(parse_key_statement(key.payload))
-            return None if record is None else record.issuer
+            return None if record is None else (at, record.issuer)
     return None
 
 
@@ -158,18 +119,6 @@ def grants_of(index: Index, snapshot: Snapshot, principal: str) -> Iterator[Gran
 
 def _granted(snapshot: Snapshot, places: Iterable[int]) -> Iterator[Granted]:
     return filter(None, (granted_by(_read(snapshot, at), at) for at in places))
-
-
-def _intent_of(
-    index: Index, snapshot: Snapshot, statement: SignedStatement, at: int
-) -> tuple[SignedStatement, int] | None:
-    """Return the intent whose outcome a statement is, and where that stands."""
-    named = intent_of(statement.header)
-    for place in index.find([Property("id", named)], at) if named else ():
-        intent = _read(snapshot, place)
-        if intent.id == named and is_intent_for(intent.header, statement.header):
-            return intent, place
-    return None
 
 
 def fault_of_key(grant: Granted, chains: KeyChains) -> Fault | None:

@@ -220,7 +220,8 @@ class Reads:
             raise LimitError(f"{issuer:.200} gave more than {GRANTS_MAX} delegations")
 
         def holder(statement_id: bytes) -> str | None:
-            return key_holder(self.index, self.snapshot, statement_id, END)
+            known = key_holder(self.index, self.snapshot, statement_id)
+            return None if known is None else known[1]
 
         return InNameOf(issuer, (one.statement.id for one in found), grants, holder)
 

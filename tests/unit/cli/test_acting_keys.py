@@ -1,5 +1,7 @@
 """`tally keys api create --acting-for`: by whom, for whom, and what is refused."""
 
+import csv
+import io
 import json
 from typing import Any
 
@@ -61,3 +63,27 @@ def test_what_does_not_let_an_agent_act_makes_no_key(office: Command) -> None:
     assert "calls models only" in refused("agent", action, 2, "--only", "register")
     assert "is not a DID" in refused("agent", "did:", 2) or "DID" in office.words
     assert keys(office) == []
+
+
+def test_found_and_watched_statements_say_how_their_originator_is_known(office: Command) -> None:
+    office("policy", "allow", "action=ai")
+    grant = office("delegate", "agent", "--as", "ada", "--types", "action", *FOREVER)
+    fields = ("--field", "tool==1+1")
+    act = ("register", "--as", "agent", "--type", "action", "--acting-for", grant, *fields)
+    acted = office(*act, "--subject", "=HYPERLINK(1)")
+    principal = office.json("show", grant)["issuer"]
+
+    [found] = map(json.loads, office("find", "--type", "action", "--json").splitlines())
+    assert (found["known_by"], found["principal"]) == ("key", principal)
+    assert found["agent"] == found["issuer"] != principal
+    assert office("find", "--type", "action").endswith("  key")
+    [row] = csv.DictReader(io.StringIO(office("find", "--type", "action", "--csv")))
+    assert (row["id"], row["known_by"], row["principal"]) == (acted, "key", principal)
+    assert row["subject"] == "'=HYPERLINK(1)"
+    office("find", "--csv", "--json", code=2)
+    assert "either --csv or --json" in office.words
+    [seen] = map(
+        json.loads,
+        office("watch", "--since", found["index"], "--limit", "1", "--json").splitlines(),
+    )
+    assert (seen["known_by"], seen["principal"]) == ("key", principal)

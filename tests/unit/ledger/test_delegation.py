@@ -16,8 +16,9 @@ from tallystick.evidence.records import Change
 from tallystick.ledger import Ledger, Query, RegistrationPolicy, Rule, Submission, reading
 from tallystick.ledger.acting import find_acting, read_acting
 from tallystick.ledger.assembly import read_state
-from tallystick.ledger.delegated import grants_of, known_originator
+from tallystick.ledger.delegated import grants_of
 from tallystick.ledger.operator import operator_says
+from tallystick.ledger.originators import known_originator
 from tallystick.statement import SignedStatement, parse_vkey
 from tallystick.statement.assurance import Known
 from tallystick.statement.delegation import (
