@@ -17,6 +17,7 @@ from tallystick.capture.usage import mark_of
 from tallystick.errors import UnavailableError
 from tallystick.evidence import Intent, Outcome
 from tallystick.statement import Relation
+from tallystick.vault import About
 
 Links = Mapping[str, tuple[bytes, ...]]
 
@@ -41,6 +42,7 @@ class Asked:
         send: ASGI send.
         caller: For whom.
         request: The body, read as far as needed.
+        about: Whom it is about, where the caller says.
     """
 
     operation: str
@@ -50,6 +52,7 @@ class Asked:
     send: Send
     caller: Caller
     request: CallRequest
+    about: About | None = None
 
 
 class CallEvidence:
@@ -121,6 +124,7 @@ class CallEvidence:
         )
         return running.recorder.say(
             record,
+            asked.about,
             links=links,
             assurance=asked.caller.assurance,
             model=running.models.resolve(record.sent_model or request.model),
@@ -148,6 +152,7 @@ class CallEvidence:
             intent = self.intent.statement
             self.outcome = self._running.recorder.say(
                 record,
+                self._asked.about,
                 subject=intent.header.subject,
                 links={Relation.GENERATED_BY: (intent.id,)},
                 model=self._running.models.resolve(record.model),

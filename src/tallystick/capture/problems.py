@@ -127,6 +127,11 @@ def delegation_refused(reason: str, why: str) -> Problem:
     return Problem(403, code, message, final=True)
 
 
+def bad_subject(why: str) -> Problem:
+    """Say that it cannot be read whom a call is about."""
+    return Problem(400, "invalid_subject", why)
+
+
 def not_json(why: str) -> Problem:
     """Say that the request cannot be read."""
     return Problem(400, "invalid_json", f"the request body must be a JSON object: {why}")

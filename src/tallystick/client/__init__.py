@@ -31,6 +31,7 @@ from tallystick.client.asynchronous import AsyncClient
 from tallystick.client.blocking import Client
 from tallystick.client.patience import Patience
 from tallystick.client.questions import Filters
+from tallystick.client.recording import call_headers
 from tallystick.client.submissions import Registrable
 from tallystick.client.trust import Trust
 
@@ -44,6 +45,7 @@ __all__ = [
     "Registrable",
     "Told",
     "Trust",
+    "call_headers",
     "connect",
     "connect_async",
 ]

@@ -9,13 +9,16 @@ import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import Any, Final, TypedDict
 
 from tallystick.client.questions import hex_of, id_of
 from tallystick.errors import InputError
 from tallystick.identity import Signer
 from tallystick.merkle import HASH_BYTES
 from tallystick.statement import Header, Preimage, Relation, commit, sign_statement
+
+LETTERS_MAX: Final = 200
+"""Of what a header says whom a call is about."""
 
 
 class Terms(TypedDict, total=False):
@@ -63,6 +66,23 @@ class Recorded:
     about: Whom | None = None
     leaves: None = None
     rows: None = None
+
+
+def call_headers(about: str, purpose: str = "") -> dict[str, str]:
+    """Return the headers that tell a gateway whom a call is about.
+
+        openai.chat.completions.create(..., extra_headers=call_headers("case-4711"))
+
+    Raises:
+        InputError: What is said cannot be meant.
+    """
+    said = {"Tally-Subject": about} | ({"Tally-Purpose": purpose} if purpose else {})
+    for name, value in said.items():
+        if not value.strip() or not value.isascii() or not value.isprintable():
+            raise InputError(f"{name} must be printable ASCII such as case-4711, got {value!r:.60}")
+        if len(value) > LETTERS_MAX:
+            raise InputError(f"{name} has at most {LETTERS_MAX} letters, got {len(value)}")
+    return said
 
 
 def sign_record(signer: Signer, type_: str, fields: Mapping[str, Any], terms: Terms) -> Recorded:

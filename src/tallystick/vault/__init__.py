@@ -3,10 +3,11 @@
 from tallystick.vault.readonly import connect_reading
 from tallystick.vault.reads import ReadBook, reading_as, unsafe_unrecorded
 from tallystick.vault.vault import SealedContent, Vault
-from tallystick.vault.wrapping import About
+from tallystick.vault.wrapping import About, Named
 
 __all__ = [
     "About",
+    "Named",
     "ReadBook",
     "SealedContent",
     "Vault",

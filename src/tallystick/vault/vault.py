@@ -26,7 +26,7 @@ from tallystick.vault.location import parse_location
 from tallystick.vault.schema import LOCATION, segment_place
 from tallystick.vault.shape import shape
 from tallystick.vault.store import KEPT_WITH_KEY, KEY, ROWS_AT_ONCE, Row
-from tallystick.vault.wrapping import About, seal
+from tallystick.vault.wrapping import About, Named, seal
 
 _Value = TypeVar("_Value")
 
@@ -45,7 +45,7 @@ class SealedContent:
     id: bytes
     wrapped: bytes
     sealed: bytes
-    about: About | None = None
+    about: Named | None = None
 
 
 class Vault(Erasing):
@@ -62,7 +62,8 @@ class Vault(Erasing):
     ) -> SealedContent:
         """Encrypt content that `tallystick.statement.commitment.commit_encoded` has encoded."""
         key, sealed = seal(plain, statement_id)
-        return SealedContent(statement_id, self._master.wrap(key, statement_id), sealed, about)
+        named = None if about is None else self._named(about)
+        return SealedContent(statement_id, self._master.wrap(key, statement_id), sealed, named)
 
     def put(self, contents: Iterable[SealedContent]) -> None:
         """Write content durably. What is there already stays as it is, and erased what is erased.

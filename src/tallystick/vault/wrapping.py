@@ -42,6 +42,19 @@ class About:
     purpose: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Named:
+    """The same as the vault's file has it: digests under its own key, that tell nobody's name.
+
+    Attributes:
+        subject: Digest of the reference.
+        purpose: Digest of the purpose.
+    """
+
+    subject: bytes
+    purpose: bytes
+
+
 class Wrapping:
     """Encrypts under one key: the master, or the key of a subject."""
 
