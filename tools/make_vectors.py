@@ -70,8 +70,9 @@ from tallystick.verify import Bundle, Member, OpenRow
 ROOT: Final = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # so that this runs as a file
 
-from tools.vectors_appeals import appeals  # noqa: E402 - after the line above
-from tools.vectors_approvals import approvals  # noqa: E402 - after the line above
+from tools.vectors_acting import delegations, handovers  # noqa: E402 - after the line above
+from tools.vectors_appeals import appeals  # noqa: E402
+from tools.vectors_approvals import approvals  # noqa: E402
 
 FOLDER: Final = ROOT / "vectors"
 ORIGIN: Final = "vectors.example/log"
@@ -277,8 +278,8 @@ def files() -> Iterator[tuple[str, bytes]]:
         yield f"statements/{name}.cbor", statement.entry
         yield f"statements/{name}.json", _json(describe(statement, writer.contents.get(name)))
     yield from _proofs(writer, salts, leaves)
-    for name, said in _key_life(writer.signers["clinic"]):
-        yield f"keys/{name}.cbor", said.encode()
+    for name, key in _key_life(writer.signers["clinic"]):
+        yield f"keys/{name}.cbor", key.encode()
     person, operator = writer.signers["person"].issuer, writer.signers["operator"]
     answer = writer.statements["inference-outcome"].id
     for name, one, content in approvals(ORIGIN, person, operator, answer, NOW, Entropy()):
@@ -289,6 +290,10 @@ def files() -> Iterator[tuple[str, bytes]]:
     for name, one, content in asked:
         yield f"appeals/{name}.cbor", one.entry
         yield f"appeals/{name}.json", _json(describe(one, content))
+    for folder, said in (("delegations", delegations), ("handovers", handovers)):
+        for name, one in said(ORIGIN, writer.signers, NOW):
+            yield f"{folder}/{name}.cbor", one.entry
+            yield f"{folder}/{name}.json", _json(describe(one, None))
 
 
 def _key_life(clinic: SoftwareSigner) -> Iterator[tuple[str, KeyStatement]]:

@@ -68,10 +68,10 @@ def test_a_ledger_of_earlier_code_is_refused_then_migrated_then_works(
     home = older(name, tmp_path)
     before = content(home)
     assert json.loads(before[KEYS])["format"] == 1
-    with pytest.raises(VersionError, match="has format 1, this release writes 3") as refused:
+    with pytest.raises(VersionError, match="has format 1, this release writes 4") as refused:
         check_formats(home)
     assert "tally migrate" in (refused.value.advice or "")
-    with pytest.raises(VersionError, match="writes 3"):
+    with pytest.raises(VersionError, match="writes 4"):
         ApiKeys(home.api_keys, b"").known()
 
     done = migrate(home, PosixDisk(), NOW)
@@ -131,7 +131,7 @@ def test_it_may_be_killed_at_every_operation(mode: str, tmp_path: Path) -> None:
                    str(home.root), str(at), mode]  # fmt: skip
         code = subprocess.run(command, cwd=ROOT, check=False).returncode
         assert code in {0, -signal.SIGKILL}
-        assert json.loads(home.api_keys.read_bytes())["format"] in {1, 3}
+        assert json.loads(home.api_keys.read_bytes())["format"] in {1, 4}
         if code and (home.data / "migration.json").exists():
             with pytest.raises(ConflictError, match="has not ended"):
                 check_formats(home)

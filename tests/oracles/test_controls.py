@@ -498,6 +498,22 @@ def test_eth_account_names_the_address_that_signed() -> None:
     assert again.detail == signed["address"] != other.detail
 
 
+def test_the_status_list_library_reads_what_it_wrote_and_rejects_what_is_not_compressed(
+    tmp_path: Path,
+) -> None:
+    def token(lst: str) -> str:
+        said = {"status_list": {"bits": 2, "lst": lst}}
+        parts = ({"typ": "statuslist+jwt"}, said)
+        encoded = [b64.encode_url(json.dumps(one).encode()) for one in parts]
+        return ".".join([*encoded, "AA"])
+
+    lst = kit.write_status_list([1, 2, 0, 3], 2)
+    assert kit.read_status_list(token(lst)) == [1, 2, 0, 3]
+    file = tmp_path / "token"
+    file.write_text(token("AAAA"))
+    assert_rejected(kit.run("status-list-read", file), "")
+
+
 # No verdict
 
 
@@ -529,6 +545,8 @@ QUESTIONS = {
     "scitt-receipt": ("missing", "missing", "missing"),
     "transmute-inclusion": ("missing", "missing", "missing"),
     "transmute-consistency": ("missing", "missing", "00" * 32, "00" * 32),
+    "status-list-read": ("missing",),
+    "status-list-write": ("missing",),
 }
 
 

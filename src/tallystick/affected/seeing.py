@@ -17,7 +17,7 @@ from tallystick.evidence import Shown, build_bundle
 from tallystick.evidence.access import plain
 from tallystick.ledger import Found, Ledger, erasures_of
 from tallystick.ledger.appeals import Requested
-from tallystick.ledger.delegated import known_originator
+from tallystick.ledger.originators import known_originator
 from tallystick.ledger.policy import Visibility
 from tallystick.ledger.retention import Ages
 from tallystick.statement import Relation, parse_erasure

@@ -15,6 +15,7 @@ whoever can write the file alone can delete keys, or bring a revoked one back.
 """
 
 import hmac
+import re
 import secrets
 from collections.abc import Callable
 from contextlib import suppress
@@ -45,10 +46,12 @@ PREFIX: Final = "tly_"
 KEY_BYTES: Final = 32
 KEYS_MAX: Final = 100_000
 LABEL_LETTERS_MAX: Final = 200
-FORMAT: Final = 3
-"""Of the file. Format 1 knew neither scope nor budget, format 2 no roles: see `tally migrate`."""
+FORMAT: Final = 4
+"""Of the file. Format 1 knew neither scope nor budget, format 2 no roles, format 3 no delegations:
+see `tally migrate`."""
 _BESIDE: Final = PREFIX + "beside_"
 _BESIDE_SECONDS: Final = 60
+_ID: Final = re.compile(r"[0-9a-f]{64}")
 _LOOK_SECONDS: Final = 1
 """How long a change by another process may go unnoticed."""
 
@@ -82,6 +85,9 @@ class ApiKey(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         only: The one thing it is good for; None is everything.
         budget: The most it may use, if there is a limit.
         role: What its holder may do here.
+        delegation: Id of the delegation under which calls are made, in hex; None where its
+            originator acts for nobody else.
+        principal: DID for whom, as that delegation says.
     """
 
     id: str
@@ -96,6 +102,8 @@ class ApiKey(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     only: Use | None = None
     budget: Budget | None = None
     role: Role = Role.ORIGINATOR
+    delegation: str | None = None
+    principal: str | None = None
 
     @property
     def grant(self) -> Grant:
@@ -106,9 +114,12 @@ class ApiKey(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         """Refuse what no key can be.
 
         Raises:
-            InputError: Patterns or budget cannot be meant, or the key would allow nothing.
+            InputError: Patterns or budget cannot be meant, or the key would allow nothing, or acts
+                for somebody where nothing is done for them.
             LimitError: The label is too long.
         """
+        if self.delegation is not None:
+            self._check_delegation(self.delegation)
         if len(self.label) > LABEL_LETTERS_MAX:
             raise LimitError(
                 f"a label has at most {LABEL_LETTERS_MAX} letters, got {len(self.label)}"
@@ -121,6 +132,15 @@ class ApiKey(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
                 f"a key of the role `{self.role}` that is for `{self.only}` only allows nothing"
             )
 
+    def _check_delegation(self, delegation: str) -> None:
+        if not _ID.fullmatch(delegation) or self.principal is None:
+            raise InputError(f"a delegation is named by 64 hex digits, got {delegation[:80]!r}")
+        if self.only != "gateway":
+            raise InputError(
+                "a key that acts for somebody else calls models, and writes nothing over HTTP: "
+                "it is for `gateway` only"
+            )
+
 
 class Terms(TypedDict, total=False):
     """What may be said of a key that is made; see `ApiKey`."""
@@ -131,6 +151,8 @@ class Terms(TypedDict, total=False):
     only: Use | None
     budget: Budget | None
     role: Role
+    delegation: str | None
+    principal: str | None
 
 
 ChangeKeys = Callable[[list[ApiKey]], list[ApiKey]]

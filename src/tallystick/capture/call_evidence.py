@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from tallystick.capture.api_keys import ApiKey
 from tallystick.capture.callers import Caller
 from tallystick.capture.problems import Headers
 from tallystick.capture.relay import Message, Receive, Send
@@ -16,6 +17,9 @@ from tallystick.capture.usage import mark_of
 from tallystick.errors import UnavailableError
 from tallystick.evidence import Intent, Outcome
 from tallystick.statement import Relation
+from tallystick.vault import About
+
+Links = Mapping[str, tuple[bytes, ...]]
 
 INTENT_HEADER: Final = b"x-tallystick-intent"
 OUTCOME_HEADER: Final = b"x-tallystick-outcome"
@@ -38,6 +42,7 @@ class Asked:
         send: ASGI send.
         caller: For whom.
         request: The body, read as far as needed.
+        about: Whom it is about, where the caller says.
     """
 
     operation: str
@@ -47,6 +52,7 @@ class Asked:
     send: Send
     caller: Caller
     request: CallRequest
+    about: About | None = None
 
 
 class CallEvidence:
@@ -78,19 +84,29 @@ class CallEvidence:
         self.outcome: Spooled | None = None
         self.unrecorded = self._concluded = False
 
-    async def intend(self) -> str | None:
-        """Make the intent durable; return why it is not."""
+    @property
+    def key(self) -> ApiKey | None:
+        """The API key under which the call came."""
+        return self._asked.caller.key
+
+    async def intend(self, *, acting: bool) -> str | None:
+        """Make the intent durable; return why it is not.
+
+        Args:
+            acting: The call is made, under the delegation of its key if that has one. A call that
+                is refused names none, since the ledger may not take what none allows.
+        """
         why = self._running.why_not_recorded()
         if why is not None:
             return why
-        self.intent = self._say_intent()
+        self.intent = self._say_intent(self._links(acting=acting))
         try:
             await self._running.recorder.writer.durable(self.intent)
         except UnavailableError as error:
             return str(error)
         return None
 
-    def _say_intent(self) -> Spooled:
+    def _say_intent(self, links: Links) -> Spooled:
         running, asked, target = self._running, self._asked, self._target
         running.served += 1
         running.recorder.beat()
@@ -108,13 +124,17 @@ class CallEvidence:
         )
         return running.recorder.say(
             record,
-            links=self._links(),
+            asked.about,
+            links=links,
             assurance=asked.caller.assurance,
             model=running.models.resolve(record.sent_model or request.model),
         )
 
-    def _links(self) -> Mapping[str, tuple[bytes, ...]]:
+    def _links(self, *, acting: bool) -> Links:
         links, first = self._asked.caller.links, self._first
+        if acting and self.key is not None and self.key.delegation is not None:
+            named = links.get(Relation.ACTED_FOR, ())
+            links = {**links, Relation.ACTED_FOR: (*named, bytes.fromhex(self.key.delegation))}
         if first is None or first.intent is None:
             return links
         return {**links, Relation.DERIVED_FROM: (first.intent.statement.id,)}
@@ -132,6 +152,7 @@ class CallEvidence:
             intent = self.intent.statement
             self.outcome = self._running.recorder.say(
                 record,
+                self._asked.about,
                 subject=intent.header.subject,
                 links={Relation.GENERATED_BY: (intent.id,)},
                 model=self._running.models.resolve(record.model),

@@ -2,7 +2,7 @@
 
 | request | assurance | acted for | the upstream sees |
 |---|---|---|---|
-| `Bearer tly_…` | `api-key` | the key's originator | the gateway's own key |
+| `Bearer tly_…` | `api-key` | the key's originator, or whoever let it act | the gateway's own key |
 | loopback, no key | `asserted` | nobody named | the gateway's own key |
 | loopback, another bearer token | `asserted` | nobody named | that token, where `caller_keys` |
 | anything else | refused, 401, counted, not recorded: strangers write no statements | | |

@@ -9,6 +9,7 @@ import random
 from typing import Final
 
 from tallystick import tracing
+from tallystick.capture.about import read_about
 from tallystick.capture.attempt import Again, Attempt
 from tallystick.capture.call_evidence import Asked
 from tallystick.capture.callers import Caller
@@ -69,9 +70,16 @@ class Exchange:
         if request is None:
             return
         problem = problem or self._running.meter.refusal(caller.key, request)
+        about = None
+        try:
+            about = read_about(self._scope["headers"])
+        except ProblemError as error:
+            # Nothing is kept of what is about somebody whom nobody could find again.
+            request, problem = CallRequest(b""), error.problem
         asked = Asked(
-            self._operation, self._path, self._scope, self._receive, self._send, caller, request
-        )
+            self._operation, self._path, self._scope, self._receive, self._send, caller, request,
+            about,
+        )  # fmt: skip
         first = self._attempt = Attempt(self._running, asked, targets[0] if targets else None)
         await self._begin(first, problem)
         again = await first.call(last=len(targets) == 1)
@@ -119,8 +127,9 @@ class Exchange:
         """
         running = self._running
         evidence = attempt.evidence
+        problem = problem or running.not_delegated(evidence.key)
         with tracing.part("gateway.intent"):
-            why = await evidence.intend()
+            why = await evidence.intend(acting=problem is None)
         if why is not None:
             passed = problem is None and running.settings.fail_open
             if passed or evidence.intent is None:

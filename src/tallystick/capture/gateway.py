@@ -24,6 +24,7 @@ from typing import Final
 
 from tallystick.capture.api_keys import ApiKeys
 from tallystick.capture.callers import Callers
+from tallystick.capture.delegated import Delegations
 from tallystick.capture.metering import Meter
 from tallystick.capture.models import ModelNames
 from tallystick.capture.recorder import FAIL_OPEN, Recorder
@@ -39,7 +40,7 @@ from tallystick.evidence import Change, Numbering, emitter_id
 from tallystick.identity import Signer
 from tallystick.ledger import Ledger
 from tallystick.log import PosixDisk, WriterLock
-from tallystick.vault import SealedContent
+from tallystick.vault import About, SealedContent
 
 STOP_SECONDS: Final = 10.0
 """How long stopping may wait for the disk, and again for the ledger."""
@@ -250,11 +251,12 @@ class Gateway:
             Recorder(numbering, self._seal, spool, writer, ledger.clock),
             registration,
             Meter(ledger.home.usage, ledger.clock),
+            Delegations(ledger),
         )
 
-    def _seal(self, statement_id: bytes, plain: bytes) -> SealedContent:
+    def _seal(self, statement_id: bytes, plain: bytes, about: About | None) -> SealedContent:
         """Seal with the vault that the ledger has now: it may have been opened again."""
-        return self._ledger.vault.seal_encoded(statement_id, plain)
+        return self._ledger.vault.seal_encoded(statement_id, plain, about)
 
     async def _open_epoch(self, running: Running) -> None:
         """Say that an epoch begins, and whether it fails open; the ledger must have that."""

@@ -19,6 +19,7 @@ Headers = list[tuple[bytes, bytes]]
 
 KEY_CODES: Final = (
     "key_not_for_this", "model_not_allowed", "budget_exhausted", "usage_not_readable",
+    "delegation_revoked", "delegation_expired", "delegation_refused",
 )  # fmt: skip
 """Codes of calls that a key is not good for."""
 
@@ -116,6 +117,19 @@ def budget_exhausted(unit: str, used: int, most: int, resets_at: int | None, now
 def usage_not_readable(why: str) -> Problem:
     """Say that nobody knows what is left of a budget."""
     return Problem(503, "usage_not_readable", f"this key's budget cannot be checked: {why}", 1)
+
+
+def delegation_refused(reason: str, why: str) -> Problem:
+    """Say that an agent may not act for its principal, or not any more."""
+    ended = reason in {"revoked", "expired"}
+    code = f"delegation_{reason}" if ended else "delegation_refused"
+    message = f"this key acts for somebody under a delegation that does not allow the call: {why}"
+    return Problem(403, code, message, final=True)
+
+
+def bad_subject(why: str) -> Problem:
+    """Say that it cannot be read whom a call is about."""
+    return Problem(400, "invalid_subject", why)
 
 
 def not_json(why: str) -> Problem:

@@ -15,7 +15,7 @@ from tallystick.evidence import Change, Numbering, Record
 from tallystick.evidence.numbering import HEARTBEAT_SECONDS
 from tallystick.statement.commitment import commit_encoded
 from tallystick.statement.governance import StatementType
-from tallystick.vault import SealedContent
+from tallystick.vault import About, SealedContent
 
 GATEWAY_TYPES: Final = frozenset(
     {StatementType.INFERENCE, StatementType.HEARTBEAT, StatementType.CHANGE}
@@ -31,8 +31,8 @@ QUIET_SECONDS: Final = 15 * HEARTBEAT_SECONDS
 
 Clock = Callable[[], int]
 """Seconds since 1970."""
-Seal = Callable[[bytes, bytes], SealedContent]
-"""Encrypts what `commit_encoded` encoded, for the statement with an id."""
+Seal = Callable[[bytes, bytes, About | None], SealedContent]
+"""Encrypts what `commit_encoded` encoded, for the statement with an id, about somebody."""
 
 
 @dataclass(slots=True)
@@ -72,17 +72,22 @@ class Recorder:
         last = self._numbering.last
         return last.header.sequence.seq if last and last.header.sequence else -1
 
-    def say(self, record: Record, **members: Any) -> Spooled:
+    def say(self, record: Record, about: About | None = None, **members: Any) -> Spooled:
         """Number and spool a record; `writer.durable` waits for it.
 
         The number is taken here and now, and never lost: see `tallystick.capture.writing`.
+
+        Args:
+            record: What to say.
+            about: Whom its content is about.
+            members: Further members of `tallystick.statement.Header`.
 
         Raises:
             EncodingError: A value has no CBOR form; no number was taken.
         """
         content = commit_encoded(record.values(), os.urandom)
         statement = self._numbering.sign(record.statement_type, content.commitment, **members)
-        sealed = self._seal(statement.id, content.plain)
+        sealed = self._seal(statement.id, content.plain, about)
         self._numbering.take(statement)
         item = self._spool.take(statement, sealed)
         self.open_intents += item.opened

@@ -3,10 +3,12 @@
 import asyncio
 from dataclasses import dataclass, field
 
+from tallystick.capture.api_keys import ApiKey
 from tallystick.capture.callers import Callers
+from tallystick.capture.delegated import Delegations
 from tallystick.capture.metering import Meter
 from tallystick.capture.models import ModelNames
-from tallystick.capture.problems import ProblemError, stopping, too_many_calls
+from tallystick.capture.problems import Problem, ProblemError, stopping, too_many_calls
 from tallystick.capture.recorder import Recorder
 from tallystick.capture.registration import Registration
 from tallystick.capture.routes import Routes
@@ -25,6 +27,7 @@ class Running:
         recorder: Says what happens.
         registration: Hands that to the ledger.
         meter: Counts what is used, and knows what is left.
+        delegations: Knows for whom keys may act.
         calls: Calls under way.
         served: Calls that had an intent, since the start.
         stopping: No call may begin any more.
@@ -38,6 +41,7 @@ class Running:
     recorder: Recorder
     registration: Registration
     meter: Meter
+    delegations: Delegations
     calls: int = 0
     served: int = 0
     stopping: bool = False
@@ -62,6 +66,13 @@ class Running:
         """
         if self.calls > self.settings.calls_max:
             raise ProblemError(too_many_calls(self.settings.calls_max))
+
+    def not_delegated(self, key: ApiKey | None) -> Problem | None:
+        """Return what the caller is told if it may not act for whom it acts; counts it."""
+        problem = self.delegations.problem(key)
+        if problem is not None:
+            self.meter.refused[problem.code] += 1
+        return problem
 
     def why_not_recorded(self) -> str | None:
         """Return why no intent can be made durable now, None if it can.

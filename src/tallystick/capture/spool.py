@@ -34,7 +34,7 @@ from tallystick.log.journal import Journal
 from tallystick.statement import Relation, SignedStatement, dcbor, parse_statement
 from tallystick.statement.governance import StatementType
 from tallystick.tracing import Trace
-from tallystick.vault import SealedContent
+from tallystick.vault import Named, SealedContent
 
 SEGMENT_BYTES: Final = 16 << 20
 """Size of a journal segment. A segment is never resized: it would lose what it holds."""
@@ -46,7 +46,12 @@ FORMAT: Final = 1
 MARK: Final = "registered.json"
 
 # dCBOR of [FORMAT, entry, null or [wrapped, sealed]]: written for every call, so by hand.
+# Of content about somebody [ABOUT, entry, [wrapped, sealed, subject, purpose]], both as digests.
+ABOUT: Final = 2
+"""Format of such an item: an older release must not take it for content about nobody."""
 _ITEM_HEAD: Final = b"\x83" + dcbor.encode(FORMAT)
+_ABOUT_HEAD: Final = b"\x83" + dcbor.encode(ABOUT)
+_FOUR_HEAD: Final = b"\x84"
 _NO_CONTENT: Final = dcbor.encode(None)
 _PAIR_HEAD: Final = b"\x82"
 
@@ -71,7 +76,12 @@ class Spooled:
         """Return the bytes in the journal; the same ones each time."""
         sealed = self.sealed
         parts = [_ITEM_HEAD, dcbor.bstr(self.statement.entry)]
-        if sealed is None:
+        if sealed is not None and isinstance(sealed.about, Named):
+            about = sealed.about
+            parts[0] = _ABOUT_HEAD
+            parts += (_FOUR_HEAD, dcbor.bstr(sealed.wrapped), dcbor.bstr(sealed.sealed))
+            parts += (dcbor.bstr(about.subject), dcbor.bstr(about.purpose))
+        elif sealed is None:
             parts.append(_NO_CONTENT)
         else:
             parts += (_PAIR_HEAD, dcbor.bstr(sealed.wrapped), dcbor.bstr(sealed.sealed))
@@ -282,6 +292,9 @@ def _parse(body: bytes, number: int) -> Spooled:
         case [1, bytes() as entry, [bytes() as wrapped, bytes() as sealed]]:
             statement = parse_statement(entry)
             return Spooled(number, statement, SealedContent(statement.id, wrapped, sealed))
-        case [int() as version, *_] if version != FORMAT:
+        case [2, bytes() as entry, [bytes(wrapped), bytes(sealed), bytes(subject), bytes(purpose)]]:
+            statement, about = parse_statement(entry), Named(subject, purpose)
+            return Spooled(number, statement, SealedContent(statement.id, wrapped, sealed, about))
+        case [int() as version, *_] if version not in {FORMAT, ABOUT}:
             raise VersionError(f"a spool item has format {version}, this release reads {FORMAT}")
     raise DamagedError(f"spool item {number} is not a statement with its content")

@@ -14,6 +14,7 @@ from typing import Final, Literal
 from urllib.parse import quote, urlsplit
 
 from tallystick import tracing
+from tallystick.capture.about import HEADERS
 from tallystick.capture.connection import Connection, Response
 from tallystick.capture.problems import Headers, Problem
 from tallystick.capture.settings import GatewaySettings, UpstreamSettings
@@ -175,7 +176,7 @@ def sent_headers(headers: Iterable[tuple[bytes, bytes]], authorization: str | No
     sent = [
         (name, value if name != b"traceparent" or trace is None else trace.header())
         for name, value in headers
-        if name not in _NOT_SENT and not name.startswith(_OURS)
+        if name not in _NOT_SENT and not name.startswith(_OURS) and name not in HEADERS
     ]
     if authorization:
         sent.append((b"authorization", authorization.encode("latin-1")))

@@ -8,14 +8,15 @@ import click
 
 from tallystick.cli.acts import record
 from tallystick.cli.allowances import budget_data, budget_words, known_spending, scope_words
-from tallystick.cli.arguments import check_did
+from tallystick.cli.arguments import check_did, find_id
 from tallystick.cli.printing import readable
 from tallystick.cli.session import Session, pass_session
-from tallystick.errors import InputError
+from tallystick.errors import InputError, NotFoundError, RefusedError
 
 if TYPE_CHECKING:
     from tallystick.capture import ApiKey, ApiKeys
     from tallystick.capture.budgets import Period, Spending
+    from tallystick.ledger import LedgerReader
 
 _COUNT: Final = click.IntRange(min=1, max=2**53)
 _DAY: Final = 86_400
@@ -44,6 +45,10 @@ def api() -> None:
     "--only", type=click.Choice(["gateway", "register"]),
     help="The one thing it is good for: calling models, or writing over HTTP [both].",
 )  # fmt: skip
+@click.option(
+    "--acting-for", metavar="DID|ID",
+    help="Whom ORIGINATOR acts for, or the delegation by which; then calls name both.",
+)  # fmt: skip
 @click.option("--tokens-max", type=_COUNT, help="Most tokens, in and out together, per period.")
 @click.option("--calls-max", type=_COUNT, help="Most calls per period.")
 @click.option(
@@ -57,11 +62,13 @@ def create_api_key(
     originator: str,
     label: str,
     days: int | None,
+    acting_for: str | None,
     **limits: Any,
 ) -> None:
     """Make an API key for ORIGINATOR: a DID, or the name of a key made here.
 
-    The key is shown once. Calls made with it are recorded as made for that originator. Calls that
+    The key is shown once. Calls made with it are recorded as made for that originator; with
+    --acting-for, as made by it for somebody else, as long as the delegation holds. Calls that
     are under way at the same time may overshoot a budget by what they use together.
     """
     from tallystick.capture import originator_of
@@ -79,12 +86,16 @@ def create_api_key(
     with session.reader(with_keys=True) as ledger:
         known = originator_of(ledger, did)
         keys = _keys(session, ledger.api_secret)
+        if acting_for is not None:
+            limits |= _acting(ledger, did, acting_for, limits["only"])
     ends = now + days * _DAY if days else None
     token, key = keys.draft(known, now=now, label=label, expires_at=ends, **limits)
     record(session, Act.KEY_MADE, key.id, role=str(key.role))
     keys.add(key)
-    session.say(f"API key {key.id} stands for {did}; it is not shown again")
-    session.give({"token": token, "id": key.id, "issuer": did}, token)
+    whom = f"{did}, acting for {key.principal}" if key.principal else did
+    session.say(f"API key {key.id} stands for {whom}; it is not shown again")
+    data = {"token": token, "id": key.id, "issuer": did}
+    session.give({**data, "principal": key.principal, "delegation": key.delegation}, token)
 
 
 @api.command("list")
@@ -136,6 +147,33 @@ def _limits(
     return {**scope, "budget": budget}
 
 
+def _acting(ledger: "LedgerReader", agent: str, named: str, only: str | None) -> dict[str, Any]:
+    """Find the delegation by which a key is to act: by its id, or by the DID of the principal."""
+    from tallystick.ledger.acting import find_acting, read_acting
+
+    if only == "register":
+        raise InputError(
+            "a key with --acting-for calls models only, got --only register",
+            advice="statements name their delegation themselves: `tally register --acting-for`",
+        )
+    now = int(time.time())
+    if named.startswith("did:"):
+        check_did(named)
+        acting = find_acting(ledger, named, agent, "inference", now)
+    else:
+        found = read_acting(ledger, find_id(ledger, named))
+        if found is None:
+            raise NotFoundError(f"statement {named:.80} is no delegation")
+        acting, size = found, ledger.snapshot.checkpoint.size
+        if (fault := acting.fault(agent, "inference", now, size)) is not None:
+            raise RefusedError(
+                f"the delegation does not allow this: {fault.words}",
+                reason=f"delegation.{fault.reason}",
+            )
+    leaf = acting.leaf.id.hex()
+    return {"delegation": leaf, "principal": acting.principal, "only": "gateway"}
+
+
 def _keys(session: Session, secret: bytes) -> "ApiKeys":
     from tallystick.capture import ApiKeys
 
@@ -162,6 +200,8 @@ def _as_data(key: "ApiKey", now: int, spending: "Spending | None") -> dict[str, 
         "models": list(key.models),
         "role": str(key.role),
         "only": key.only,
+        "principal": key.principal,
+        "delegation": key.delegation,
         "budget": budget_data(key, spending, _day(now)),
     }
 
@@ -170,6 +210,7 @@ def _line(key: "ApiKey", now: int, spending: "Spending | None") -> str:
     made = _day(key.created_at)
     ends = f"until {_day(key.expires_at)}" if key.expires_at is not None else "for ever"
     parts = [f"{key.id}  {_state(key, now):<8} made {made}, {ends}", readable(key.issuer)]
+    parts += [f"acting for {readable(key.principal)}" if key.principal else ""]
     parts += [readable(key.label), scope_words(key), budget_words(key, spending, _day(now))]
     return "  ".join(part for part in parts if part)
 

@@ -9,6 +9,7 @@ import click
 
 from tallystick.cli.arguments import check_did
 from tallystick.cli.session import Session, pass_session
+from tallystick.cli.status_lists import give_place, read_tokens, status_list
 from tallystick.errors import InputError
 
 if TYPE_CHECKING:
@@ -37,6 +38,9 @@ def credentials() -> None:
     """
 
 
+credentials.add_command(status_list)
+
+
 @credentials.command("issue")
 @click.option("--as", "issuer", required=True, metavar="NAME", help="Key that signs.")
 @click.option("--to", "holder", required=True, metavar="NAME|DID", help="Who it is about.")
@@ -46,11 +50,12 @@ def credentials() -> None:
     help="What it says; the holder may leave out each.",
 )  # fmt: skip
 @click.option("--days", type=click.IntRange(min=1), help="How long it is valid [for ever].")
+@click.option("--list", "listed", type=_FILE, help="List that may revoke it later, see `list new`.")
 @_OUT
 @pass_session
 def issue(
     session: Session, /, issuer: str, holder: str, kind: str, claims: tuple[str, ...],
-    days: int | None, output: Path | None,
+    days: int | None, listed: Path | None, output: Path | None,
 ) -> None:  # fmt: skip
     """Issue a credential to the holder of a key: one that was made here, or a did:key."""
     from tallystick.identity import credentials as made
@@ -59,6 +64,7 @@ def issue(
     content = made.Content(
         type=kind, claims=_pairs(claims), holder=_key(session, holder), issued_at=now,
         expires_at=now + days * _DAY if days else None,
+        status=None if listed is None else give_place(listed),
     )  # fmt: skip
     _write(session, output, made.issue(content, session.signer(issuer), os.urandom))
 
@@ -109,14 +115,20 @@ def present(
 @_ASKED[1]
 @click.option("--type", "kinds", multiple=True, metavar="URN", help="Types that count [any].")
 @click.option("--claim", "claims", multiple=True, metavar="NAME", help="Claims that must be shown.")
+@click.option(
+    "--list", "lists", multiple=True, type=_FILE,
+    help="List of revoked credentials, or the bundle in which one is registered.",
+)  # fmt: skip
+@click.option("--policy", type=_FILE, help="Trust policy for a bundle [that of this ledger].")
 @pass_session
 def verify(
     session: Session, /, file: Path, issuers: tuple[str, ...], audience: str, nonce: str,
-    kinds: tuple[str, ...], claims: tuple[str, ...],
+    kinds: tuple[str, ...], claims: tuple[str, ...], lists: tuple[Path, ...], policy: Path | None,
 ) -> None:  # fmt: skip
     """Verify a presentation offline: who issued it, that its holder shows it, to us, just now.
 
-    Ends with 0 if it holds, 1 with the reason if not, 3 if it names a list of revoked credentials.
+    Ends with 0 if it holds, 1 with the reason if not, 3 if it names a list of revoked credentials
+    that is not given. That the list is the newest one is for you to see to.
     That a nonce is used once is for you to see to.
     """
     from tallystick.identity import credentials as made
@@ -124,8 +136,9 @@ def verify(
 
     keys = {did: parse_did_key(did) for did in filter(check_did, issuers)}
     expected = made.Expected(
-        issuers=keys, audience=audience, nonce=nonce, types=kinds or None, claims=claims
-    )
+        issuers=keys, audience=audience, nonce=nonce, types=kinds or None, claims=claims,
+        status_lists=[one.strip() for one in read_tokens(session, lists, policy)],
+    )  # fmt: skip
     _tell(session, made.verify(_read(file), expected, int(time.time())))
 
 
@@ -138,6 +151,7 @@ def _tell(session: Session, found: "VerifiedCredential") -> None:
         "claims": dict(found.claims),
         "hidden": found.hidden,
         "expires_at": found.expires_at,
+        "status_at": found.status_at,
     }
     shown = ", ".join(f"{name} = {value}" for name, value in found.claims.items()) or "nothing"
     text = f"verified: {shown}; {found.hidden} more not shown\nholder {data['holder']}"

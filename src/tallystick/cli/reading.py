@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -13,11 +13,19 @@ from tallystick.cli.arguments import find_id
 from tallystick.cli.filters import filter_options, read_filters, saved_option
 from tallystick.cli.printing import readable, short
 from tallystick.cli.session import Session, pass_session
+from tallystick.cli.tabling import table
 from tallystick.errors import InputError, NotFoundError, RefusedError
 
 if TYPE_CHECKING:
+    from tallystick.client import Originator
     from tallystick.ledger import Found, LedgerReader
     from tallystick.statement import SignedStatement
+    from tallystick.statement.assurance import Known
+
+COLUMNS: Final = (
+    "index", "id", "type", "issuer", "subject", "issued_at", "known_by", "principal", "agent",
+)  # fmt: skip
+"""Of a table of statements."""
 
 
 @click.command()
@@ -29,10 +37,21 @@ if TYPE_CHECKING:
 @click.option(
     "--before", metavar="INDEX", type=click.IntRange(min=0), help="Only below this index."
 )
+@click.option("--csv", "as_table", is_flag=True, help="Write a table, for spreadsheets.")
 @pass_session
-def find(session: Session, /, limit: int, before: int | None, **wanted: str | None) -> None:
-    """Search statements, newest first."""
+def find(
+    session: Session, /, limit: int, before: int | None, *, as_table: bool, **wanted: str | None
+) -> None:
+    """Search statements, newest first.
+
+    For whom each was made is computed from the log alone: with --json and --csv it says how
+    strongly that is known. Approvals are not opened for it; `tally show` does.
+    """
+    from tallystick.ledger.originators import Originators
     from tallystick.ledger.reading import END
+
+    if as_table and session.as_json:
+        raise InputError("give either --csv or --json")
 
     filters = read_filters(session, wanted)
     with session.reader() as ledger:
@@ -44,7 +63,15 @@ def find(session: Session, /, limit: int, before: int | None, **wanted: str | No
             before=END if before is None else before,
         )
         page = ledger.find(query)
-        session.give_all((brief(found), line(found)) for found in page.found)
+        known = Originators(ledger.index, ledger.snapshot).all_of(page.found)
+    rows = [
+        (brief(found) | originator(who), line(found, str(who.assurance)))
+        for found, who in zip(page.found, known, strict=True)
+    ]
+    if as_table:
+        click.echo(table([data for data, _ in rows], COLUMNS), nl=False)
+    else:
+        session.give_all(iter(rows))
     session.say(
         f"{len(page.found)} found"
         + (f"; more with --before {page.next}" if page.next is not None else "")
@@ -99,14 +126,24 @@ def brief(found: "Found") -> dict[str, Any]:
     }
 
 
-def line(found: "Found") -> str:
+def line(found: "Found", known_by: str | None = None) -> str:
     """Return a statement as one line of a list."""
     header = found.statement.header
     when = moment(header.issued_at)
     return (
         f"{found.index:>8}  {readable(header.type or '-'):<11} {when}  "
         f"{found.statement.id.hex()[:16]}…  {readable(header.issuer[:28])}…"
+        f"{'  ' + readable(known_by) if known_by else ''}"
     )
+
+
+def originator(known: "Known | Originator") -> dict[str, Any]:
+    """Return for whom a statement was made, as it stands in a list."""
+    return {
+        "known_by": str(known.assurance),
+        "principal": known.principal,
+        "agent": known.agent,
+    }
 
 
 def _since(ledger: "LedgerReader", found: "Found") -> dict[str, Any]:
@@ -147,17 +184,15 @@ def _details(statement: "SignedStatement") -> dict[str, Any]:
 
 def _originator(session: Session, found: "Found") -> dict[str, Any]:
     """Return for whom it was made, as computed; what the header claims stands beside it."""
-    from tallystick.ledger.delegated import known_originator
+    from tallystick.ledger.originators import known_originator
 
     with _with_content(session, wanted="acted_for" in found.statement.header.links) as ledger:
         known = known_originator(
             ledger.index, ledger.snapshot, found.statement, found.index, ledger.content
         )
-    data: dict[str, Any] = {
-        "known_by": str(known.assurance),
+    data = originator(known) | {
         "basis": known.basis,
-        "principal": known.principal,
-        "agent": known.agent,
+        "delegation": known.delegation.hex() if known.delegation else None,
     }
     if known.exceeded:
         data["problem"] = f"claims {known.claimed!r:.40}, which is more than there is evidence for"

@@ -49,6 +49,8 @@ def _originators(report: Report, subject: VerifiedStatement) -> Iterator[tuple[s
         if known and known.principal and Relation.ACTED_FOR in said.statement.header.links:
             yield "for", f"{known.principal} (known by: {known.assurance}; {known.basis})"
             yield "agent", known.agent
+            if (under := report.statements.get(known.delegation or b"")) is not None:
+                yield "under", f"delegation {under.statement.id.hex()} at index {under.index}"
             return
         if assurance is not None:
             computed = known.assurance if known else Assurance.ASSERTED

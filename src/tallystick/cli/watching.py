@@ -2,19 +2,23 @@
 
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import click
 
 from tallystick.cli.filters import filter_options, read_filters, saved_option
-from tallystick.cli.reading import brief, line
+from tallystick.cli.reading import brief, line, originator
 from tallystick.cli.session import Session, pass_session
 from tallystick.errors import NotFoundError, UnavailableError
 
 if TYPE_CHECKING:
     from tallystick.client import Filters as Asked
+    from tallystick.client import Originator, Told
     from tallystick.ledger import Found
     from tallystick.ledger.searches import Filters
+    from tallystick.statement.assurance import Known
+
+    Seen: TypeAlias = tuple[Found, Known | Originator | None]
 
 POLL_SECONDS: Final = 0.5
 """How often it is looked whether a ledger that no service has open has grown."""
@@ -48,11 +52,19 @@ def watch(
         session.need_ledger()
     follower = _Follower(session, read_filters(session, wanted), since, limit)
     try:
-        found = follower.elsewhere(url) if url else follower.beside()
-        session.give_all((brief(one), line(one)) for one in found)
+        seen = follower.elsewhere(url) if url else follower.beside()
+        session.give_all(map(_row, seen))
     except KeyboardInterrupt:
         where = "" if follower.position is None else f"; go on with --since {follower.position}"
         session.say(f"stopped{where}")
+
+
+def _row(seen: "Seen") -> tuple[dict[str, Any], str]:
+    """Show a statement, and for whom it was made, where whoever has the log computed that."""
+    found, who = seen
+    if who is None:
+        return brief(found), line(found, None)
+    return brief(found) | originator(who), line(found, str(who.assurance))
 
 
 class _Follower:
@@ -69,7 +81,7 @@ class _Follower:
         self._asked: Asked = filters.given()  # type: ignore[assignment]
         self.position = since
 
-    def elsewhere(self, url: str) -> "Iterator[Found]":
+    def elsewhere(self, url: str) -> "Iterator[Seen]":
         """Follow a service somewhere."""
         from tallystick.client import Patience, connect
 
@@ -78,9 +90,9 @@ class _Follower:
         # Reading is open to everybody: no key is sent to where somebody points.
         with connect(url, patience=Patience(retry_seconds_max=AWAY_SECONDS_MAX)) as client:
             found = client.watch(self.position, limit=self._left, **self._asked)
-            yield from map(self._passed, found)
+            yield from map(self._told, found)
 
-    def beside(self) -> "Iterator[Found]":
+    def beside(self) -> "Iterator[Seen]":
         """Follow this ledger: through its service while there is one, else through its files."""
         from tallystick.cli.remote import connect_beside, find_service
 
@@ -91,14 +103,16 @@ class _Follower:
                 try:
                     with connect_beside(home, url) as client:
                         found = client.watch(self.position, limit=self._left, **self._asked)
-                        yield from map(self._passed, found)
+                        yield from map(self._told, found)
                 except UnavailableError:  # it ended, or was killed: the files are still there
                     pass
             yield from self._read()
             time.sleep(POLL_SECONDS)
 
-    def _read(self) -> "Iterator[Found]":
+    def _read(self) -> "Iterator[Seen]":
         """Read what is published and was not read yet."""
+        from tallystick.ledger.originators import known_originator
+
         with self._session.reader() as ledger:
             size = ledger.snapshot.checkpoint.size
             if self.position is None:
@@ -115,9 +129,14 @@ class _Follower:
                 found = ledger.at(index)
                 self.position = index + 1
                 if query.matches(found.statement):
-                    yield self._passed(found)
+                    self._passed(found)
+                    log, said = ledger.snapshot, found.statement
+                    yield found, known_originator(ledger.index, log, said, found.index)
 
-    def _passed(self, found: "Found") -> "Found":
+    def _told(self, found: "Told") -> "Seen":
+        self._passed(found)
+        return found, found.originator
+
+    def _passed(self, found: "Found") -> None:
         self.position = found.index + 1
         self._left = None if self._left is None else self._left - 1
-        return found

@@ -4,6 +4,7 @@
 
     with tallystick.connect("http://127.0.0.1:8471", trust=Path("trust.policy")) as ledger:
         [registered] = ledger.register([statement])
+        ledger.record(agent, "action", {"tool": "order"}, acting_for=delegation)
         ledger.verify(registered.id)
 
 `connect_async` returns the same for asyncio. Both perform the steps of one conversation
@@ -12,7 +13,8 @@ very same bytes again, and so does the client: with pauses that double, for a li
 
 Trust: nothing that a service says is believed because it says so. Entries are parsed here, and
 must be those that were asked for; checkpoints are verified where `trust` pins the log's key, and
-`verify` decides offline. That a search is complete is the service's word.
+`verify` decides offline. That a search is complete is the service's word, and so is the
+`originator` of what `find`, `watch` and `statement` give.
 """
 
 import ssl
@@ -24,11 +26,12 @@ try:
 except ModuleNotFoundError as error:
     raise missing_extra(error) from error
 
-from tallystick.client.answers import Registered
+from tallystick.client.answers import Originator, Registered, Told
 from tallystick.client.asynchronous import AsyncClient
 from tallystick.client.blocking import Client
 from tallystick.client.patience import Patience
 from tallystick.client.questions import Filters
+from tallystick.client.recording import call_headers
 from tallystick.client.submissions import Registrable
 from tallystick.client.trust import Trust
 
@@ -36,10 +39,13 @@ __all__ = [
     "AsyncClient",
     "Client",
     "Filters",
+    "Originator",
     "Patience",
     "Registered",
     "Registrable",
+    "Told",
     "Trust",
+    "call_headers",
     "connect",
     "connect_async",
 ]

@@ -43,6 +43,49 @@ class Registered:
     receipt: bytes | None = None
 
 
+class Originator(msgspec.Struct, frozen=True):
+    """For whom a statement was made, as the service computed it; `verify` computes it here.
+
+    Attributes:
+        assurance: How strongly the originator is known.
+        basis: In words, what that rests on.
+        principal: DID for whom was acted; None where nobody is named.
+        agent: DID that acted.
+        exceeded: The header claims more than that.
+        delegation: Id of the delegation under which the agent acted, in hex.
+    """
+
+    assurance: str
+    basis: str
+    principal: str | None
+    agent: str
+    exceeded: bool
+    delegation: str | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Told(Found):
+    """A statement as it stands in the log, with what the service says of it.
+
+    What is said of it is no part of which one it is: it equals the `Found` at the same place.
+
+    Attributes:
+        originator: For whom it was made; None where an older service does not say.
+    """
+
+    originator: Originator | None = None
+
+    def __eq__(self, other: object) -> bool:
+        """Compare place and statement."""
+        if not isinstance(other, Found):
+            return NotImplemented
+        return (self.index, self.statement) == (other.index, other.statement)
+
+    def __hash__(self) -> int:
+        """Return the same for the same place and statement."""
+        return hash((self.index, self.statement.id))
+
+
 class _Result(msgspec.Struct):
     index: int | None = None
     id: str | None = None
@@ -60,9 +103,10 @@ class _Found(msgspec.Struct):
     index: int
     id: str
     entry: str
+    originator: Originator | None = None
 
 
-class _Proven(_Found):
+class _Proven(_Found, kw_only=True):
     receipt: str
     checkpoint: str
 
@@ -148,7 +192,7 @@ def _registered(
     return Registered(said.id, result.index, result.existed, note, receipt)
 
 
-def read_found(response: Response, statement_id: bytes) -> Found:
+def read_found(response: Response, statement_id: bytes) -> Told:
     """Read one statement."""
     return _found(decode(_decode_found, response.body, "a statement"), statement_id)
 
@@ -168,7 +212,7 @@ def read_proof(response: Response, statement_id: bytes, policy: TrustPolicy | No
     return Proof(found, data, receipt.path, note)
 
 
-def read_page(response: Response) -> tuple[list[Found], str | None]:
+def read_page(response: Response) -> tuple[list[Told], str | None]:
     """Read one page of a search, and the cursor of the next one.
 
     Only the cursor is taken out of the address that the service names: it leads nowhere else.
@@ -186,7 +230,7 @@ def read_page(response: Response) -> tuple[list[Found], str | None]:
     return found, cursor
 
 
-def read_event(data: str) -> Found:
+def read_event(data: str) -> Told:
     """Read the statement of an event."""
     return _found(decode(_decode_found, data, "an event"))
 
@@ -202,11 +246,11 @@ def read_problem_event(data: str) -> TallystickError:
     return raised(decode(_decode_problem, data, "a problem"))
 
 
-def _found(shown: _Found, statement_id: bytes | None = None) -> Found:
+def _found(shown: _Found, statement_id: bytes | None = None) -> Told:
     """Parse the entry; insist that it is the one that was asked for."""
     said = parse_statement(b64.decode_url(shown.entry, "entry"))
     if said.id.hex() != shown.id or (statement_id is not None and said.id != statement_id):
         raise ProofError(f"the entry is not the statement {shown.id[:64]!r} that it is said to be")
     if shown.index < 0:
         raise EncodingError(f"an index cannot be {shown.index}")
-    return Found(shown.index, said)
+    return Told(shown.index, said, shown.originator)

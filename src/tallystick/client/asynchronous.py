@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
@@ -10,16 +10,18 @@ from types import TracebackType
 from typing import Any, Final, Self, TypeVar, Unpack
 
 from tallystick.client.address import Address, parse_address
-from tallystick.client.answers import Registered
+from tallystick.client.answers import Registered, Told
 from tallystick.client.conversation import Conversation
 from tallystick.client.patience import Patience
 from tallystick.client.questions import Filters
+from tallystick.client.recording import Terms, sign_record
 from tallystick.client.steps import Connect, Give, Pause, Progress, Read, Step, Steps, Write, lost
 from tallystick.client.submissions import Registrable
 from tallystick.client.trust import Trust, read_trust
 from tallystick.client.watching import Watch
 from tallystick.errors import TallystickError
-from tallystick.statement import Checkpoint, Found, Proof
+from tallystick.identity import Signer
+from tallystick.statement import Checkpoint, Proof
 from tallystick.verify import Report
 
 T = TypeVar("T")
@@ -90,7 +92,32 @@ class AsyncClient:
             raise answer
         return answer
 
-    async def statement(self, statement_id: bytes | str) -> Found:
+    async def record(
+        self,
+        signer: Signer,
+        type_: str,
+        fields: Mapping[str, Any],
+        *,
+        receipt: bool = False,
+        **terms: Unpack[Terms],
+    ) -> Registered:
+        """Sign fields here as a statement, and register it; the fields go to the vault.
+
+        Args:
+            signer: Key of a registered issuer: under `acting_for`, of the agent.
+            type_: Statement type.
+            fields: Content by name.
+            receipt: Also give a receipt; it is checked.
+            terms: acting_for, about, purpose, subject, links, model.
+
+        Raises:
+            InputError: A term that there is not, or one of the wrong form.
+            RefusedError: The registration policy, or the delegation, says no; `reason` says which.
+            UnavailableError: As `register`.
+        """
+        return await self.register_one(sign_record(signer, type_, fields, terms), receipt=receipt)
+
+    async def statement(self, statement_id: bytes | str) -> Told:
         """Return a registered statement; that the log holds it is what the service says.
 
         Raises:
@@ -114,7 +141,7 @@ class AsyncClient:
         until: datetime | int | None = None,
         limit: int | None = None,
         **filters: Unpack[Filters],
-    ) -> AsyncIterator[Found]:
+    ) -> AsyncIterator[Told]:
         """Search, newest first; pages are fetched as they are needed.
 
         Complete only as far as the operator's index is trusted; what is found can be proven.
@@ -130,7 +157,7 @@ class AsyncClient:
 
     def watch(
         self, since: int | None = None, *, limit: int | None = None, **filters: Unpack[Filters]
-    ) -> AsyncIterator[Found]:
+    ) -> AsyncIterator[Told]:
         """Yield statements in log order as they are registered; broken connections are resumed.
 
         Args:
@@ -187,10 +214,10 @@ class AsyncClient:
             pass  # what has a result gives nothing on the way
         return progress.result
 
-    def _each(self, steps: Steps[None]) -> AsyncIterator[Found]:
+    def _each(self, steps: Steps[None]) -> AsyncIterator[Told]:
         return self._perform(Progress(steps))
 
-    async def _perform(self, progress: Progress[T]) -> AsyncIterator[Found]:
+    async def _perform(self, progress: Progress[T]) -> AsyncIterator[Told]:
         """Perform steps; yield what they give."""
         with closing(progress):
             step = progress.go_on()

@@ -2,7 +2,7 @@
 
 import socket
 import ssl
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
@@ -11,16 +11,18 @@ from types import TracebackType
 from typing import Any, Final, Self, TypeVar, Unpack
 
 from tallystick.client.address import Address, parse_address
-from tallystick.client.answers import Registered
+from tallystick.client.answers import Registered, Told
 from tallystick.client.conversation import Conversation
 from tallystick.client.patience import Patience
 from tallystick.client.questions import Filters
+from tallystick.client.recording import Terms, sign_record
 from tallystick.client.steps import Connect, Give, Pause, Progress, Read, Step, Steps, Write, lost
 from tallystick.client.submissions import Registrable
 from tallystick.client.trust import Trust, read_trust
 from tallystick.client.watching import Watch
 from tallystick.errors import TallystickError
-from tallystick.statement import Checkpoint, Found, Proof
+from tallystick.identity import Signer
+from tallystick.statement import Checkpoint, Proof
 from tallystick.verify import Report
 
 T = TypeVar("T")
@@ -91,7 +93,32 @@ class Client:
             raise answer
         return answer
 
-    def statement(self, statement_id: bytes | str) -> Found:
+    def record(
+        self,
+        signer: Signer,
+        type_: str,
+        fields: Mapping[str, Any],
+        *,
+        receipt: bool = False,
+        **terms: Unpack[Terms],
+    ) -> Registered:
+        """Sign fields here as a statement, and register it; the fields go to the vault.
+
+        Args:
+            signer: Key of a registered issuer: under `acting_for`, of the agent.
+            type_: Statement type.
+            fields: Content by name.
+            receipt: Also give a receipt; it is checked.
+            terms: acting_for, about, purpose, subject, links, model.
+
+        Raises:
+            InputError: A term that there is not, or one of the wrong form.
+            RefusedError: The registration policy, or the delegation, says no; `reason` says which.
+            UnavailableError: As `register`.
+        """
+        return self.register_one(sign_record(signer, type_, fields, terms), receipt=receipt)
+
+    def statement(self, statement_id: bytes | str) -> Told:
         """Return a registered statement; that the log holds it is what the service says.
 
         Raises:
@@ -115,7 +142,7 @@ class Client:
         until: datetime | int | None = None,
         limit: int | None = None,
         **filters: Unpack[Filters],
-    ) -> Iterator[Found]:
+    ) -> Iterator[Told]:
         """Search, newest first; pages are fetched as they are needed.
 
         Complete only as far as the operator's index is trusted; what is found can be proven.
@@ -131,7 +158,7 @@ class Client:
 
     def watch(
         self, since: int | None = None, *, limit: int | None = None, **filters: Unpack[Filters]
-    ) -> Iterator[Found]:
+    ) -> Iterator[Told]:
         """Yield statements in log order as they are registered; broken connections are resumed.
 
         Args:
@@ -188,10 +215,10 @@ class Client:
             pass  # what has a result gives nothing on the way
         return progress.result
 
-    def _each(self, steps: Steps[None]) -> Iterator[Found]:
+    def _each(self, steps: Steps[None]) -> Iterator[Told]:
         return self._perform(Progress(steps))
 
-    def _perform(self, progress: Progress[T]) -> Iterator[Found]:
+    def _perform(self, progress: Progress[T]) -> Iterator[Told]:
         """Perform steps; yield what they give."""
         with closing(progress):
             step = progress.go_on()

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from tallystick.client import answers, questions
 from tallystick.client.address import Address
-from tallystick.client.answers import Registered, check
+from tallystick.client.answers import Registered, Told, check
 from tallystick.client.http1 import Line, Request, Response
 from tallystick.client.patience import AGAIN, Patience, Retries
 from tallystick.client.problems import error_of
@@ -29,7 +29,7 @@ from tallystick.errors import (
     UnavailableError,
 )
 from tallystick.merkle import HASH_BYTES
-from tallystick.statement import Checkpoint, Found, Proof
+from tallystick.statement import Checkpoint, Proof
 from tallystick.verify import Report, TrustPolicy, verify_bundle
 from tallystick.verify.bundle import BUNDLE_BYTES_MAX
 
@@ -73,7 +73,7 @@ class Conversation:
             found += answers.read_registered(response, batch.entries, self.trust, receipts=receipts)
         return found
 
-    def statement(self, statement_id: bytes | str) -> Steps[Found]:
+    def statement(self, statement_id: bytes | str) -> Steps[Told]:
         """Return a registered statement."""
         wanted = id_of(statement_id)
         return answers.read_found((yield from self._ask(get(_place(wanted)))), wanted)

@@ -14,7 +14,7 @@ from tallystick.errors import NotFoundError
 from tallystick.evidence.export import Shown
 from tallystick.ledger import Found, Query, Reads, batch_of, erasures_of
 from tallystick.ledger.assembly import read_state
-from tallystick.ledger.delegated import known_originator
+from tallystick.ledger.originators import known_originator
 from tallystick.ledger.reads import Run, reads_of
 from tallystick.ledger.retention import Ages, read_retention
 from tallystick.statement import Relation, SignedStatement, dcbor, parse_erasure

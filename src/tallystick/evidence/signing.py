@@ -14,8 +14,9 @@ from tallystick.errors import EncodingError
 from tallystick.evidence.records import RECORDS, Record
 from tallystick.identity import Signer
 from tallystick.ledger import Submission
-from tallystick.statement import Header, commit, sign_statement
+from tallystick.statement import Header, Relation, commit, sign_statement
 from tallystick.statement.commitment import Entropy
+from tallystick.vault import About
 
 
 def sign_fields(
@@ -24,6 +25,8 @@ def sign_fields(
     fields: Mapping[str, Any],
     *,
     issued_at: int,
+    acting_for: bytes | None = None,
+    about: About | None = None,
     entropy: Entropy = os.urandom,
     **members: Any,
 ) -> Submission:
@@ -35,6 +38,8 @@ def sign_fields(
             may stand beside them.
         fields: Content by name; goes to the vault.
         issued_at: Seconds since 1970.
+        acting_for: Id of the delegation under which the signer acts.
+        about: Whom the content is about, so that it can be erased; stays in the vault.
         entropy: Source of salts.
         members: Further members of `tallystick.statement.Header`.
 
@@ -43,6 +48,10 @@ def sign_fields(
     """
     read_record(type_, fields)
     content = commit(dict(fields), entropy)
+    if acting_for is not None:
+        links = dict(members.get("links") or {})
+        links[Relation.ACTED_FOR] = (*links.get(Relation.ACTED_FOR, ()), acting_for)
+        members["links"] = links
     header = Header(
         algorithm=signer.algorithm,
         key_id=signer.public.thumbprint(),
@@ -52,7 +61,7 @@ def sign_fields(
         **{"subject": uuid.uuid4().urn, **members},
     )
     statement = sign_statement(header, content.commitment(), signer.sign)
-    return Submission(statement.entry, content)
+    return Submission(statement.entry, content, about=about)
 
 
 def read_record(type_: str, fields: Mapping[str, Any]) -> Record | None:

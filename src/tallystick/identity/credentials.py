@@ -15,6 +15,7 @@ Offline: whoever verifies brings the issuers' keys and a clock. What is refused,
 | `credential.audience`, `.nonce` | presented to somebody else, or for another request |
 | `credential.stale` | the presentation is old, or from the future |
 | `credential.changed` | something was added to what the holder signed, or left out of it |
+| `credential.revoked`, …  | see `tallystick.identity.status_list` |
 | `credential.hidden` | what must stand open is hidden, or what was asked for is not shown |
 
 That a nonce is used once is for whoever gave it out to see to.
@@ -28,9 +29,23 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any, Final
 
-from tallystick.errors import CredentialError, EncodingError, IndeterminateError, InputError
+from tallystick.errors import (
+    CredentialError,
+    EncodingError,
+    IndeterminateError,
+    InputError,
+    TallystickError,
+)
 from tallystick.identity import jwk, jws, sd_jwt
 from tallystick.identity.signer import Signer
+from tallystick.identity.status_list import (
+    Reference,
+    StatusList,
+    check_status,
+    named_list,
+    parse_reference,
+    verify_list,
+)
 from tallystick.statement import PublicKey, b64
 
 TYPES: Final = frozenset({"dc+sd-jwt", "vc+sd-jwt"})
@@ -55,6 +70,7 @@ class Content:
         issued_at: Seconds since 1970.
         expires_at: Seconds since 1970; None for ever.
         valid_from: Seconds since 1970; None from the beginning.
+        status: Place in a list of its issuer that may revoke it later.
     """
 
     type: str
@@ -63,6 +79,7 @@ class Content:
     issued_at: int
     expires_at: int | None = None
     valid_from: int | None = None
+    status: Reference | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +92,7 @@ class Expected:
         nonce: What they gave the holder for this one time.
         types: Types that count; None for any.
         claims: Names of claims that must be shown.
+        status_lists: Status list tokens that are at hand, not believed.
     """
 
     issuers: Mapping[str, PublicKey]
@@ -82,6 +100,7 @@ class Expected:
     nonce: str
     types: Collection[str] | None = None
     claims: Collection[str] = ()
+    status_lists: Collection[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +115,7 @@ class VerifiedCredential:
         disclosed: Names of those claims that the holder could have left out.
         hidden: How many more there may be; issuers may add decoys.
         expires_at: Seconds since 1970; None for ever.
+        status_at: When the list was made that says it is valid; None where it names no list.
     """
 
     issuer: str
@@ -105,6 +125,7 @@ class VerifiedCredential:
     disclosed: frozenset[str]
     hidden: int
     expires_at: int | None = field(default=None)
+    status_at: float | None = field(default=None)
 
 
 def issue(content: Content, signer: Signer, random: Callable[[int], bytes]) -> str:
@@ -127,6 +148,7 @@ def issue(content: Content, signer: Signer, random: Callable[[int], bytes]) -> s
         "vct": content.type,
         "cnf": {"jwk": jwk.encode(content.holder)},
         **{name: at for name, at in times.items() if at is not None},
+        **({} if content.status is None else {"status": content.status.claim()}),
         **content.claims,
     }
     header = {"typ": "dc+sd-jwt"}
@@ -175,7 +197,7 @@ def verify(text: str, expected: Expected, now: int) -> VerifiedCredential:
         EncodingError: Not a credential.
         SignatureError: A signature does not match the issuer's or the holder's key.
         CredentialError: It does not show what it is presented for; `reason` says why.
-        IndeterminateError: It names a list of revoked credentials, which is not looked at here.
+        IndeterminateError: It names a list of revoked credentials that is not at hand.
     """
     shown = sd_jwt.parse(text)
     issuer = _issuer(shown, expected)
@@ -189,15 +211,34 @@ def verify(text: str, expected: Expected, now: int) -> VerifiedCredential:
     _check_binding(shown, holder, expected, now)
     if missing := set(expected.claims) - set(claims):
         raise _refused("hidden", f"the claim {min(missing)!r} was asked for, and is not shown")
-    if "status" in claims:
-        raise IndeterminateError(
-            "the credential names a list of revoked ones (status), which is not looked at here",
-            advice="ask its issuer whether it is still valid",
-        )
+    status_at = _check_status(claims, expected, issuer, now) if "status" in claims else None
     own = {k: v for k, v in claims.items() if k not in OPEN | {"iat"}}
     return VerifiedCredential(
-        issuer, claims["vct"], holder, own, verified.disclosed, verified.hidden, claims.get("exp")
-    )
+        issuer, claims["vct"], holder, own, verified.disclosed, verified.hidden, claims.get("exp"),
+        status_at,
+    )  # fmt: skip
+
+
+def _check_status(claims: Mapping[str, Any], expected: Expected, issuer: str, now: int) -> float:
+    """Return when the newest list was made that says that the credential is valid."""
+    reference = parse_reference(claims["status"])
+    tokens = [one for one in expected.status_lists if named_list(one) == reference.uri]
+    if not tokens:
+        raise IndeterminateError(
+            f"the credential names the list {reference.uri:.200}, which is not at hand",
+            advice="get the list of revoked ones from its issuer, and hand it in",
+        )
+    lists, faults = list[StatusList](), list[TallystickError]()
+    for token in tokens:
+        try:
+            lists.append(verify_list(token, expected.issuers[issuer], reference.uri, now))
+        except (CredentialError, EncodingError) as error:
+            faults.append(error)  # an older one may lie beside a newer one
+    if not lists:
+        raise faults[0]
+    newest = max(lists, key=lambda one: one.issued_at)
+    check_status(reference, newest)
+    return newest.issued_at
 
 
 def _issuer(shown: sd_jwt.SdJwt, expected: Expected) -> str:

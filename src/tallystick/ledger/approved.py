@@ -137,13 +137,13 @@ def _verified(
     by = enrolled(index, snapshot, named[0], at)
     try:
         approved = verify_approval(statement, at, values, by, snapshot.checkpoint.origin)
-        check_in_time(approved.approval, _now(index, snapshot, at))
+        check_in_time(approved.approval, time_at(index, snapshot, at))
     except (ApprovalError, InputError):
         return None
     return approved
 
 
-def _now(index: Index, snapshot: Snapshot, before: int) -> int:
+def time_at(index: Index, snapshot: Snapshot, before: int) -> int:
     """Return the ledger's time before an entry; that of the genesis entry where none was told."""
     genesis = read_statement(snapshot.reader, 0).header
     by = [

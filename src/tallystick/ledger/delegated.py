@@ -12,29 +12,30 @@ Reasons, besides `payload`:
     assurance               the header claims more than there can be evidence for
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Final
 
 from tallystick.errors import RefusedError
-from tallystick.ledger.approved import Contents, approved_behind, chains_of
+from tallystick.ledger.approved import chains_of, time_at
 from tallystick.ledger.entries import read_statement
 from tallystick.ledger.index import Index, Property
 from tallystick.ledger.state import LedgerState
 from tallystick.log import Snapshot
 from tallystick.statement import Relation, SignedStatement
-from tallystick.statement.assurance import Known, assurance_of
 from tallystick.statement.delegation import (
     Delegation,
     Fault,
     Granted,
     Revocation,
-    fault_of,
     granted_by,
+    is_recorded,
     links_of,
     narrower_fault,
     parse_delegation,
     read_delegation,
     revocation_subject,
+    use_fault,
 )
 from tallystick.statement.governance import StatementType
 from tallystick.statement.keychain import KeyChains
@@ -60,7 +61,8 @@ def check_delegated(statement: SignedStatement, state: LedgerState) -> None:
     known = [grant for grant in granted if grant is not None]
     for grant in known:
         _check_use(statement, grant, state)
-    _check_claim(header.assurance, len(granted), under_delegation=bool(known))
+    signed = any(grant.delegation.agent == header.issuer for grant in known)
+    _check_claim(header.assurance, len(granted), under_delegation=signed)
 
 
 def find_granted(
@@ -75,53 +77,51 @@ def find_granted(
             subject = revocation_subject(statement_id).encode()
             for end in index.find([Property("subject", subject), by_type], before):
                 if read_delegation(_read(snapshot, end)) == Revocation(statement_id):
-                    return replace(grant, revoked=end)
+                    return replace(grant, revoked=end, revoked_at=time_at(index, snapshot, end))
             return grant
     return None
 
 
-def _sealed(_statement_id: bytes) -> None:
+def key_holder(index: Index, snapshot: Snapshot, statement_id: bytes) -> tuple[int, str] | None:
+    """Return where a statement registered a key, and whose; None if it registered none."""
+    by_type = Property("type", StatementType.KEY.encode())
+    for at in index.find([Property("id", statement_id), by_type], snapshot.checkpoint.size):
+        key = _read(snapshot, at)
+        if key.id == statement_id and key.header.type == StatementType.KEY:
+            # A passkey, or the end of a key, is nothing that a recorder could have seen used.
+            record = registered_key(parse_key_statement(key.payload))
+            return None if record is None else (at, record.issuer)
     return None
 
 
-def known_originator(
-    index: Index,
-    snapshot: Snapshot,
-    statement: SignedStatement,
-    at: int,
-    contents: Contents = _sealed,
-) -> Known:
-    """Compute how strongly the originator of a registered statement is known.
+def grants_of(index: Index, snapshot: Snapshot, principal: str) -> Iterator[Granted]:
+    """Yield what lets others act for a principal: its own grants, and those that pass them on.
 
-    Args:
-        index: Finds what it rests on.
-        snapshot: The log.
-        statement: Registered.
-        at: Where.
-        contents: Opens approvals; without it none counts.
+    Those that a thief of its key, or of a later one of a chain, gave are left out.
     """
-
-    def look_up(statement_id: bytes) -> Granted | None:
-        grant = find_granted(index, snapshot, statement_id)
-        if grant is None or _fault_of_key(grant, chains_of(index, snapshot, grant.issuer)):
-            return None  # as in a bundle, where such a grant does not verify
-        return grant
-
-    def holder(statement_id: bytes) -> str | None:
-        by_type = Property("type", StatementType.KEY.encode())
-        for found in index.find([Property("id", statement_id), by_type], at):
-            key = _read(snapshot, found)
-            if key.id == statement_id and key.header.type == StatementType.KEY:
-                # A passkey, or the end of a key, is nothing that a recorder could have seen used.
-                record = registered_key(parse_key_statement(key.payload))
-                return None if record is None else record.issuer
-        return None
-
-    approved = approved_behind(index, snapshot, statement, at, contents)
-    return assurance_of(statement.header, at, look_up, holder, approved=approved)
+    size = snapshot.checkpoint.size
+    by_type = Property("type", StatementType.DELEGATION.encode())
+    first = index.find([Property("issuer", principal.encode()), by_type], size)
+    waiting = [grant for grant in _granted(snapshot, first) if grant.parent is None]
+    while waiting:
+        grant, found = waiting.pop(), None
+        if grant.issuer != grant.delegation.principal:
+            continue
+        if fault_of_key(grant, chains_of(index, snapshot, grant.issuer)) is None:
+            yield grant
+            found = index.find([Property("link", grant.id), by_type], size)
+        further = _granted(snapshot, found or ())
+        waiting += [
+            one for one in further
+            if one.parent == grant.id and narrower_fault(one.delegation, grant.delegation) is None
+        ]  # fmt: skip
 
 
-def _fault_of_key(grant: Granted, chains: KeyChains) -> Fault | None:
+def _granted(snapshot: Snapshot, places: Iterable[int]) -> Iterator[Granted]:
+    return filter(None, (granted_by(_read(snapshot, at), at) for at in places))
+
+
+def fault_of_key(grant: Granted, chains: KeyChains) -> Fault | None:
     """Say so where the key that signed a grant is not to be believed at that index any more."""
     end = chains.end_of(grant.issuer, grant.key_id)
     if end is None or grant.index <= end.last:
@@ -174,10 +174,16 @@ def _check_revocation(statement: SignedStatement, said: Revocation, state: Ledge
 
 
 def _check_use(statement: SignedStatement, grant: Granted, state: LedgerState) -> None:
-    header, look_up = statement.header, state.delegation
-    fault = fault_of(grant, header.issuer, header.type, state.now, _ANY_INDEX, look_up)
-    for link in filter(None, links_of(grant, look_up)):
-        fault = fault or _fault_of_key(link, state.chains)
+    """Refuse a statement under a grant that does not allow it.
+
+    Who records calls may not have known yet that a key ended as compromised: their record is
+    admitted, and what is computed from it leaves such a grant out.
+    """
+    header, look_up, holder = statement.header, state.delegation, state.holder
+    fault = use_fault(grant, header, state.now, _ANY_INDEX, look_up, holder)
+    if not is_recorded(grant, header, holder):
+        for link in filter(None, links_of(grant, look_up)):
+            fault = fault or fault_of_key(link, state.chains)
     if fault is not None:
         raise _refused(fault)
 

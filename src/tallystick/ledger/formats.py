@@ -24,7 +24,7 @@ from tallystick.log import PosixDisk
 
 WRITTEN: Final = {
     "data/ledger.json": 1,
-    "data/api-keys.json": 3,
+    "data/api-keys.json": 4,
     "data/searches.json": 1,
     "data/webhooks.json": 1,
     "data/webhooks/*.json": 1,

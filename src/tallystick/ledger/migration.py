@@ -62,9 +62,16 @@ def _roles(content: Content) -> Content:
     return {**content, "keys": keys}
 
 
+def _delegations(content: Content) -> Content:
+    """Let API keys act for nobody but their originator."""
+    known: Content = {"delegation": None, "principal": None}
+    return {**content, "keys": [{**known, **key} for key in content["keys"]]}
+
+
 STEPS: Final[Mapping[tuple[str, int], Step]] = {
     ("data/api-keys.json", 1): _scopes,
     ("data/api-keys.json", 2): _roles,
+    ("data/api-keys.json", 3): _delegations,
 }
 """What leads from a format of a file to the next one; the number itself is set afterwards."""
 

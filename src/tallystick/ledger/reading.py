@@ -10,11 +10,12 @@ from tallystick.errors import EncodingError, InputError, LimitError, NotFoundErr
 from tallystick.identity import Signer
 from tallystick.ledger.batches import Batches
 from tallystick.ledger.creation import Card
+from tallystick.ledger.delegated import grants_of, key_holder
 from tallystick.ledger.entries import read_statement, verify_entry
 from tallystick.ledger.index import Index, Property
 from tallystick.ledger.indexed_appeals import IndexedAppeals
 from tallystick.ledger.indexed_marks import IndexedMarks
-from tallystick.ledger.names import KEYS_MAX, InNameOf
+from tallystick.ledger.names import GRANTS_MAX, KEYS_MAX, InNameOf
 from tallystick.ledger.rules import batch_of
 from tallystick.log import Snapshot
 from tallystick.merkle import HASH_BYTES
@@ -208,13 +209,22 @@ class Reads:
         """Return how to tell what is registered in an issuer's name, as of now.
 
         Raises:
-            LimitError: It has more keys than are searched for.
+            LimitError: It has more keys, or gave more delegations, than are searched for.
         """
         query = Query(type=StatementType.KEY, subject=issuer, limit=KEYS_MAX + 1)
         found = self.find(query).found
         if len(found) > KEYS_MAX:
             raise LimitError(f"{issuer:.200} has more than {KEYS_MAX} keys")
-        return InNameOf(issuer, (one.statement.id for one in found))
+        index, snapshot = self.index, self.snapshot
+        grants = list(islice(grants_of(index, snapshot, issuer), GRANTS_MAX + 1))
+        if len(grants) > GRANTS_MAX:
+            raise LimitError(f"{issuer:.200} gave more than {GRANTS_MAX} delegations")
+
+        def holder(statement_id: bytes) -> str | None:
+            known = key_holder(self.index, self.snapshot, statement_id)
+            return None if known is None else known[1]
+
+        return InNameOf(issuer, (one.statement.id for one in found), grants, holder)
 
     def prove(self, statement_id: bytes) -> Proof:
         """Prove that a statement is registered, as of now.

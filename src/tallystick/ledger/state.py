@@ -32,7 +32,7 @@ from tallystick.statement.governance import (
 )
 from tallystick.statement.handover import LogKeys, parse_handover
 from tallystick.statement.keychain import KeyChains, KeyName
-from tallystick.statement.keylife import parse_key_statement
+from tallystick.statement.keylife import parse_key_statement, registered_key
 from tallystick.statement.marks import REASONS
 from tallystick.statement.passkey import Passkey
 from tallystick.statement.retention import parse_retention
@@ -103,6 +103,7 @@ class LedgerState:
     _emitters: dict[EmitterKey, Counted] = field(default_factory=dict)
     _delegations: dict[bytes, Granted | None] = field(default_factory=dict)
     _passkeys: dict[bytes, KeyName] = field(default_factory=dict)
+    _holders: dict[bytes, str] = field(default_factory=dict)
     _approvals: dict[str, None] = field(default_factory=dict)
 
     def apply(self, statement: SignedStatement, index: int) -> None:
@@ -169,6 +170,10 @@ class LedgerState:
             self._keep_delegation(statement_id, self.look_up_delegation(statement_id))
         return self._delegations[statement_id]
 
+    def holder(self, statement_id: bytes) -> str | None:
+        """Return whose key a statement registered; None if it registered none that signs."""
+        return self._holders.get(statement_id)
+
     def passkey(self, statement_id: bytes) -> KeyName | None:
         """Return the passkey that a statement registered; None if it registered none."""
         return self._passkeys.get(statement_id)
@@ -182,6 +187,8 @@ class LedgerState:
         self.chains.apply(said, index)
         if isinstance(said, Passkey):
             self._passkeys[statement.id] = (said.issuer, said.key.thumbprint())
+        elif (record := registered_key(said)) is not None:
+            self._holders[statement.id] = record.issuer
 
     def _keep_approval(self, subject: str) -> None:
         self._approvals[subject] = None
@@ -193,7 +200,8 @@ class LedgerState:
         if isinstance(said, Revocation):
             grant = self.delegation(said.delegation)
             if grant is not None and grant.revoked is None:
-                self._keep_delegation(said.delegation, replace(grant, revoked=index))
+                ended = replace(grant, revoked=index, revoked_at=self.now)
+                self._keep_delegation(said.delegation, ended)
         else:
             self._keep_delegation(statement.id, granted_by(statement, index))
 

@@ -7,6 +7,8 @@
 | `api-key` | the statement names the registered key whose API key a recorder says it saw |
 | `asserted` | none: the signer says that somebody asked |
 
+A delegation to the holder of that key may stand beside it: then the holder is the agent, and the
+delegation names the principal.
 An approval counts only where its content was opened and verified: without that, or after it was
 erased, the word of whoever registered it is all there is. `credential` is computed by nothing yet,
 so whoever claims it claims too much.
@@ -14,18 +16,23 @@ A signer that claims less than `key` and names nobody says that somebody else wa
 and is taken at its word: a claim can lower what is shown, and never raise it.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from tallystick.statement.approval import Approved
-from tallystick.statement.delegation import Granted, LookUp, fault_of, links_of
+from tallystick.statement.delegation import (
+    FindHolder,
+    Granted,
+    LookUp,
+    is_recorded,
+    links_of,
+    use_fault,
+)
+from tallystick.statement.governance import StatementType
 from tallystick.statement.header import Header
 from tallystick.statement.labels import Assurance, Relation
 
 _ORDER: Final = {str(one): rank for rank, one in enumerate(Assurance)}
-FindHolder = Callable[[bytes], str | None]
-"""Finds whose key a `key` statement registered, by the statement's id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +45,7 @@ class Known:
         principal: DID for whom was acted; None where nobody is named.
         agent: DID that acted.
         claimed: What the header claims.
+        delegation: The grant by which the agent acted; None where there is none.
     """
 
     assurance: Assurance
@@ -45,6 +53,7 @@ class Known:
     principal: str | None
     agent: str
     claimed: str | None = None
+    delegation: bytes | None = None
 
     @property
     def exceeded(self) -> bool:
@@ -76,8 +85,9 @@ def assurance_of(
         return _approved(approved, header)
     targets, claimed = header.links.get(Relation.ACTED_FOR, ()), header.assurance
     for grant in filter(None, map(look_up, targets)):
-        if fault_of(grant, header.issuer, header.type, now, index, look_up) is None:
-            return _delegated(grant, header, look_up)
+        if use_fault(grant, header, now, index, look_up, holder) is None:
+            recorded = is_recorded(grant, header, holder)
+            return _delegated(grant, header, look_up, recorded=recorded)
     for named in filter(None, map(holder, targets)):
         basis = "its recorder says that the call came with an API key of this originator"
         return Known(Assurance.API_KEY, basis, named, header.issuer, claimed)
@@ -104,10 +114,33 @@ def _approved(approved: Approved, header: Header) -> Known:
     return Known(Assurance.PASSKEY, basis, principal, header.issuer, header.assurance)
 
 
-def _delegated(leaf: Granted, header: Header, look_up: LookUp) -> Known:
+def intent_of(header: Header) -> bytes | None:
+    """Return the intent whose outcome this is, which names for whom the call was made.
+
+    An outcome names nobody itself. Whether the intent is of the same signer, and came before, is
+    for the caller to see to.
+    """
+    links = header.links
+    if header.type != StatementType.INFERENCE or Relation.ACTED_FOR in links or header.assurance:
+        return None
+    generated_by = links.get(Relation.GENERATED_BY, ())
+    return generated_by[0] if len(generated_by) == 1 else None
+
+
+def is_intent_for(intent: Header, outcome: Header) -> bool:
+    """Tell whether an outcome belongs to what it names as its intent."""
+    same = (intent.issuer, intent.type) == (outcome.issuer, outcome.type)
+    return same and Relation.GENERATED_BY not in intent.links
+
+
+def _delegated(leaf: Granted, header: Header, look_up: LookUp, *, recorded: bool) -> Known:
     chain = [link for link in links_of(leaf, look_up) if link is not None]
     first = chain[-1]
     passed = f", passed on {len(chain) - 1} times" if len(chain) > 1 else ""
     basis = f"the principal signed the delegation at index {first.index}{passed}"
-    principal = first.delegation.principal
-    return Known(Assurance.KEY, basis, principal, header.issuer, header.assurance)
+    assurance = Assurance.KEY
+    if recorded:
+        assurance = Assurance.API_KEY
+        basis = f"its recorder says that the call came with an API key of the agent; {basis}"
+    principal, agent = first.delegation.principal, leaf.delegation.agent
+    return Known(assurance, basis, principal, agent, header.assurance, leaf.id)

@@ -19,6 +19,7 @@ from tallystick.errors import EncodingError, InputError, VersionError
 from tallystick.merkle import HASH_BYTES
 from tallystick.statement import dcbor
 from tallystick.statement.governance import OPERATOR_TYPES, VERSION, StatementType
+from tallystick.statement.header import Header
 from tallystick.statement.labels import Relation
 from tallystick.statement.signed import SignedStatement
 
@@ -26,6 +27,9 @@ DEPTH_MAX: Final = 8
 """How often a delegation may be passed on at most."""
 DID_LETTERS_MAX: Final = 200
 TIME_MAX: Final = 2**53
+LATE_SECONDS_MAX: Final = 300
+"""How long after the end of a grant a call may still be recorded under it: whoever records calls
+numbers them before the log has them, and may not know of a revocation yet."""
 DELEGABLE: Final = frozenset(StatementType) - OPERATOR_TYPES - {
     StatementType.GENESIS, StatementType.DELEGATION
 }  # fmt: skip
@@ -100,6 +104,7 @@ class Granted:
         delegation: What it says.
         parent: The grant that it passes on; None where a chain begins.
         revoked: Entry that revoked it, as far as is known.
+        revoked_at: The ledger's time at that entry; None where nothing tells it.
     """
 
     id: bytes
@@ -109,6 +114,7 @@ class Granted:
     delegation: Delegation
     parent: bytes | None
     revoked: int | None = None
+    revoked_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +132,8 @@ class Fault:
 
 LookUp = Callable[[bytes], Granted | None]
 """Finds a grant by the id of its statement."""
+FindHolder = Callable[[bytes], str | None]
+"""Finds whose key a `key` statement registered, by the statement's id."""
 
 
 def revocation_subject(delegation: bytes) -> str:
@@ -197,8 +205,45 @@ def links_of(leaf: Granted, look_up: LookUp) -> Iterator[Granted | None]:
     yield None  # longer than any chain can be
 
 
+def is_recorded(leaf: Granted, header: Header, holder: FindHolder) -> bool:
+    """Tell whether a statement is the record of a call that the agent of a grant made.
+
+    Then somebody else signed it, who names a registered key of the agent beside the grant, and so
+    says that the call came with an API key of the agent. Nobody passes a grant on that way.
+    """
+    agent = leaf.delegation.agent
+    if header.issuer == agent or header.type == StatementType.DELEGATION:
+        return False
+    return any(holder(named) == agent for named in header.links.get(Relation.ACTED_FOR, ()))
+
+
+def use_fault(
+    leaf: Granted, header: Header, now: int, index: int, look_up: LookUp, holder: FindHolder
+) -> Fault | None:
+    """Say why a statement may not name a grant, None if its agent signed it, or made the call.
+
+    Args:
+        leaf: The grant that the statement names.
+        header: Of the statement.
+        now: The ledger's time.
+        index: Where the statement stands, or would.
+        look_up: Finds the other grants of the chain.
+        holder: Finds holders of registered keys.
+    """
+    agent, called_at = header.issuer, None
+    if is_recorded(leaf, header, holder):
+        agent, called_at = leaf.delegation.agent, header.issued_at
+    return fault_of(leaf, agent, header.type, now, index, look_up, called_at)
+
+
 def fault_of(
-    leaf: Granted, agent: str, type_: str | None, now: int, index: int, look_up: LookUp
+    leaf: Granted,
+    agent: str,
+    type_: str | None,
+    now: int,
+    index: int,
+    look_up: LookUp,
+    called_at: int | None = None,
 ) -> Fault | None:
     """Say why `agent` may not register a statement for the principal, None if it may.
 
@@ -209,6 +254,7 @@ def fault_of(
         now: The ledger's time.
         index: Where the statement stands, or would.
         look_up: Finds the other grants of the chain.
+        called_at: When the agent called, says who recorded it; None where the agent signed.
     """
     if leaf.delegation.agent != agent:
         words = f"it lets {leaf.delegation.agent} act, and {agent} signed"
@@ -217,7 +263,7 @@ def fault_of(
     for link in links_of(leaf, look_up):
         if link is None:
             return Fault("unknown", "a grant that the chain passes on is not known here")
-        fault = _fault_of_link(link, now, index) or _fault_of_step(child, link)
+        fault = _fault_of_link(link, now, index, called_at) or _fault_of_step(child, link)
         if fault is not None:
             return fault
         child = link
@@ -241,16 +287,31 @@ def narrower_fault(child: Delegation, parent: Delegation) -> Fault | None:
     return None
 
 
-def _fault_of_link(link: Granted, now: int, index: int) -> Fault | None:
+def _fault_of_link(link: Granted, now: int, index: int, called_at: int | None) -> Fault | None:
     where = f"the grant at index {link.index}"
     if link.index >= index:
         return Fault("chain", f"{where} comes after the statement at {index} that names it")
     if link.issuer != link.delegation.principal:
         return Fault("chain", f"{where} is not signed by its principal {link.delegation.principal}")
     if link.revoked is not None and link.revoked < index:
-        return Fault("revoked", f"{where} was revoked at index {link.revoked}")
-    if now >= link.delegation.not_after:
-        return Fault("expired", f"{where} ended at {link.delegation.not_after}, and it is {now}")
+        if called_at is None:
+            return Fault("revoked", f"{where} was revoked at index {link.revoked}")
+        if (fault := _fault_of_late_call(link, where, called_at)) is not None:
+            return fault
+    late = 0 if called_at is None else LATE_SECONDS_MAX
+    time = now if called_at is None else min(now, called_at)
+    if time >= link.delegation.not_after + late:
+        return Fault("expired", f"{where} ended at {link.delegation.not_after}, and it is {time}")
+    return None
+
+
+def _fault_of_late_call(link: Granted, where: str, called_at: int) -> Fault | None:
+    """Say why a call is not under a grant whose revocation the log has before the call."""
+    if link.revoked_at is None:
+        return Fault("unknown", f"nothing here tells when {where} was revoked")
+    if called_at > link.revoked_at + LATE_SECONDS_MAX:
+        words = f"at index {link.revoked}, {called_at - link.revoked_at} s before the call"
+        return Fault("revoked", f"{where} was revoked {words}")
     return None
 
 

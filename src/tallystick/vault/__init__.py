@@ -3,11 +3,12 @@
 from tallystick.vault.readonly import connect_reading
 from tallystick.vault.reads import ReadBook, reading_as, unsafe_unrecorded
 from tallystick.vault.vault import SealedContent, Vault
-from tallystick.vault.wrapping import About, Beside
+from tallystick.vault.wrapping import About, Beside, Named
 
 __all__ = [
     "About",
     "Beside",
+    "Named",
     "ReadBook",
     "SealedContent",
     "Vault",

@@ -11,7 +11,7 @@ from typing import Any, Final
 from tallystick.errors import DamagedError, ErasedError, UnavailableError
 from tallystick.vault.reads import ReadBook
 from tallystick.vault.schema import open_reading, open_writing
-from tallystick.vault.wrapping import DESTROYED, About, Wrapping, subject_place, unseal
+from tallystick.vault.wrapping import DESTROYED, About, Named, Wrapping, subject_place, unseal
 
 Row = tuple[Any, ...]
 ROWS_AT_ONCE: Final = 64
@@ -52,7 +52,7 @@ class Store:
         self._lock = RLock()
         self.book: ReadBook | None = None
         self._subjects: dict[int, Wrapping] = {}
-        self._numbers: dict[About, int] = {}
+        self._numbers: dict[About | Named, int] = {}
         with self._errors:
             self._database = open_writing(path) if writable else open_reading(path)
 
@@ -133,11 +133,16 @@ class Store:
         self._subjects.clear()
         self._numbers.clear()
 
-    def _number_of(self, database: sqlite3.Connection, about: About) -> int:
+    def _named(self, about: About) -> Named:
+        """Return what stands for a subject and its purpose in the file."""
+        return Named(self._master.name(about.subject), self._master.name(about.purpose))
+
+    def _number_of(self, database: sqlite3.Connection, about: About | Named) -> int:
         """Return the number of a subject's key; in a transaction, which makes one if need be."""
         if about in self._numbers:
             return self._numbers[about]
-        names = self._master.name(about.subject), self._master.name(about.purpose)
+        named = self._named(about) if isinstance(about, About) else about
+        names = named.subject, named.purpose
         found = database.execute(
             "SELECT number, wrapped FROM subjects WHERE subject = ? AND purpose = ?", names
         ).fetchone()

@@ -26,7 +26,7 @@ from tallystick.vault.location import parse_location
 from tallystick.vault.schema import LOCATION, segment_place
 from tallystick.vault.shape import Shape
 from tallystick.vault.store import KEPT_WITH_KEY, KEY, ROWS_AT_ONCE, Row
-from tallystick.vault.wrapping import DESTROYED, About, Beside, seal
+from tallystick.vault.wrapping import DESTROYED, About, Beside, Named, seal
 
 _CONTENT = f"SELECT {KEY} FROM content {KEPT_WITH_KEY} WHERE id = ?"  # noqa: S608 - constants
 _Value = TypeVar("_Value")
@@ -46,7 +46,7 @@ class SealedContent:
     id: bytes
     wrapped: bytes
     sealed: bytes
-    about: About | Beside | None = None
+    about: Named | Beside | None = None
 
 
 class Vault(Erasing):
@@ -63,7 +63,8 @@ class Vault(Erasing):
     ) -> SealedContent:
         """Encrypt content that `tallystick.statement.commitment.commit_encoded` has encoded."""
         key, sealed = seal(plain, statement_id)
-        return SealedContent(statement_id, self._master.wrap(key, statement_id), sealed, about)
+        named = self._named(about) if isinstance(about, About) else about
+        return SealedContent(statement_id, self._master.wrap(key, statement_id), sealed, named)
 
     def put(self, contents: Iterable[SealedContent]) -> None:
         """Write content durably. What is there already stays as it is, and erased what is erased.

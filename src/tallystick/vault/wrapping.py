@@ -53,6 +53,19 @@ class Beside:
     statement: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Named:
+    """The same as the vault's file has it: digests under its own key, that tell nobody's name.
+
+    Attributes:
+        subject: Digest of the reference.
+        purpose: Digest of the purpose.
+    """
+
+    subject: bytes
+    purpose: bytes
+
+
 class Wrapping:
     """Encrypts under one key: the master, or the key of a subject."""
 

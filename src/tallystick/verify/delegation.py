@@ -10,15 +10,16 @@ from dataclasses import replace
 
 from tallystick.errors import InputError
 from tallystick.statement import Relation
-from tallystick.statement.assurance import Known, assurance_of
+from tallystick.statement.assurance import Known, assurance_of, intent_of, is_intent_for
 from tallystick.statement.delegation import (
     Fault,
     Granted,
     Revocation,
-    fault_of,
     granted_by,
+    is_recorded,
     links_of,
     read_delegation,
+    use_fault,
 )
 from tallystick.statement.governance import Genesis, StatementType, parse_heartbeat
 from tallystick.statement.keychain import KeyChains
@@ -62,14 +63,17 @@ class Acting:
         return {id_: self._known(one) for id_, one in self._statements.items()}
 
     def _known(self, one: VerifiedStatement) -> Known:
+        intent = self._statements.get(intent_of(one.statement.header) or b"")
+        if intent and is_intent_for(intent.statement.header, one.statement.header):
+            return replace(self._known(intent), claimed=None)
         now, approved = self._now(one.index) or 0, self._approvals.behind(one)
         header, look_up = one.statement.header, self._grants.get
         return assurance_of(header, one.index, look_up, self._holder, now, approved)
 
     def _check_chain(self, one: VerifiedStatement, grant: Granted) -> Check:
-        said, now = one.statement, self._now(one.index)
-        issuer, type_ = said.header.issuer, said.header.type
-        fault = fault_of(grant, issuer, type_, now or 0, one.index, self._grants.get)
+        said, now, type_ = one.statement, self._now(one.index), one.statement.header.type
+        look_up, holder = self._grants.get, self._holder
+        fault = use_fault(grant, said.header, now or 0, one.index, look_up, holder)
         if fault is None and now is None:
             words = "no heartbeat of the operator before it is in the bundle to tell the time"
             fault = Fault("unknown", words)
@@ -79,7 +83,10 @@ class Acting:
             verdict = Verdict.INDETERMINATE if missing else Verdict.FAILED
             code = f"delegation.{fault.reason}"
             return Check("delegation", verdict, f"{where}: {fault.words}", said.id, code)
-        return Check("delegation", Verdict.VERIFIED, f"{where}: {self._words(grant, now)}", said.id)
+        words = self._words(grant, now)
+        if is_recorded(grant, said.header, holder):
+            words += "; that it called is the word of who recorded it"
+        return Check("delegation", Verdict.VERIFIED, f"{where}: {words}", said.id)
 
     def _words(self, leaf: Granted, now: int | None) -> str:
         chain = [link for link in links_of(leaf, self._grants.get) if link is not None]
@@ -148,4 +155,5 @@ class Acting:
         by = one.statement.header.issuer
         if grant is None or grant.revoked is not None or by not in {grant.issuer, self._operator}:
             return
-        self._grants[grant.id] = replace(grant, revoked=one.index)
+        revoked_at = self._now(one.index)
+        self._grants[grant.id] = replace(grant, revoked=one.index, revoked_at=revoked_at)

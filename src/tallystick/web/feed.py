@@ -19,7 +19,9 @@ from typing import Final
 
 from tallystick.errors import UnavailableError
 from tallystick.ledger import Found, Ledger
+from tallystick.ledger.originators import Originators
 from tallystick.log import Snapshot
+from tallystick.statement.assurance import Known
 from tallystick.web import limits
 from tallystick.web.answers import encode_json
 from tallystick.web.problems import BusyError
@@ -41,11 +43,11 @@ _log = logging.getLogger(__name__)
 class FeedEvent:
     """One entry, decoded, and its two encodings once somebody asked for them."""
 
-    __slots__ = ("_alone", "_with_entry", "found")
+    __slots__ = ("_alone", "_known", "_with_entry", "found")
 
-    def __init__(self, found: Found) -> None:
+    def __init__(self, found: Found, known: Known) -> None:
         """Encode nothing yet."""
-        self.found = found
+        self.found, self._known = found, known
         self._alone: bytes | None = None
         self._with_entry: bytes | None = None
 
@@ -53,7 +55,7 @@ class FeedEvent:
         """Return the event as server-sent events have it, with or without the entry itself."""
         kept = self._with_entry if entry else self._alone
         if kept is None:
-            data = encode_json(found_view(self.found, entry=entry))
+            data = encode_json(found_view(self.found, self._known, entry=entry))
             kept = b"id: %d\nevent: statement\ndata: %b\n\n" % (self.found.index, data)
             if entry:
                 self._with_entry = kept
@@ -213,7 +215,7 @@ class Feed:
         try:
             while start < snapshot.checkpoint.size and not self.closing:
                 end = min(start + PIECE, snapshot.checkpoint.size)
-                events = [FeedEvent(self._ledger.at(index)) for index in range(start, end)]
+                events = _events(self._ledger, start, end)
                 self._tell(loop, partial(self._grow, events, start, snapshot))
                 start = end
         except Exception:  # noqa: BLE001 - whatever it is, the follower must live
@@ -260,8 +262,8 @@ class _Past:
         if piece is None:
             first, behind = number * PIECE, (number + 1) * PIECE
             if behind > end:  # not whole yet: read what is asked for, and keep nothing
-                return [FeedEvent(self._ledger.at(at)) for at in range(position, end)]
-            piece = [FeedEvent(self._ledger.at(at)) for at in range(first, behind)]
+                return _events(self._ledger, position, end)
+            piece = _events(self._ledger, first, behind)
             self._keep(number, piece)
         else:
             self._kept.move_to_end(number)
@@ -272,6 +274,13 @@ class _Past:
         self._kept_bytes += _entry_bytes(piece)
         while len(self._kept) > PIECES_KEPT or self._kept_bytes > limits.FEED_BYTES_MAX:
             self._kept_bytes -= _entry_bytes(self._kept.popitem(last=False)[1])
+
+
+def _events(ledger: Ledger, start: int, end: int) -> list[FeedEvent]:
+    """Read entries, and compute for whom each was made, as of now."""
+    found = [ledger.at(index) for index in range(start, end)]
+    known = Originators(ledger.index, ledger.snapshot).all_of(found)
+    return [FeedEvent(one, who) for one, who in zip(found, known, strict=True)]
 
 
 def _entry_bytes(events: Iterable[FeedEvent]) -> int:

@@ -11,7 +11,7 @@ from tallystick.capture.roles import Right
 from tallystick.errors import InputError
 from tallystick.evidence import Shown, build_bundle
 from tallystick.ledger import Query
-from tallystick.ledger.delegated import known_originator
+from tallystick.ledger.originators import Originators, known_originator
 from tallystick.ledger.reading import END
 from tallystick.merkle import HASH_BYTES
 from tallystick.statement import TlogProof, b64, parse_note
@@ -80,7 +80,10 @@ def search(call: Call) -> Answer:
     following = None
     if page.next is not None:
         following = call.url(next_path("/statements", query, page.next))
-    view = PageView([found_view(found, entry=entry) for found in page.found], following)
+    ledger = call.service.ledger
+    known = Originators(ledger.index, ledger.snapshot).all_of(page.found)
+    rows = zip(page.found, known, strict=True)
+    view = PageView([found_view(found, who, entry=entry) for found, who in rows], following)
     link = () if following is None else ((b"link", f'<{following}>; rel="next"'.encode()),)
     return json_answer(view, headers=(NEVER, *link))
 

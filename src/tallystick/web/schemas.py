@@ -155,7 +155,8 @@ class HeaderView(msgspec.Struct, omit_defaults=True):
         prev: Statement before this one, hex.
         links: Other statements by relation, hex.
         model: SHA-256 of the model that was used, hex.
-        assurance: How strongly the originator is known.
+        assurance: How strongly the originator is known, as the signer claims; what there is
+            evidence for stands in `originator`.
     """
 
     algorithm: int
@@ -176,6 +177,26 @@ class HeaderView(msgspec.Struct, omit_defaults=True):
     assurance: str | None = None
 
 
+class OriginatorView(msgspec.Struct):
+    """For whom a statement was made, computed from what stands in the log.
+
+    Attributes:
+        assurance: How strongly the originator is known; never more than there is evidence for.
+        basis: In words, what that rests on.
+        principal: DID for whom was acted; null where nobody is named.
+        agent: DID that acted: that signed, or that called, as who signed says.
+        exceeded: The header claims more than that.
+        delegation: Id of the delegation under which the agent acted; null without one.
+    """
+
+    assurance: str
+    basis: str
+    principal: str | None
+    agent: str
+    exceeded: bool
+    delegation: str | None
+
+
 class FoundView(msgspec.Struct, omit_defaults=True):
     """A statement in a search result, or in a stream.
 
@@ -183,12 +204,15 @@ class FoundView(msgspec.Struct, omit_defaults=True):
         index: Its place in the log.
         id: Statement id.
         header: Decoded.
+        originator: For whom it was made, computed without opening content: an approval by passkey
+            is no evidence here.
         entry: As registered, base64url, if it was asked for.
     """
 
     index: int
     id: str
     header: HeaderView
+    originator: OriginatorView
     entry: str | None = None
 
 
@@ -212,24 +236,6 @@ class EndView(msgspec.Struct):
     """
 
     reason: str
-
-
-class OriginatorView(msgspec.Struct):
-    """For whom a statement was made, computed from what stands in the log.
-
-    Attributes:
-        assurance: How strongly the originator is known; never more than there is evidence for.
-        basis: In words, what that rests on.
-        principal: DID for whom was acted; null where nobody is named.
-        agent: DID that signed.
-        exceeded: The header claims more than that.
-    """
-
-    assurance: str
-    basis: str
-    principal: str | None
-    agent: str
-    exceeded: bool
 
 
 class StatementView(msgspec.Struct):

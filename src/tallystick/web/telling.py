@@ -4,11 +4,13 @@ Metrics belong to the event loop elsewhere; here threads count, so a lock guards
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from threading import Lock
 from time import time
 from typing import TYPE_CHECKING, Final
 
 from tallystick.ledger import Found, Ledger
+from tallystick.ledger.originators import known_originator
 from tallystick.tracing import Sink
 from tallystick.web.answers import encode_json
 from tallystick.web.metrics import SECONDS, Counter, Gauge, Histogram, Metric, Reading
@@ -51,7 +53,7 @@ class Telling:
         self._dispatcher = Dispatcher(
             ledger,
             allowed_by(settings),
-            _encode,
+            partial(_encode, ledger),
             self,
             failing_seconds_max=settings.webhook_failing_seconds_max,
             spans=spans,
@@ -130,8 +132,9 @@ def allowed_by(settings: Settings) -> Allowed:
     return Allowed(settings.webhook_loopback, parse_networks(settings.webhook_networks))
 
 
-def _encode(found: Found, entries: bool) -> bytes:  # noqa: FBT001 - a callback's
-    return encode_json(found_view(found, entry=entries))
+def _encode(ledger: Ledger, found: Found, entries: bool) -> bytes:  # noqa: FBT001 - a callback's
+    known = known_originator(ledger.index, ledger.snapshot, found.statement, found.index)
+    return encode_json(found_view(found, known, entry=entries))
 
 
 def _troubles(one: "Follower", size: int) -> Iterator[str]:

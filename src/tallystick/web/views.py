@@ -6,11 +6,13 @@ from tallystick.statement.assurance import Known
 from tallystick.web.schemas import FoundView, HeaderView, OriginatorView, StatementView
 
 
-def found_view(found: Found, *, entry: bool = False) -> FoundView:
+def found_view(found: Found, known: Known, *, entry: bool = False) -> FoundView:
     """Show a statement without its proof, with or without the entry itself."""
     said = found.statement
     shown = b64.encode_url(said.entry) if entry else None
-    return FoundView(found.index, said.id.hex(), header_view(said.header), shown)
+    return FoundView(
+        found.index, said.id.hex(), header_view(said.header), originator_view(known), shown
+    )
 
 
 def statement_view(proof: Proof, known: Known) -> StatementView:
@@ -23,9 +25,19 @@ def statement_view(proof: Proof, known: Known) -> StatementView:
         entry=b64.encode_url(statement.entry),
         receipt=b64.encode_url(proof.receipt),
         checkpoint=proof.checkpoint.decode(),
-        originator=OriginatorView(
-            str(known.assurance), known.basis, known.principal, known.agent, known.exceeded
-        ),
+        originator=originator_view(known),
+    )
+
+
+def originator_view(known: Known) -> OriginatorView:
+    """Show for whom a statement was made, as computed."""
+    return OriginatorView(
+        str(known.assurance),
+        known.basis,
+        known.principal,
+        known.agent,
+        known.exceeded,
+        known.delegation.hex() if known.delegation else None,
     )
 
 

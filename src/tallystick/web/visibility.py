@@ -9,7 +9,7 @@ from collections.abc import Callable
 from tallystick.capture.roles import Right
 from tallystick.errors import RefusedError
 from tallystick.ledger import Found
-from tallystick.ledger.delegated import known_originator
+from tallystick.ledger.originators import known_originator
 from tallystick.ledger.policy import Visibility
 from tallystick.vault import unsafe_unrecorded
 from tallystick.web.call import Call

@@ -21,7 +21,7 @@ from tallystick.errors import (
 )
 from tallystick.evidence import build_bundle
 from tallystick.ledger import Ledger, Query, RegistrationPolicy, Rule
-from tallystick.ledger.delegated import known_originator
+from tallystick.ledger.originators import known_originator
 from tallystick.statement import Assurance, ErasureReason, dcbor
 from tallystick.statement.governance import IssuerKind
 from tallystick.statement.keylife import Reason, Revocation

@@ -290,5 +290,5 @@ def test_keys_of_the_first_format_wait_for_their_migration(kept: Kept, api: Mode
     answer = kept.ask(PLAIN, bearer(token))
 
     assert answer.status == 503
-    assert b"has format 1, this release writes 3" in answer.body
+    assert b"has format 1, this release writes 4" in answer.body
     assert not api.seen

@@ -179,8 +179,8 @@ class TestApiKeys:
         [
             (b"{", EncodingError),
             (b"[]", EncodingError),
-            (b'{"format":3,"keys":[{}]}', EncodingError),
-            (b'{"format":4,"keys":[]}', VersionError),
+            (b'{"format":4,"keys":[{}]}', EncodingError),
+            (b'{"format":5,"keys":[]}', VersionError),
         ],
     )
     def test_a_damaged_file_is_named_and_never_taken_for_empty(

@@ -52,3 +52,79 @@ def test_mistakes_are_said(made: Command, issued: Path) -> None:
     assert "there are: role, ward" in made.words
     made("credentials", "verify", issued, "--issuer", "clinic", *ASKED, code=2)
     assert "expected a DID" in made.words
+
+
+# --- revocation
+
+
+def held(made: Command) -> tuple[Path, Path, str]:
+    """Issue a credential with a place in a list, and let its holder show it."""
+    made("keys", "create", "ada", "--kind", "person")
+    folder = made.home.parent
+    listed, role, shown = folder / "list.json", folder / "role.sd-jwt", folder / "shown.sd-jwt"
+    made("credentials", "list", "new", listed, "--uri", "https://clinic.example/s/1", "--size", 100)
+    made("credentials", "issue", "--as", "clinic", "--to", "ada", "--type", "urn:example:role",
+         "--claim", "role=radiologist", "--list", listed, "-o", role)  # fmt: skip
+    made("credentials", "present", role, "--as", "ada", "--reveal", "role", *ASKED, "-o", shown)
+    issuer = made.json("credentials", "show", shown)["open"]["iss"]
+    return listed, role, issuer
+
+
+def test_a_revoked_credential_is_refused_by_the_list_as_registered(made: Command) -> None:
+    listed, role, issuer = held(made)
+    shown, token = role.with_name("shown.sd-jwt"), role.with_name("list.jwt")
+    verify = ("credentials", "verify", shown, "--issuer", issuer, *ASKED)
+    publish = ("credentials", "list", "publish", listed, "--as", "clinic", "-o", token)
+
+    made(*verify, code=3)
+    assert "https://clinic.example/s/1, which is not at hand" in made.words
+    made(*publish)
+    assert made.json(*verify, "--list", token)["status_at"]
+    bundle = role.with_name("list.tally.json")
+    for status, word in (("suspended", "is suspended"), ("revoked", "was revoked")):
+        made("credentials", "list", "set", listed, role, status)
+        registered = made(*publish, "--register")
+        made(*verify, "--list", token, code=1)
+        assert word in made.words
+        made("export", registered, "--field", "status_list", "-o", bundle)
+        made(*verify, "--list", bundle, code=1)
+        assert word in made.words
+    made("credentials", "list", "set", listed, role, "valid")
+    made(*publish)
+    made(*verify, "--list", token, "--list", bundle)
+    made("export", "1", "-o", bundle)
+    made(*verify, "--list", bundle, code=3)
+    assert "shows no status list" in made.words
+
+
+def test_mistakes_about_lists_are_said(made: Command) -> None:
+    listed, role, _ = held(made)
+    change = ("credentials", "list", "set", listed)
+    made("credentials", "list", "new", listed, "--uri", "https://x.example", code=2)
+    assert "is there already" in made.words
+    made("credentials", "list", "new", listed.with_name("x"), "--uri", "x", code=2)
+    assert "named by a URI" in made.words
+    made(*change, "100", "revoked", code=1)
+    assert "has 100 places, and not 100" in made.words
+    other = listed.with_name("other.json")
+    made("credentials", "list", "new", other, "--uri", "https://x.example/2", "--size", "4")
+    made("credentials", "list", "set", other, role, "revoked", code=2)
+    assert "names the list https://clinic.example/s/1" in made.words
+    made("credentials", "list", "set", other, "1", "revoked", code=2)
+    assert "no credential has place 1" in made.words
+    issue = (
+        "credentials",
+        "issue",
+        "--as",
+        "clinic",
+        "--to",
+        "ada",
+        "--type",
+        "x",
+        "--claim",
+        "a=b",
+    )
+    places = {made(*issue, "--list", other) for _ in range(4)}
+    assert len(places) == 4
+    made(*issue, "--list", other, code=2)
+    assert "all 4 places" in made.words

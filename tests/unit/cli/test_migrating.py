@@ -28,7 +28,7 @@ def test_other_commands_name_the_file_both_formats_and_the_command(
 
     left(*arguments, code=2)
 
-    assert "api-keys.json has format 1, this release writes 3" in left.words
+    assert "api-keys.json has format 1, this release writes 4" in left.words
     assert "run `tally migrate`" in left.words
     assert left.home.joinpath(KEYS).read_bytes() == before
 
@@ -38,7 +38,7 @@ def test_a_dry_run_changes_nothing_and_a_real_one_says_where_the_originals_lie(
 ) -> None:
     before = left.home.joinpath(KEYS).read_bytes()
 
-    assert left("migrate", "--dry-run") == "data/api-keys.json: format 1 becomes 3"
+    assert left("migrate", "--dry-run") == "data/api-keys.json: format 1 becomes 4"
     assert left.home.joinpath(KEYS).read_bytes() == before
 
     done = left.json("migrate")

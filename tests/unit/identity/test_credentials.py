@@ -171,7 +171,7 @@ def test_a_demanded_extension_and_a_status_list_are_not_passed_over() -> None:
     with pytest.raises(EncodingError, match="crit"):
         judged(token + "~")
     with pytest.raises(IndeterminateError, match="status"):
-        judged(handmade({"role": "x", "status": {"status_list": {}}}))
+        judged(handmade({"role": "x", "status": {"another_list": {}}}))
 
 
 def test_a_claim_that_must_stand_open_cannot_be_hidden() -> None:

@@ -8,16 +8,25 @@ from typing import Any
 
 import pytest
 
-from tallystick.errors import RefusedError
+from tallystick.cli.summary import summarise
+from tallystick.errors import LimitError, NotFoundError, RefusedError
 from tallystick.evidence import Emitter
 from tallystick.evidence.export import build_bundle
 from tallystick.evidence.records import Change
-from tallystick.ledger import Ledger, RegistrationPolicy, Rule, Submission
+from tallystick.ledger import Ledger, Query, RegistrationPolicy, Rule, Submission, reading
+from tallystick.ledger.acting import find_acting, read_acting
 from tallystick.ledger.assembly import read_state
-from tallystick.ledger.delegated import known_originator
+from tallystick.ledger.delegated import grants_of
 from tallystick.ledger.operator import operator_says
+from tallystick.ledger.originators import known_originator
 from tallystick.statement import SignedStatement, parse_vkey
-from tallystick.statement.delegation import Delegation, Revocation, revocation_subject
+from tallystick.statement.assurance import Known
+from tallystick.statement.delegation import (
+    LATE_SECONDS_MAX,
+    Delegation,
+    Revocation,
+    revocation_subject,
+)
 from tallystick.statement.governance import IssuerKind, StatementType
 from tallystick.statement.keylife import Reason
 from tallystick.statement.keylife import Revocation as KeyRevocation
@@ -284,3 +293,218 @@ def test_state_that_is_read_again_decides_alike(tmp_path: Path) -> None:
         world.ledger = again
         world.act(world.agent, kept)
         assert reason(world.act, world.agent, ended) == "delegation.revoked"
+
+
+# --- calls that somebody else records
+
+
+def key_of(world: World, issuer: Issuer) -> bytes:
+    found = world.ledger.find(Query(type="key", subject=issuer.did)).found
+    return found[-1].statement.id
+
+
+def call(world: World, *named: bytes, **changes: Any) -> bytes:
+    """Let the helper record a call that the agent made."""
+    members = {"type": "inference", "assurance": "api-key", "issued_at": world.clock(), **changes}
+    return world.register(world.helper.sign(links={"acted_for": named}, **members))
+
+
+def originator(world: World, statement: bytes) -> Known:
+    ledger, found = world.ledger, world.ledger.get(statement)
+    return known_originator(ledger.index, ledger.snapshot, found.statement, found.index)
+
+
+def test_a_recorded_call_names_agent_and_principal_with_the_delegation_as_proof(
+    world: World,
+) -> None:
+    grant = world.grant(world.person, world.agent, types=frozenset({"inference"}))
+    intent = call(world, key_of(world, world.agent), grant)
+    outcome = world.register(world.helper.sign(type="inference", links={"generated_by": (intent,)}))
+
+    report = world.report(outcome)
+    for known in (report.known[intent], originator(world, intent), originator(world, outcome)):
+        assert (known.principal, known.agent) == (world.person.did, world.agent.did)
+        assert (known.assurance, known.exceeded) == ("api-key", False)
+        assert known.delegation == grant
+    assert report.verdict is Verdict.VERIFIED
+    [check] = [check for check in report.checks if check.what == "delegation"]
+    assert f"{world.agent.did} acts for {world.person.did}" in check.detail
+    assert "word of who recorded it" in check.detail
+    assert report.known[outcome].principal == world.person.did
+    shown = dict(summarise(report))
+    assert shown["for"].startswith(f"{world.person.did} (known by: api-key")
+    assert shown["agent"] == world.agent.did
+    assert shown["under"].startswith(f"delegation {grant.hex()} at index")
+
+
+def test_what_a_recorder_says_is_no_more_than_its_word(world: World) -> None:
+    grant = world.grant(world.person, world.agent, types=frozenset({"inference"}))
+    agent, helper = key_of(world, world.agent), key_of(world, world.helper)
+
+    assert reason(call, world, agent, grant, assurance="key") == "assurance"
+    assert reason(call, world, helper, grant) == "delegation.not-yours"
+    assert reason(call, world, grant) == "delegation.not-yours"
+    assert reason(call, world, agent, grant, type="action") == "delegation.type"
+    passed = Delegation(
+        principal=world.agent.did, agent=world.helper.did, types=frozenset({"inference"}),
+        not_after=START + DAY,
+    )  # fmt: skip
+    named = {"acted_for": (agent, grant)}
+    assert reason(world.say, world.helper, passed.encode(), links=named) == "delegation.not-yours"
+
+
+def test_a_call_may_reach_the_log_after_the_revocation_it_could_not_know_of(world: World) -> None:
+    grant = world.grant(world.person, world.agent, types=frozenset({"inference"}))
+    key, called_at = key_of(world, world.agent), world.clock()
+    world.clock.now += 100
+    world.revoke(world.person, grant)
+    world.clock.now += 10_000
+
+    late = call(world, key, grant, issued_at=called_at + 100 + LATE_SECONDS_MAX)
+
+    assert world.report(late).verdict is Verdict.VERIFIED
+    assert originator(world, late).principal == world.person.did
+    after = called_at + 101 + LATE_SECONDS_MAX
+    assert reason(call, world, key, grant, issued_at=after) == "delegation.revoked"
+    assert reason(call, world, key, grant, issued_at=None) == "delegation.revoked"
+    unsure = world.report(late, without=tuple(heartbeats(world)[:2]))
+    assert unsure.verdict is Verdict.INDETERMINATE
+
+
+def test_an_expired_delegation_covers_calls_that_were_made_before(world: World) -> None:
+    ends = START + 1000
+    grant = world.grant(world.person, world.agent, types=frozenset({"inference"}), not_after=ends)
+    key = key_of(world, world.agent)
+    world.clock.now = ends + 10_000
+
+    late = call(world, key, grant, issued_at=ends + LATE_SECONDS_MAX - 1)
+
+    assert world.report(late).verdict is Verdict.VERIFIED
+    assert (
+        reason(call, world, key, grant, issued_at=ends + LATE_SECONDS_MAX) == "delegation.expired"
+    )
+
+
+def test_a_call_under_a_thiefs_delegation_is_admitted_and_shown_without_it(world: World) -> None:
+    until = world.ledger.snapshot.checkpoint.size - 1
+    stolen = world.grant(world.person, world.agent, types=frozenset({"inference"}))
+    revoked = KeyRevocation(
+        issuer=world.person.did, key_id=world.person.signer.public.thumbprint(),
+        reason=Reason.COMPROMISED, until=until,
+    )  # fmt: skip
+    world.ledger.register_key(revoked)
+
+    made = call(world, key_of(world, world.agent), stolen)
+
+    known = originator(world, made)
+    assert (known.principal, known.delegation) == (world.agent.did, None)
+    acting = read_acting(world.ledger, stolen)
+    assert acting is not None
+    fault = acting.fault(world.agent.did, "inference", START, 10**6)
+    assert fault is not None
+    assert fault.reason == "key"
+
+
+def test_an_outcome_names_nobody_by_an_intent_that_is_not_its_own(world: World) -> None:
+    key = key_of(world, world.agent)
+    intent = call(world, key)
+    strange = world.register(world.agent.sign(type="inference", links={"generated_by": (intent,)}))
+    middle = world.register(world.helper.sign(type="inference", links={"generated_by": (intent,)}))
+    twice = world.register(world.helper.sign(type="inference", links={"generated_by": (middle,)}))
+    two = (intent, middle)
+    several = world.register(world.helper.sign(type="inference", links={"generated_by": two}))
+
+    assert originator(world, middle).principal == world.agent.did
+    for one, signer in ((strange, world.agent), (twice, world.helper), (several, world.helper)):
+        assert originator(world, one).principal == signer.did
+        assert world.report(one).known[one].principal == signer.did
+
+
+def test_the_newest_delegation_that_holds_is_found_by_its_principal(world: World) -> None:
+    inference = frozenset({"inference"})
+    first = world.grant(world.person, world.agent, types=inference, depth=1)
+    passed = world.grant(world.agent, world.helper, first, types=inference)
+    world.grant(world.person, world.agent)
+    person, ledger, now = world.person.did, world.ledger, world.clock()
+
+    found = find_acting(ledger, person, world.agent.did, "inference", now)
+    assert (found.leaf.id, found.principal) == (first, person)
+    found = find_acting(ledger, person, world.helper.did, "inference", now)
+    assert (found.leaf.id, found.principal) == (passed, person)
+    with pytest.raises(NotFoundError, match="it is for inference, and this is decision"):
+        find_acting(ledger, person, world.helper.did, "decision", now)
+    with pytest.raises(NotFoundError, match="no delegation lets"):
+        find_acting(ledger, world.helper.did, world.agent.did, "inference", now)
+    world.revoke(world.person, first)
+    with pytest.raises(NotFoundError, match="was revoked"):
+        find_acting(ledger, person, world.helper.did, "inference", now)
+    assert read_acting(ledger, key_of(world, world.agent)) is None
+
+
+def test_what_is_done_under_a_delegation_is_in_the_principals_name(world: World) -> None:
+    inference = frozenset({"inference", "action"})
+    live = Query(in_name_of=world.ledger.in_name_of(world.person.did)).matches
+    first = world.grant(world.person, world.agent, types=inference, depth=1)
+    passed = world.grant(world.agent, world.helper, first, types=inference)
+    acted = world.act(world.agent, first)
+    helped = world.act(world.helper, passed)
+    called = call(world, key_of(world, world.agent), first)
+    used = world.act(world.helper, links={"used": (first,)})
+    alone = world.act(world.agent)
+    world.revoke(world.person, first)
+
+    at = range(world.ledger.snapshot.checkpoint.size)
+    live_ids = [one.statement.id for one in map(world.ledger.at, at) if live(one.statement)]
+    query = Query(in_name_of=world.ledger.in_name_of(world.person.did))
+    found = [one.statement.id for one in world.ledger.find(query).found]
+    assert {first, passed, acted, helped, called} <= set(found)
+    assert {used, alone}.isdisjoint(found)
+    assert live_ids == found[::-1]
+    assert (
+        world.ledger.get(acted)
+        not in world.ledger.find(Query(in_name_of=world.ledger.in_name_of(world.helper.did))).found
+    )
+
+
+def test_whoever_only_names_a_delegation_is_not_in_the_principals_name(world: World) -> None:
+    grant = world.grant(world.person, world.agent, types=frozenset({"inference"}))
+    mine = world.ledger.in_name_of(world.person.did)
+    named = {"acted_for": (grant,)}
+
+    assert mine.matches(world.agent.sign(type="inference", links=named))
+    assert not mine.matches(world.helper.sign(type="inference", links=named))
+    forged = Delegation(
+        principal=world.person.did, agent=world.helper.did, types=frozenset({"action"}),
+        not_after=START + DAY,
+    )  # fmt: skip
+    members = {"type": "delegation", "hashed": False, "content_type": "application/cbor"}
+    lied = world.helper.sign(forged.encode(), **members)
+    assert not mine.matches(lied)
+    assert not mine.matches(world.helper.sign(type="action", links={"acted_for": (lied.id,)}))
+
+
+def test_delegations_of_a_stolen_key_and_too_many_are_not_searched(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = world.grant(world.person, world.agent, depth=1)
+    until = world.ledger.get(honest).index
+    stolen = world.grant(world.person, world.helper)
+    revoked = KeyRevocation(
+        issuer=world.person.did, key_id=world.person.signer.public.thumbprint(),
+        reason=Reason.COMPROMISED, until=until,
+    )  # fmt: skip
+    world.ledger.register_key(revoked)
+    ledger = world.ledger
+
+    found = list(grants_of(ledger.index, ledger.snapshot, world.person.did))
+
+    assert [one.id for one in found] == [honest]
+    assert stolen not in {one.id for one in found}
+    monkeypatch.setattr(reading, "GRANTS_MAX", 0)
+    with pytest.raises(LimitError, match="gave more than 0 delegations"):
+        ledger.in_name_of(world.person.did)
+
+
+def heartbeats(world: World) -> list[bytes]:
+    query = Query(type="heartbeat", limit=1000)
+    return [one.statement.id for one in world.ledger.find(query).found][::-1]
