@@ -111,6 +111,11 @@ def check_settings(settings: "Settings") -> None:
     for place in (settings.data_location, settings.upstream_location):
         if place is not None:
             parse_location(place)
+    if settings.oidc_issuer is not None:
+        need("tallystick.web.oidc.sign_in")
+        from tallystick.web.oidc.sign_in import check_sign_in
+
+        check_sign_in(settings)
     if settings.otlp_endpoint is not None:
         traces_url(settings.otlp_endpoint)
         need("tallystick.web.otlp")

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from tallystick.errors import missing_extra
 from tallystick.web.bodies import Budget
 from tallystick.web.rates import Rates
 from tallystick.web.settings import Settings
@@ -9,6 +10,7 @@ from tallystick.web.spans import exporter
 
 if TYPE_CHECKING:
     from tallystick.web.access import Authorize
+    from tallystick.web.oidc.sign_in import SignIn
 
 
 class Load:
@@ -21,21 +23,36 @@ class Load:
         rates: How often one caller may ask.
         authorizers: Know the API keys of each ledger, so that a key at the wrong one is told so.
         spans: Where they go; None where nobody asked for them.
+        sign_in: Signs people in; None where no provider is set.
     """
 
     def __init__(self, settings: Settings) -> None:
         """Begin with nothing under way.
 
         Raises:
-            InputError: There is no such endpoint for spans, or the extra `otel` is missing.
+            InputError: There is no such endpoint for spans, or the provider's settings are wrong.
+            MissingExtraError: The extra `otel`, or `oidc`, is needed and not installed.
         """
         self.requests, self.requests_max = 0, settings.requests_max
         self.budget = Budget(settings.buffered_bytes_max)
         self.rates = Rates(settings.requests_per_second, settings.requests_burst)
         self.authorizers: list[Authorize] = []
         self.spans = exporter(settings)
+        self.sign_in = _sign_in(settings)
 
     def close(self) -> None:
         """Send the spans that wait, if somebody takes them soon."""
         if self.spans is not None:
             self.spans.close()
+        if self.sign_in is not None:
+            self.sign_in.close()
+
+
+def _sign_in(settings: Settings) -> "SignIn | None":
+    if settings.oidc_issuer is None:
+        return None
+    try:
+        from tallystick.web.oidc.sign_in import SignIn
+    except ModuleNotFoundError as error:
+        raise missing_extra(error) from error
+    return SignIn(settings)
