@@ -92,7 +92,7 @@ def _signed_in(call: Call) -> list[str]:
 def problem_page(call: Call, error: TallystickError) -> Answer:
     """Return an error as a person reads it."""
     problem = problem_of(error)
-    parts = [tag("p", problem.detail, role="alert")]
+    parts = [tag("p", f"{problem.detail} ({problem.reason or error.code})", role="alert")]
     if problem.advice:
         parts.append(tag("p", problem.advice))
     return page(call, problem.title, parts, problem.status, headers=headers_of(error))

@@ -27,7 +27,7 @@ SECRET_VARIABLE: Final = "TALLYSTICK_OIDC_CLIENT_SECRET"  # noqa: S105 - its nam
 ASSERTION_SECONDS: Final = 60
 FILE_BYTES_MAX: Final = 64 << 10
 _ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-_BY_CURVE: Final = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512", "Ed25519": "EdDSA"}
+_BY_CURVE: Final = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,14 +115,14 @@ _REGISTER: Final = "register this service with the provider; it says what its id
 
 def _read_key(file: Path) -> jwk.Key:
     text = _read(file, "oidc_client_key_file")
-    for kind in ("RSA", "EC", "OKP"):
+    for kind in ("RSA", "EC"):
         try:
             key = jwk.JWKRegistry.import_key(text, kind)
             if key.is_private and _algorithm(key):
                 return key
         except (JoseError, ValueError, TypeError, KeyError):
             continue
-    raise InputError(f"{file} is no private key in PEM: RSA, P-256, P-384, P-521 or Ed25519")
+    raise InputError(f"{file} is no private key in PEM: RSA, P-256, P-384 or P-521")
 
 
 def _algorithm(key: jwk.Key) -> str:

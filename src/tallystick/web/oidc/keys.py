@@ -1,7 +1,8 @@
 """A provider's keys, and what a token is believed by: one of them, by an algorithm of the list.
 
-The library checks signatures; which key, which algorithm, and whether the two belong together is
-decided here, before it is asked. A token names both, and is believed in neither.
+The library checks signatures, but for those by Ed25519, which we check ourselves anyway. Which key,
+which algorithm, and whether the two belong together is decided here, before it is asked. A token
+names both, and is believed in neither.
 
 Source:
     RFC 7517 (JWK), RFC 7518 (algorithms), RFC 8725 sections 3.1 and 3.2 (best practice).
@@ -14,8 +15,10 @@ from typing import Any, Final
 from joserfc import jwk, jws
 from joserfc.errors import JoseError
 
-from tallystick.errors import EncodingError
-from tallystick.identity.jws import peek
+from tallystick.errors import EncodingError, SignatureError
+from tallystick.identity import jwk as own_jwk
+from tallystick.identity import jws as own_jws
+from tallystick.statement import PublicKey, b64
 from tallystick.web.problems import ProviderAwayError, SignInError
 
 ALGORITHMS: Final[Mapping[str, tuple[str, str | None]]] = {
@@ -45,13 +48,13 @@ class Key:
         id: Its `kid`, None without one.
         kind: `kty` and `crv`.
         algorithm: The one that it is for; None if the provider does not say.
-        public: As the library has it.
+        public: As the library has it, or as we do.
     """
 
     id: str | None
     kind: tuple[str, str | None]
     algorithm: str | None
-    public: jwk.Key
+    public: jwk.Key | PublicKey
 
     def suits(self, algorithm: str) -> bool:
         """Tell whether tokens of an algorithm can be of this key."""
@@ -106,10 +109,10 @@ def _parse_key(one: dict[str, Any]) -> Key | None:
         return None
     public = {name: value for name, value in one.items() if name in _PARTS}
     try:
-        key = jwk.JWKRegistry.import_key(public)
-        if isinstance(key, jwk.RSAKey) and key.raw_value.key_size < RSA_BITS_MIN:
+        if kind[0] == "RSA" and _bits(public["n"]) < RSA_BITS_MIN:
             return None
-    except (JoseError, ValueError, TypeError, KeyError):
+        key = own_jwk.parse(public) if kind[0] == "OKP" else jwk.JWKRegistry.import_key(public)
+    except (JoseError, EncodingError, ValueError, TypeError, KeyError):
         return None
     return Key(
         key_id if isinstance(key_id, str) else None,
@@ -117,6 +120,10 @@ def _parse_key(one: dict[str, Any]) -> Key | None:
         algorithm if isinstance(algorithm, str) else None,
         key,
     )
+
+
+def _bits(modulus: Any) -> int:
+    return int.from_bytes(b64.decode_url(str(modulus), "modulus")).bit_length()
 
 
 _PARTS: Final = frozenset({"kty", "crv", "n", "e", "x", "y"})
@@ -159,13 +166,17 @@ def read_token(token: str, keys: Keys) -> tuple[dict[str, Any], dict[str, Any]]:
             f"the token {named}, and the provider has no such key for {algorithm}",
             reason="oidc.key",
         )
+    header, claims = _peek(token)
     try:
-        jws.deserialize_compact(token, key.public, algorithms=[algorithm])
-    except (JoseError, ValueError, TypeError) as error:
+        if isinstance(key.public, PublicKey):
+            own_jws.verify(token, key.public, (header.get("typ"),))  # type: ignore[arg-type]
+        else:
+            jws.deserialize_compact(token, key.public, algorithms=[algorithm])
+    except (JoseError, SignatureError, ValueError, TypeError) as error:
         raise SignInError(
             f"the token is not signed by the provider: {error}", reason="oidc.signature"
         ) from error
-    return _peek(token)
+    return header, claims
 
 
 def _header(token: str) -> dict[str, Any]:
@@ -184,6 +195,6 @@ def _peek(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
             reason="oidc.format",
         )
     try:
-        return peek(token)
+        return own_jws.peek(token)
     except EncodingError as error:
         raise SignInError(f"the token is no JWT: {error}", reason="oidc.format") from error
