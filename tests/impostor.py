@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl
@@ -34,6 +35,8 @@ class Impostor:
         answer: Status and body of the token endpoint, instead of tokens.
         userinfo: What stands there.
         away: It answers 500.
+        redirects: Where paths lead.
+        date: Seconds by which its clock is ahead.
         asked: Paths, in order.
         forms: What was sent to the token endpoint, with its header fields.
     """
@@ -47,6 +50,8 @@ class Impostor:
     answer: tuple[int, Any] | None = None
     userinfo: dict[str, Any] = field(default_factory=dict)
     away: bool = False
+    redirects: dict[str, str] = field(default_factory=dict)
+    date: int = 0
     asked: list[str] = field(default_factory=list)
     forms: list[tuple[dict[str, str], Mapping[str, str]]] = field(default_factory=list)
     sign: Callable[[dict[str, Any], dict[str, Any]], str] | None = None
@@ -143,7 +148,11 @@ class _Handler(BaseHTTPRequestHandler):
         impostor.asked.append(self.path)
         status, content = impostor.say(self.path.partition("?")[0])
         body = content if isinstance(content, bytes) else json.dumps(content).encode()
-        self.send_response(status)
+        there = impostor.redirects.get(self.path.partition("?")[0])
+        self.send_response_only(303 if there else status)
+        self.send_header("Date", formatdate(time.time() + impostor.date, usegmt=True))
+        if there:
+            self.send_header("Location", there)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

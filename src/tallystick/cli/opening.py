@@ -43,13 +43,14 @@ class Shared:
             TallystickError: It cannot be opened; nothing stays open of it.
         """
         from tallystick.ledger.keeping import Keeper
-        from tallystick.web.opening import open_ledger
+        from tallystick.web.opening import open_ledger, record_roles
 
         _warn(session, settings)
         with ExitStack() as kept:
             ledger = open_ledger(session.home, session.passphrase(), settings, self._checks)
             kept.callback(ledger.close)
             kept.callback(Keeper(ledger).close)
+            record_roles(ledger, settings)
             from tallystick.capture import ApiKeys, gateway_app
             from tallystick.web.service import Served
 

@@ -33,6 +33,7 @@ class Act(StrEnum):
     KEY_MADE = "api-key.made"
     KEY_REVOKED = "api-key.revoked"
     LEDGER_ADDED = "ledger.added"
+    ROLES_GIVEN = "sign-in.roles"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

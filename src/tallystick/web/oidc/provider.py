@@ -154,18 +154,28 @@ class Provider:
         raise ProviderAwayError(str(failure), advice=failure.advice) from failure
 
     def _fetch_metadata(self) -> Metadata:
-        url = self.issuer.rstrip("/") + WELL_KNOWN
-        found = parse_object(self._asker.get(url), "discovery document")
-        try:
-            metadata = msgspec.convert(found, Metadata)
-            check_metadata(metadata, self.issuer, loopback=self._asker.allowed.loopback)
-        except (msgspec.ValidationError, InputError) as error:
-            raise ProviderAwayError(f"the provider's discovery document is not usable: {error}"
-                                    ) from error  # fmt: skip
-        return metadata
+        answer = self._asker.get(self.issuer.rstrip("/") + WELL_KNOWN)
+        return parse_metadata(answer, self.issuer, loopback=self._asker.allowed.loopback)
 
     def _fetch_keys(self, metadata: Metadata) -> Keys:
         return parse_keys(parse_object(self._asker.get(metadata.jwks_uri), "keys"))
+
+
+def parse_metadata(answer: Response, issuer: str, *, loopback: bool) -> Metadata:
+    """Read a discovery document.
+
+    Raises:
+        ProviderAwayError: It is none, is somebody else's, or leads where nothing is encrypted.
+    """
+    found = parse_object(answer, "discovery document")
+    try:
+        metadata = msgspec.convert(found, Metadata)
+        check_metadata(metadata, issuer, loopback=loopback)
+    except (msgspec.ValidationError, InputError) as error:
+        raise ProviderAwayError(
+            f"the provider's discovery document is not usable: {error}"
+        ) from error
+    return metadata
 
 
 def check_metadata(metadata: Metadata, issuer: str, *, loopback: bool) -> None:
