@@ -1,4 +1,4 @@
-"""`tally config check` and `tally doctor` on signing in: what is wrong is named, with what mends."""
+"""What `tally config check` and `tally doctor` say of signing in: what is wrong, what mends it."""
 
 from collections.abc import Iterator
 from pathlib import Path
