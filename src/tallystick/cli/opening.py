@@ -12,6 +12,7 @@ from tallystick.errors import InputError, TallystickError
 
 if TYPE_CHECKING:
     from tallystick.capture import Gateway
+    from tallystick.capture.bindings import Bindings
     from tallystick.ledger import Ledger
     from tallystick.web import Settings
     from tallystick.web.service import Served
@@ -63,6 +64,7 @@ class Shared:
             gateway_app(gateway) if gateway else None,
             lambda token: keys.grant(token, ledger.clock()),
             gateway.status if gateway else None,
+            _bindings(ledger, settings),
         )
 
     def _gateway(
@@ -77,6 +79,14 @@ class Shared:
         if not settings.has_gateway:
             return settings, None
         return settings, make_gateway(ledger, gateway_signer(session, ledger), settings, models)
+
+
+def _bindings(ledger: "Ledger", settings: "Settings") -> "Bindings | None":
+    if settings.oidc_issuer is None:
+        return None
+    from tallystick.capture.bindings import Bindings
+
+    return Bindings(ledger.home.bindings, ledger.api_secret)
 
 
 def open_or_tell(shared: Shared, session: Session, flags: Mapping[str, Any]) -> "Served | None":

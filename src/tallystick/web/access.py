@@ -49,7 +49,7 @@ class Person:
     """Somebody whom a provider knows.
 
     Attributes:
-        subject: What it calls them; shown to nobody, and registered nowhere.
+        subject: What it calls them; shown to nobody else, and registered nowhere.
         values: What they are to the organisation.
         name: What they are called on pages; None for a program with their access token.
     """

@@ -17,6 +17,7 @@ from urllib.parse import urlencode
 
 from tallystick.cli.checks.finding import Finding, ok, problem, warning
 from tallystick.cli.checks.rights import secret_file
+from tallystick.errors import missing_extra
 
 if TYPE_CHECKING:
     from tallystick.client.http1 import Response
@@ -43,10 +44,12 @@ def signing_in(settings: "Settings") -> Iterator[Finding]:
         if lost := [name for name in _SET if getattr(settings, name)]:
             yield warning(NAME, f"{', '.join(lost)} without oidc_issuer", "both, or neither")
         return
-    from tallystick.web.oidc.asking import Asker, allowed_by
-    from tallystick.web.oidc.client import make_client
-    from tallystick.web.oidc.sign_in import check_sign_in
-
+    try:
+        from tallystick.web.oidc.asking import Asker, allowed_by
+        from tallystick.web.oidc.client import make_client
+        from tallystick.web.oidc.sign_in import check_sign_in
+    except ModuleNotFoundError as error:
+        raise missing_extra(error) from error
     check_sign_in(settings)
     for name in ("oidc_client_secret_file", "oidc_client_key_file"):
         if (path := getattr(settings, name)) is not None:

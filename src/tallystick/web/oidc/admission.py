@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from tallystick.capture.api_keys import PREFIX
 from tallystick.capture.roles import Grant
+from tallystick.errors import InputError, UnavailableError
 from tallystick.web.access import Caller, Person
 from tallystick.web.call import Call
 from tallystick.web.oidc.claims import role_of
@@ -37,7 +38,7 @@ async def identify_person(sign_in: "SignIn", call: Call) -> Caller | None:
     if authorization.lower().startswith(_BEARER):
         token = authorization[len(_BEARER) :].strip()
         return None if token.startswith(PREFIX) else await _by_token(sign_in, call, token)
-    return _by_session(sign_in, call)
+    return await _by_session(sign_in, call)
 
 
 async def _by_token(sign_in: "SignIn", call: Call, token: str) -> Caller:
@@ -52,23 +53,43 @@ async def _by_token(sign_in: "SignIn", call: Call, token: str) -> Caller:
         subject, values = await sign_in.read_access_token(token)
     except SignInError as error:
         raise KeyRequiredError(str(error), reason=error.reason, advice=error.advice) from error
-    return _caller(call, Person(subject, values, None))
+    return await _caller(call, Person(subject, values, None))
 
 
-def _by_session(sign_in: "SignIn", call: Call) -> Caller | None:
+async def _by_session(sign_in: "SignIn", call: Call) -> Caller | None:
     token = cookie(call, SESSION)
     session = sign_in.sessions.find(token) if token else None
     if session is None:
         return None
     if call.scope["method"] not in _SAFE:
         check_same_site(call)
-    return _caller(call, Person(session.subject, session.values, session.name))
+    return await _caller(call, Person(session.subject, session.values, session.name))
 
 
-def _caller(call: Call, person: Person) -> Caller:
+async def _caller(call: Call, person: Person) -> Caller:
     role = role_of(person.values, call.service.settings.oidc_roles)
-    grant = None if role is None else Grant(role, held="sign-in")
+    if role is None:
+        return Caller(local=False, person=person)
+    grant = Grant(role, originator=await _originator(call, person.subject), held="sign-in")
     return Caller(local=False, grant=grant, person=person)
+
+
+async def _originator(call: Call, subject: str) -> str | None:
+    """Return which registered person this is, if somebody said so and no name was erased since."""
+    bindings, sign_in = call.service.bindings, call.service.load.sign_in
+    if bindings is None or sign_in is None:
+        return None
+    try:
+        found = bindings.find(sign_in.provider.issuer, subject)
+    except InputError as error:  # not the caller's: the file is damaged, or of a later release
+        raise UnavailableError(f"who signs in as whom cannot be read: {error}") from error
+    if found is None:
+        return None
+    if found.label is not None:
+        is_erased = call.service.ledger.vault.is_erased
+        if await call.blocking(is_erased, bytes.fromhex(found.label)):
+            return None
+    return found.did
 
 
 def check_same_site(call: Call) -> None:

@@ -125,6 +125,8 @@ def _me(call: Call, log: str) -> list[str]:
     facts = {
         "name": person.name,
         "log": log,
+        "known to the provider as": person.subject,
+        "registered here as": "nobody" if grant is None else grant.originator or "nobody",
         "role": "none at this ledger" if grant is None else grant.role,
         "you may": ", ".join(w for r, w in _RIGHTS.items()
                              if r is Right.READ or (grant and r in MAY[grant.role])),
