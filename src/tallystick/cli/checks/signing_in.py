@@ -51,9 +51,9 @@ def signing_in(settings: "Settings") -> Iterator[Finding]:
     except ModuleNotFoundError as error:
         raise missing_extra(error) from error
     check_sign_in(settings)
-    for name in ("oidc_client_secret_file", "oidc_client_key_file"):
-        if (path := getattr(settings, name)) is not None:
-            yield from secret_file(name, path)
+    for kind in ("secret", "key"):
+        if (path := getattr(settings, f"oidc_client_{kind}_file")) is not None:
+            yield from secret_file(f"{NAME} {kind}", path)
     yield from _roles(settings)
     client = make_client(settings, os.environ)
     if client.method == "none":
