@@ -71,6 +71,7 @@ def _ledger(session: Session, settings: "Settings") -> "Iterator[Finding]":
         ("vault", stored.check_vault),
         ("spool", stored.check_spool),
         ("api keys", stored.check_api_keys),
+        ("sign-ins", stored.check_bindings),
         ("usage", stored.check_usage),
         ("webhooks", lambda: told.webhooks(home)),
         ("clock", lambda: running.clock(stored)),

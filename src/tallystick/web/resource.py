@@ -21,6 +21,7 @@ from tallystick.web.operations import (
 )
 from tallystick.web.problems import (
     HeaderLimitError,
+    KeyRequiredError,
     MediaTypeError,
     MethodError,
     native_answer,
@@ -69,6 +70,10 @@ class Resource:
             await self._admit(operation, call)
         except RefusedError as error:
             self._service.telemetry.denied.add(1, error.reason)
+            if isinstance(error, KeyRequiredError) and self._service.load.sign_in is not None:
+                error.advice = (
+                    f"{error.advice or 'send one that is valid'}; people sign in at /login"
+                )
             raise
         return await self._runners[operation.name](call)
 

@@ -130,6 +130,25 @@ def test_what_cannot_be_bound_is_refused(
     assert "oidc_issuer is not set" in ward.tally.words
 
 
+def test_a_file_that_is_damaged_is_named_and_gives_nobody_anything(
+    ward: Ward, impostor: Impostor
+) -> None:
+    ward.tally("persons", "sign-in", ward.did, "ada-1")
+    well = ward.tally("doctor", code=1)  # this provider knows no redirect URI
+    file = ward.tally.home / "data/bindings.json"
+    file.write_bytes(file.read_bytes()[:-1])
+    ill, damage = ward.tally("doctor", code=1), ward.tally("fsck", "--deep", code=1)
+
+    with serving(ward.tally.home, "up", "--port", "0") as where:
+        base = str(where["url"]).replace("127.0.0.1", "localhost")
+        page = signed_in(base, impostor).ask(f"{base}/bundles/{ward.statement}?content=true")
+
+    assert "1 people are bound to a DID" in well
+    assert "bindings.json is damaged" in ill
+    assert "bindings.json: it is not readable" in damage
+    assert (page.status, page.headers["retry-after"]) == (503, "1")
+
+
 def test_no_backup_has_it_so_that_restoring_one_brings_nothing_back(
     ward: Ward, tmp_path: Path
 ) -> None:

@@ -139,6 +139,7 @@ def test_without_an_audience_no_access_token_is_taken(make: Make) -> None:
     got = at.client.get("/metrics", authorization=f"Bearer {token}")
 
     assert (got.status, got.json["reason"]) == (401, "oidc.audience")
+    assert got.json["advice"].endswith("; people sign in at /login")
     assert "takes no access tokens" in got.json["detail"]
     assert at.impostor.asked == []
 
