@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tallystick.capture.roles import Role
+from tallystick.cli.checks.address import exposure
 from tallystick.cli.checks.finding import Finding, State, findings, worst
 from tallystick.cli.checks.signing_in import signing_in
 from tallystick.web.settings import RoleRule, Settings
@@ -109,3 +110,19 @@ def test_a_secret_that_others_read_and_ways_the_provider_does_not_take(
     assert "others than its owner may use it" in words
     assert f"chmod 600 {secret}" in words
     assert "the provider takes tls_client_auth; client_secret_basic or client_secret_post" in words
+
+
+@pytest.mark.parametrize(
+    ("options", "state"),
+    [
+        ({"oidc_roles": RULES, "oidc_issuer": "https://login.example"}, State.OK),
+        ({"oidc_issuer": "https://login.example"}, State.PROBLEM),
+        ({"oidc_roles": RULES}, State.PROBLEM),
+    ],
+)
+def test_people_who_sign_in_need_no_api_key(options: dict[str, Any], state: State) -> None:
+    options |= {"host": "192.0.2.1", "tls_certificate": Path("a"), "tls_key": Path("b")}
+    found = list(exposure(Settings(**options), keys=0))
+
+    assert worst(found) is state
+    assert ("and people who sign in" in found[0].seen) is (state is State.OK)
