@@ -25,9 +25,21 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner),
     max_leaves=12,
 )
-CLAIMS = st.fixed_dictionaries(
-    {}, optional=dict.fromkeys(("iss", "aud", "sub", "exp", "iat", "nbf", "groups", "jti", "client_id", "_claim_names", "name", "typ"), JSON)
-)  # fmt: skip
+NAMES = [
+    "iss",
+    "aud",
+    "sub",
+    "exp",
+    "iat",
+    "nbf",
+    "groups",
+    "jti",
+    "client_id",
+    "_claim_names",
+    "name",
+    "typ",
+]
+CLAIMS = st.fixed_dictionaries({}, optional=dict.fromkeys(NAMES, JSON))
 HEADERS = st.fixed_dictionaries(
     {}, optional={"alg": st.sampled_from(["RS256", "ES256", "none", "HS256"]) | JSON,
                   "kid": st.just("first") | JSON, "typ": st.just("at+jwt") | JSON, "crit": JSON}

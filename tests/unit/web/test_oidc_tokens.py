@@ -204,6 +204,7 @@ def test_keys_that_are_of_no_use_are_passed_over() -> None:
     small = generate_private_key(65537, 1024).public_key().public_numbers().n  # noqa: S505
     useless = [
         {"kty": "RSA", "n": b64.encode_url(small.to_bytes(128)), "e": "AQAB"},
+        {"kty": "RSA", "n": b64.encode_url(b"\xff" * 4096), "e": "AQAB"},
         public(curve), public(OTHER, use="enc"), {"kty": "RSA", "n": "!", "e": "AQAB"},
         {"kty": "RSA"}, {"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA"}, {}, "text", None,
     ]  # fmt: skip
@@ -211,7 +212,7 @@ def test_keys_that_are_of_no_use_are_passed_over() -> None:
 
     assert len(list(keys)) == 1
     assert read(made({"kid": None}), keys)  # the only one that is left
-    with pytest.raises(ProviderAwayError, match="none of the provider's 9 keys"):
+    with pytest.raises(ProviderAwayError, match="none of the provider's 10 keys"):
         parse_keys({"keys": useless})
     wrongs: tuple[dict[str, Any], ...] = ({}, {"keys": {}}, {"keys": [public(KEY)] * 101})
     for wrong in wrongs:

@@ -35,7 +35,8 @@ ALGORITHMS: Final[Mapping[str, tuple[str, str | None]]] = {
     "Ed25519": ("OKP", "Ed25519"),
 }
 """What is accepted, with the kind and curve of its keys: no `none`, and nothing with a secret."""
-RSA_BITS_MIN: Final = 2048
+RSA_BITS_MIN, RSA_BITS_MAX = 2048, 16_384
+"""Shorter ones are weak; longer ones only cost time."""
 KEYS_MAX: Final = 100
 TOKEN_LETTERS_MAX: Final = 32 << 10
 
@@ -109,7 +110,7 @@ def _parse_key(one: dict[str, Any]) -> Key | None:
         return None
     public = {name: value for name, value in one.items() if name in _PARTS}
     try:
-        if kind[0] == "RSA" and _bits(public["n"]) < RSA_BITS_MIN:
+        if kind[0] == "RSA" and not RSA_BITS_MIN <= _bits(public["n"]) <= RSA_BITS_MAX:
             return None
         key = own_jwk.parse(public) if kind[0] == "OKP" else jwk.JWKRegistry.import_key(public)
     except (JoseError, EncodingError, ValueError, TypeError, KeyError):
