@@ -30,7 +30,7 @@ with the passphrase of its keys.
 """
 _COMPUTED = {"workers": "one per core"}
 """Defaults that depend on the machine."""
-_TABLES = {"upstreams", "routes"}
+_TABLES = {"upstreams", "routes", "oidc_roles"}
 """Settings that only the file can hold."""
 _BASES = {int: "whole number", float: "seconds", bool: "true or false", str: "text", Path: "path"}
 

@@ -260,6 +260,7 @@ _EXTRAS: Final = {
     "pkcs11": "pkcs11",
     "asn1crypto": "pkcs11",
     "keyring": "keyring",
+    "joserfc": "oidc",
 }
 
 

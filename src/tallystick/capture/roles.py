@@ -25,6 +25,8 @@ from tallystick.errors import RefusedError
 
 Use = Literal["gateway", "register"]
 """Calling models, or using the ledger over HTTP."""
+Held = Literal["api-key", "sign-in"]
+"""How somebody came by a role: by a key that the operator made, or by what a provider says."""
 
 
 class Right(StrEnum):
@@ -69,24 +71,26 @@ _ONLY: Final[Mapping[Use | None, frozenset[Right]]] = {
 
 
 class RoleError(RefusedError):
-    """The role of this API key does not allow that."""
+    """The role of this API key, or of who signed in, does not allow that."""
 
     code = "refused.role"
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What one API key allows.
+    """What one API key allows, or a sign-in.
 
     Attributes:
         role: Of its holder.
         only: The one thing it is good for; None is everything that the role allows.
-        originator: DID of whom the key stands for.
+        originator: DID of whom it stands for.
+        held: How its holder came by it.
     """
 
     role: Role
     only: Use | None = None
     originator: str | None = None
+    held: Held = "api-key"
 
     @property
     def rights(self) -> frozenset[Right]:
@@ -109,9 +113,10 @@ class Grant:
             raise RoleError(
                 f"this API key is for `{self.only}` only", reason="api-key.not-for-this"
             )
+        who = "an API key" if self.held == "api-key" else "a sign-in"
         raise RoleError(
-            f"an API key of the role `{self.role}` does not allow `{right}`",
-            reason="api-key.role",
+            f"{who} of the role `{self.role}` does not allow `{right}`",
+            reason=f"{self.held}.role",
             advice=f"roles that allow it: {', '.join(roles_with(right))}",
         )
 

@@ -17,13 +17,14 @@ from tallystick.cli.session import Session, pass_session
 
 if TYPE_CHECKING:
     from tallystick.capture.settings import RouteSettings, UpstreamSettings
+    from tallystick.web.settings import RoleRule
     from tallystick.web.sources import Sources
 
 SET, NOT_SET = "set", "not set"
 """All that is shown of a secret."""
 _COLUMN: Final = 24
 _BUILT_IN: Final = "built in"
-_TABLES: Final = frozenset({"upstreams", "routes"})
+_TABLES: Final = frozenset({"upstreams", "routes", "oidc_roles"})
 
 
 @click.group()
@@ -102,10 +103,13 @@ def _settings(sources: "Sources") -> Iterator[_Row]:
         yield name, str(value) if isinstance(value, Path) else value, found.place
 
 
-def _named(table: "UpstreamSettings | RouteSettings") -> str:
+def _named(table: "UpstreamSettings | RouteSettings | RoleRule") -> str:
     """Return what a table is about; a key may stand in the wrong place of it."""
     from tallystick.capture.settings import RouteSettings
+    from tallystick.web.settings import RoleRule
 
+    if isinstance(table, RoleRule):
+        return f"{table.value} → {table.role}"
     if isinstance(table, RouteSettings):
         return f"{table.model} → {', '.join(table.to)}"
     return f"{table.name} {without_credentials(table.url)}"

@@ -53,6 +53,7 @@ def _ledger(session: Session, settings: "Settings") -> "Iterator[Finding]":
     from tallystick.cli.checks.collecting import collector
     from tallystick.cli.checks.configuration import folders, key_rights
     from tallystick.cli.checks.finding import findings
+    from tallystick.cli.checks.signing_in import signing_in
     from tallystick.cli.checks.stored import Stored
 
     home, now = session.home, datetime.now(UTC)
@@ -70,11 +71,13 @@ def _ledger(session: Session, settings: "Settings") -> "Iterator[Finding]":
         ("vault", stored.check_vault),
         ("spool", stored.check_spool),
         ("api keys", stored.check_api_keys),
+        ("sign-ins", stored.check_bindings),
         ("usage", stored.check_usage),
         ("webhooks", lambda: told.webhooks(home)),
         ("clock", lambda: running.clock(stored)),
         ("tls", lambda: certificates(settings.tls_certificate, settings.tls_key, now)),
         ("otlp", lambda: collector(settings, ask=True)),
+        ("oidc", lambda: signing_in(settings)),
         ("service", lambda: running.service(stored, settings)),
         ("backup", stored.check_backup),
     ])  # fmt: skip

@@ -12,6 +12,7 @@ from tallystick.errors import InputError, TallystickError
 
 if TYPE_CHECKING:
     from tallystick.capture import Gateway
+    from tallystick.capture.bindings import Bindings
     from tallystick.ledger import Ledger
     from tallystick.web import Settings
     from tallystick.web.service import Served
@@ -39,13 +40,14 @@ class Shared:
             TallystickError: It cannot be opened; nothing stays open of it.
         """
         from tallystick.ledger.keeping import Keeper
-        from tallystick.web.opening import open_ledger
+        from tallystick.web.opening import open_ledger, record_roles
 
         _warn(session, settings)
         with ExitStack() as kept:
             ledger = open_ledger(session.home, session.passphrase(), settings, self._checks)
             kept.callback(ledger.close)
             kept.callback(Keeper(ledger).close)
+            record_roles(ledger, settings)
             from tallystick.capture import ApiKeys, gateway_app
             from tallystick.web.service import Served
 
@@ -58,6 +60,7 @@ class Shared:
             gateway_app(gateway) if gateway else None,
             lambda token: keys.grant(token, ledger.clock()),
             gateway.status if gateway else None,
+            _bindings(ledger, settings),
         )
 
     def _gateway(
@@ -72,6 +75,14 @@ class Shared:
         if not settings.has_gateway:
             return settings, None
         return settings, make_gateway(ledger, gateway_signer(session, ledger), settings, models)
+
+
+def _bindings(ledger: "Ledger", settings: "Settings") -> "Bindings | None":
+    if settings.oidc_issuer is None:
+        return None
+    from tallystick.capture.bindings import Bindings
+
+    return Bindings(ledger.home.bindings, ledger.api_secret)
 
 
 def open_or_tell(shared: Shared, session: Session, flags: Mapping[str, Any]) -> "Served | None":
@@ -107,6 +118,11 @@ def check_settings(settings: "Settings") -> None:
     for place in (settings.data_location, settings.upstream_location):
         if place is not None:
             parse_location(place)
+    if settings.oidc_issuer is not None:
+        need("tallystick.web.oidc.sign_in")
+        from tallystick.web.oidc.sign_in import check_sign_in
+
+        check_sign_in(settings)
     if settings.otlp_endpoint is not None:
         traces_url(settings.otlp_endpoint)
         need("tallystick.web.otlp")

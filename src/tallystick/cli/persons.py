@@ -14,6 +14,7 @@ from tallystick.cli.key_requests import ALGORITHM, key_kind
 from tallystick.cli.keys import check_words, key_record
 from tallystick.cli.printing import readable
 from tallystick.cli.session import Session, pass_session
+from tallystick.cli.sign_ins import end_sign_in, forget_erased, list_sign_ins, sign_in
 from tallystick.cli.targets import operator_or
 from tallystick.errors import ConflictError, ErasedError, InputError, NotFoundError, TallystickError
 
@@ -32,6 +33,10 @@ _REMAINS: Final = (
 @click.group()
 def persons() -> None:
     """Let people sign under pseudonyms; show, prove and erase who they are."""
+
+
+for _command in (sign_in, end_sign_in, list_sign_ins):
+    persons.add_command(_command)
 
 
 @persons.command("add")
@@ -85,7 +90,7 @@ def list_persons(session: Session) -> None:
 def show(session: Session, did: str) -> None:
     """Show who the pseudonym DID is, or that this was erased; needs the vault."""
     with session.reader(with_keys=True) as ledger:
-        found = _bindings(ledger, did)
+        found = labels_of(ledger, did)
         rows = [_row(ledger, one) for one in found]
     if not rows:
         raise NotFoundError(f"no name was ever bound to {did} here")
@@ -142,6 +147,7 @@ def erase(session: Session, dids: tuple[str, ...], reason: str) -> None:
     with session.reader(with_keys=True) as ledger:
         targets = [one.statement.id for did in dids for one in _open_bindings(ledger, did)]
     erase_each(session, targets, reason)
+    forget_erased(session, targets)
     session.say(_REMAINS)
 
 
@@ -227,7 +233,7 @@ def _register(session: Session, binding: "Binding", ref: str) -> int:
     return answer.index
 
 
-def _bindings(ledger: "LedgerReader", did: str | None) -> "list[Found]":
+def labels_of(ledger: "LedgerReader", did: str | None) -> "list[Found]":
     """Return the operator's labels of a pseudonym, or of all, the oldest first."""
     from tallystick.ledger import Query
     from tallystick.statement.governance import StatementType
@@ -239,7 +245,7 @@ def _bindings(ledger: "LedgerReader", did: str | None) -> "list[Found]":
 
 
 def _newest(ledger: "LedgerReader", did: str) -> "Found":
-    found = _bindings(ledger, did)
+    found = labels_of(ledger, did)
     if not found:
         raise NotFoundError(f"no name was ever bound to {did} here")
     return found[-1]
@@ -247,14 +253,14 @@ def _newest(ledger: "LedgerReader", did: str) -> "Found":
 
 def _open_bindings(ledger: "LedgerReader", did: str) -> "list[Found]":
     _newest(ledger, did)
-    found = [one for one in _bindings(ledger, did) if not ledger.vault.is_erased(one.statement.id)]
+    found = [one for one in labels_of(ledger, did) if not ledger.vault.is_erased(one.statement.id)]
     if not found:
         raise ConflictError(f"who {did} is was erased already")
     return found
 
 
 def _listed(ledger: "LedgerReader") -> Iterator[tuple[dict[str, Any], str]]:
-    for one in _bindings(ledger, None):
+    for one in labels_of(ledger, None):
         yield _row(ledger, one)
 
 

@@ -7,6 +7,7 @@ content.
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -85,7 +86,8 @@ class Examiner:
                 self.found.notes.append(f"{one} is no file of a log")
         self._attempt("head, journal", self._check_head)
         self._attempt("index", self._open_index)
-        self._attempt("api-keys.json", self._check_api_keys)
+        for path in (self.home.api_keys, self.home.bindings):
+            self._attempt(path.name, partial(_check_json, path))
         self._attempt("keys, vault", lambda: self._open_vault(passphrase))
 
     def see(self, index: int, statement: SignedStatement) -> None:
@@ -145,13 +147,6 @@ class Examiner:
         self._index = Index(self.home.index, bytes.fromhex(self.card.genesis), writable=False)
         check_index(self._index, self.snapshot)
 
-    def _check_api_keys(self) -> None:
-        if self.home.api_keys.exists():
-            try:
-                msgspec.json.decode(self.home.api_keys.read_bytes(), type=dict)
-            except (ValueError, RecursionError) as error:
-                raise DamagedError(f"it is not readable: {error}") from error
-
     def _open_vault(self, passphrase: bytes | None) -> None:
         if not self.home.service_keys.exists():
             self.found.notes.append(
@@ -176,3 +171,11 @@ class Examiner:
 
     def _damaged(self, path: str, what: str, index: int | None = None) -> None:
         self.found.damage.append(Damage(path, what, index))
+
+
+def _check_json(path: Path) -> None:
+    if path.exists():
+        try:
+            msgspec.json.decode(path.read_bytes(), type=dict)
+        except (ValueError, RecursionError) as error:
+            raise DamagedError(f"it is not readable: {error}") from error

@@ -26,6 +26,7 @@ WRITTEN: Final = {
     "data/ledger.json": 1,
     "data/api-keys.json": 4,
     "data/searches.json": 1,
+    "data/bindings.json": 1,
     "data/webhooks.json": 1,
     "data/webhooks/*.json": 1,
     "data/spool/registered.json": 1,

@@ -13,6 +13,7 @@ HOME/
     vault/          encrypted content          unreadable without the key file
     spool/          what a gateway has not registered yet
     api-keys.json   who may call the gateway   no key can be read from it
+    bindings.json   who signs in as which person  no name can be read from it; in no backup
     asked.sqlite    what people are asked  unreadable without the key file
     usage.sqlite    what was used              rebuilt from the log and the vault
     reads/          who read content       until it is registered
@@ -118,6 +119,11 @@ class Home:
     def api_keys(self) -> Path:
         """Digests of the keys under which callers reach the gateway."""
         return self.data / "api-keys.json"
+
+    @property
+    def bindings(self) -> Path:
+        """Which registered person somebody is who signs in."""
+        return self.data / "bindings.json"
 
     @property
     def reads(self) -> Path:

@@ -33,6 +33,9 @@ class Act(StrEnum):
     KEY_MADE = "api-key.made"
     KEY_REVOKED = "api-key.revoked"
     LEDGER_ADDED = "ledger.added"
+    ROLES_GIVEN = "sign-in.roles"
+    SIGN_IN_BOUND = "sign-in.bound"
+    SIGN_IN_UNBOUND = "sign-in.unbound"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,8 +1,9 @@
 """Who is calling, and what that allows.
 
 Reading the log is open to everybody: a ledger that not everybody can verify is none. All else needs
-either a caller on this machine or an API key; what a key allows stands in
-`tallystick.capture.roles`. A key that was sent counts also on this machine: it may allow less.
+either a caller on this machine, an API key, or somebody who signed in (`tallystick.web.oidc`). What
+a role allows stands in `tallystick.capture.roles`. A key that was sent, and a sign-in, count on
+this machine, too: they may allow less.
 
 "On this machine" means all of: the connection comes from a loopback address; the request names a
 loopback host, so that a page in a browser cannot reach us under a name of its own (DNS rebinding);
@@ -22,7 +23,7 @@ from tallystick.capture.callers import FORWARDED
 from tallystick.capture.roles import Grant, Right
 from tallystick.errors import RefusedError
 from tallystick.web.answers import Scope
-from tallystick.web.problems import KeyRequiredError, WrongTenantError
+from tallystick.web.problems import KeyRequiredError, SignInError, WrongTenantError
 from tallystick.web.settings import is_loopback
 
 _BEARER: Final = "bearer "
@@ -44,16 +45,33 @@ class Authorize(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody whom a provider knows.
+
+    Attributes:
+        subject: What it calls them; shown to nobody else, and registered nowhere.
+        values: What they are to the organisation.
+        name: What they are called on pages; None for a program with their access token.
+    """
+
+    subject: str
+    values: frozenset[str]
+    name: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Caller:
     """Who is calling.
 
     Attributes:
         local: On this machine, and that counts.
-        grant: What the API key allows that was sent; None if none was.
+        grant: What the API key allows that was sent, or the sign-in; None if there is none.
+        person: Who signed in; without a grant, nothing of theirs has a role at this ledger.
     """
 
     local: bool
     grant: Grant | None = None
+    person: Person | None = None
 
     @property
     def originator(self) -> str | None:
@@ -71,12 +89,19 @@ class Caller:
 
         Raises:
             KeyRequiredError: An API key is needed.
-            RoleError: The key that was sent does not allow it.
+            RoleError: The key that was sent, or the sign-in, does not allow it.
+            SignInError: Who signed in has no role at this ledger.
         """
         if self.may(right):
             return
         if self.grant is not None:
             self.grant.check(right)
+        elif self.person is not None:
+            raise SignInError(
+                "nothing that you are to the organisation has a role at this ledger",
+                reason="oidc.unmapped",
+                advice="ask its operator: oidc_roles says which group has which role",
+            )
         else:
             raise KeyRequiredError(
                 "this needs an API key",

@@ -9,6 +9,7 @@ from tallystick.web.answers import App, Receive, Scope, Send
 from tallystick.web.gate import Gate
 from tallystick.web.ledgers import Closed, Ledgers
 from tallystick.web.lifespan import Lifespan
+from tallystick.web.operations import Operation
 from tallystick.web.problems import native_answer
 from tallystick.web.resource import Resource, finish, make_call
 from tallystick.web.routes import OPERATIONS, PEOPLE
@@ -53,9 +54,18 @@ def gate(service: Service, gateway_app: App | None = None) -> Gate:
 
 
 def _routes(service: Service) -> list[BaseRoute]:
-    served = (*OPERATIONS, *PEOPLE)
+    served = (*OPERATIONS, *PEOPLE, *_sign_in(service))
     paths = dict.fromkeys(operation.path for operation in served)
     return [Route(path, Resource(service, [o for o in served if o.path == path])) for path in paths]
+
+
+def _sign_in(service: Service) -> tuple[Operation, ...]:
+    """Return the pages for signing in, where somebody can."""
+    if service.load.sign_in is None:
+        return ()
+    from tallystick.web.oidc.routes import SIGN_IN
+
+    return SIGN_IN
 
 
 class _Nowhere:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tallystick.errors import InputError
-from tallystick.web.settings import LEDGERS, OF_LEDGER, OF_UPSTREAMS, Settings
+from tallystick.web.settings import LEDGERS, OF_LEDGER, OF_ONE, OF_UPSTREAMS, Settings
 from tallystick.web.sources import DEFAULT, Sourced, Sources, read_file
 
 
@@ -26,9 +26,11 @@ def trace_further(service: Sources, name: str, file: Path) -> Sources:
     found = Sources(dict(service.values), list(service.faults))
     found.values["head"] = Sourced(None, DEFAULT)
     found.values["public_url"] = _public(service.values["public_url"], name)
+    default = Settings()
+    for one in OF_ONE:
+        found.values[one] = Sourced(getattr(default, one), DEFAULT)
     named = read_file(found, file, _refuse)
     if OF_UPSTREAMS & named:
-        default = Settings()
         for one in OF_UPSTREAMS - named:
             found.values[one] = Sourced(getattr(default, one), DEFAULT)
     return found

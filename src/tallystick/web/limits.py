@@ -64,6 +64,19 @@ REGISTER_SECONDS_MAX: Final = 10.0
 RUNNING_MAX: Final = 1024
 """Registrations whose outcome `GET /entries/{id}` remembers after such an answer."""
 
+SESSION_IDLE_SECONDS_MAX: Final = 1800
+"""In which somebody who signed in does nothing; then they are signed out."""
+SESSION_SECONDS_MAX: Final = 8 * 3600
+"""Between two sign-ins of a person: a working day."""
+SESSIONS_MAX: Final = 10_000
+"""People signed in at the same time; of more, whoever did nothing for longest is signed out."""
+SIGN_INS_MAX: Final = 10_000
+"""Sign-ins that were begun and not ended; of more, the oldest has to begin anew."""
+SIGN_IN_SECONDS_MAX: Final = 600
+"""In which a person comes back from the provider."""
+PROVIDER_WAITING_MAX: Final = 64
+"""Requests that wait for the provider; more are told to come again."""
+
 WEBHOOK_FAILING_SECONDS_MAX: Final = 5.0 * 86_400
 """In which the target of a webhook takes nothing; then it is paused, and somebody must look."""
 

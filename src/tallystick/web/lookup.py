@@ -182,6 +182,8 @@ def _who(call: Call) -> str:
     """Return who reads, as the note of it says: whom a key stands for."""
     if call.caller.originator is not None:
         return call.caller.originator
+    if call.caller.person is not None:
+        return "a person who signed in"
     return "a caller on this machine" if call.caller.local else "a caller without a key"
 
 

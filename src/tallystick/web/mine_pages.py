@@ -67,7 +67,7 @@ def held_page(call: Call) -> Answer:
             "everybody may know. If you have the whole record, no code is needed. That you read it "
             "is noted, without a name.", class_="note"),
     ]  # fmt: skip
-    return page(call, TITLE, parts, forms=True)
+    return page(call, TITLE, parts, forms="'self'")
 
 
 def decision_page(call: Call, seen: DecisionSeen, held: HeldBody, *, done: bool) -> Answer:
@@ -87,7 +87,7 @@ def decision_page(call: Call, seen: DecisionSeen, held: HeldBody, *, done: bool)
     if seen.may:
         parts += [tag("h2", "What you can do"), *_asking(call, seen, held)]
     parts += [tag("h2", "How to check this yourself"), *_checking(call, seen)]
-    return page(call, TITLE, parts, 201 if done else 200, forms=True)
+    return page(call, TITLE, parts, 201 if done else 200, forms="'self'")
 
 
 def _facts(seen: DecisionSeen) -> dict[str, Any]:

@@ -19,8 +19,8 @@ VERSION: Final = "3.1.0"
 _REFERENCE: Final = "#/components/schemas/{name}"
 _DESCRIPTION: Final = """\
 Registers signed statements and proves them. Reading is open to everybody; writing needs a caller
-on the same machine or an API key. Problems of the native API are RFC 9457, those of SCRAPI RFC
-9290."""
+on the same machine, an API key, or where that is set an access token of a provider. Problems of the
+native API are RFC 9457, those of SCRAPI RFC 9290."""
 
 
 async def document_answer(call: Call) -> Answer:

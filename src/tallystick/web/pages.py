@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping
 from html import escape
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from tallystick.errors import NotFoundError, TallystickError
-from tallystick.web.answers import NEVER, Answer, cached_answer
+from tallystick.web.answers import NEVER, Answer, Headers, cached_answer
 from tallystick.web.call import Call
-from tallystick.web.problems import problem_of
+from tallystick.web.problems import headers_of, problem_of
 
 HTML: Final = "text/html; charset=utf-8"
 STATIC: Final = {
@@ -21,13 +21,12 @@ STATIC: Final = {
 }
 """Files that pages load, all of them ours."""
 _POLICY: Final = (
-    b"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
-    b"form-action 'none'; base-uri 'none'; frame-ancestors 'none'; "
-    b"require-trusted-types-for 'script'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "form-action {}; base-uri 'none'; frame-ancestors 'none'; "
+    "require-trusted-types-for 'script'"
 )
 _HEADERS: Final = (
     NEVER,
-    (b"content-security-policy", _POLICY),
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),
@@ -37,15 +36,18 @@ _HEADERS: Final = (
         b"publickey-credentials-get=(self), publickey-credentials-create=(self)",
     ),
 )
-_WITH_FORMS: Final = tuple(
-    (name, value.replace(b"form-action 'none'", b"form-action 'self'")) for name, value in _HEADERS
-)
 _FOLDER: Final = Path(__file__).parent / "static"
 _BRIEFLY: Final = (b"cache-control", b"no-cache")
 
 
 def page(
-    call: Call, title: str, parts: Iterable[str], status: int = 200, *, forms: bool = False
+    call: Call,
+    title: str,
+    parts: Iterable[str],
+    status: int = 200,
+    *,
+    forms: str = "'none'",
+    headers: Headers = (),
 ) -> Answer:
     """Return a page.
 
@@ -54,7 +56,8 @@ def page(
         title: In words.
         parts: HTML, made by the functions here.
         status: HTTP status.
-        forms: Whether it has forms that a browser sends by itself, to this service.
+        forms: Where forms on it may lead, as a content security policy says it.
+        headers: Further header fields.
     """
     base, heading = escape(base_of(call)), escape(title)
     text = (
@@ -65,23 +68,36 @@ def page(
         f'<link rel="stylesheet" href="{base}/static/people.css">\n'
         f'<script src="{base}/static/people.js" defer></script>\n'
         f"</head>\n<body>\n<main>\n<h1>{heading}</h1>\n"
-        + "\n".join(parts)
+        + "\n".join([*parts, *_signed_in(call)])
         + "\n</main>\n</body>\n</html>\n"
     )
-    return Answer(text.encode(), HTML, status, _WITH_FORMS if forms else _HEADERS)
+    policy = (b"content-security-policy", _POLICY.format(forms).encode())
+    return Answer(text.encode(), HTML, status, (*_HEADERS, policy, *headers))
+
+
+def _signed_in(call: Call) -> list[str]:
+    """Return the line that says who is signed in, where people can sign in."""
+    if call.service.load.sign_in is None:
+        return []
+    person, grant, base = call.caller.person, call.caller.grant, base_of(call)
+    if person is None:
+        here = base + str(call.scope["path"]).removeprefix(call.scope.get("root_path", ""))
+        there = f"{base}/login?{urlencode({'back': here})}"
+        return ["<footer>" + tag("a", "Sign in", href=there) + "</footer>"]
+    role = "no role here" if grant is None else f"role {grant.role}"
+    words = tag("span", f"Signed in as {person.name or 'a program'}, {role}.")
+    return [f"<footer>{words} " + tag("a", "Sign out", href=f"{base}/logout") + "</footer>"]
 
 
 def problem_page(call: Call, error: TallystickError, back: str | None = None) -> Answer:
     """Return an error as a person reads it; `back` is a path of ours where they try again."""
     problem = problem_of(error)
-    parts = [tag("p", problem.detail, role="alert")]
+    parts = [tag("p", f"{problem.detail} ({problem.reason or error.code})", role="alert")]
     if problem.advice:
         parts.append(tag("p", problem.advice))
-    if problem.reason:
-        parts.append(tag("p", problem.reason, class_="note"))
     if back is not None:
         parts.append(tag("a", "Try again", href=base_of(call) + back))
-    return page(call, problem.title, parts, problem.status)
+    return page(call, problem.title, parts, problem.status, headers=headers_of(error))
 
 
 def outcome_lines() -> list[str]:

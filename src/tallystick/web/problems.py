@@ -107,6 +107,30 @@ class WrongTenantError(KeyRequiredError):
     code = "refused.wrong-tenant"
 
 
+class SignInError(RefusedError):
+    """Nobody was signed in: what came back from the provider is not believed, or gives no role.
+
+    Args:
+        message: What was seen and what was expected; never a token or a name.
+        reason: Stable name of the rule, such as `oidc.nonce`; see `tallystick.web.oidc`.
+        advice: What the person, or the operator, can do.
+    """
+
+    code = "refused.sign-in"
+
+
+class CrossSiteError(RefusedError):
+    """A page of another site, or none that says so, asks in the name of who is signed in."""
+
+    code = "refused.cross-site"
+
+
+class ProviderAwayError(UnavailableError):
+    """The provider with which people sign in does not answer, or not as one does."""
+
+    code = "unavailable.provider"
+
+
 class ScrapiError(InputError):
     """An error that SCRAPI has a title of its own for."""
 
@@ -188,7 +212,7 @@ def title_of(kind: type[TallystickError]) -> str:
 def native_answer(error: Exception) -> Answer:
     """Return the answer of the native API."""
     problem = problem_of(error)
-    return Answer(msgspec.json.encode(problem), JSON, problem.status, _headers(error))
+    return Answer(msgspec.json.encode(problem), JSON, problem.status, headers_of(error))
 
 
 def scrapi_answer(error: Exception) -> Answer:
@@ -197,7 +221,7 @@ def scrapi_answer(error: Exception) -> Answer:
     detail = problem.detail if problem.reason is None else f"{problem.detail} ({problem.reason})"
     body = dcbor.encode({_TITLE: _scrapi_title(error, problem), _DETAIL: detail})
     status = 400 if problem.status in {403, 422} else problem.status
-    return Answer(body, CBOR, status, _headers(error))
+    return Answer(body, CBOR, status, headers_of(error))
 
 
 def _scrapi_title(error: Exception, problem: Problem) -> str:
@@ -213,7 +237,7 @@ def _scrapi_title(error: Exception, problem: Problem) -> str:
     return "Rejected" if problem.status in {403, 422} else problem.title
 
 
-def _headers(error: Exception) -> Headers:
+def headers_of(error: Exception) -> Headers:
     """Return the header fields that HTTP wants beside a status."""
     match error:
         case RateError():
@@ -223,6 +247,8 @@ def _headers(error: Exception) -> Headers:
                 (b"ratelimit-policy", b'"requests";q=%d;w=%d' % (error.quota, window)),
                 (b"ratelimit", b'"requests";r=0;t=%d' % again),
             )
+        case ProviderAwayError():
+            return ((b"retry-after", b"10"),)
         case UnavailableError():
             return ((b"retry-after", b"1"),)
         case KeyRequiredError():
@@ -244,6 +270,9 @@ ERRORS: Final[Mapping[str, type[TallystickError]]] = {
         RateError,
         KeyRequiredError,
         WrongTenantError,
+        SignInError,
+        CrossSiteError,
+        ProviderAwayError,
         RoleError,
         LocatorError,
         AlgorithmError,

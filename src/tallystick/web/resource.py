@@ -21,6 +21,7 @@ from tallystick.web.operations import (
 )
 from tallystick.web.problems import (
     HeaderLimitError,
+    KeyRequiredError,
     MediaTypeError,
     MethodError,
     native_answer,
@@ -66,16 +67,20 @@ class Resource:
             return Answer(b"", TEXT, 204, (self._allow(),))
         self._check(operation, call)
         try:
-            self._admit(operation, call)
+            await self._admit(operation, call)
         except RefusedError as error:
             self._service.telemetry.denied.add(1, error.reason)
+            if isinstance(error, KeyRequiredError) and self._service.load.sign_in is not None:
+                error.advice = (
+                    f"{error.advice or 'send one that is valid'}; people sign in at /login"
+                )
             raise
         return await self._runners[operation.name](call)
 
-    def _admit(self, operation: Operation, call: Call) -> None:
+    async def _admit(self, operation: Operation, call: Call) -> None:
         """Tell who asks, and refuse whoever may not."""
         service = self._service
-        call.caller = identify(
+        call.caller = await self._person(call) or identify(
             call.scope,
             call.headers,
             service.authorize,
@@ -85,6 +90,15 @@ class Resource:
         if call.caller.grant is not None:
             call.scope[ACCEPTED] = True
         call.caller.check(operation.access)
+
+    async def _person(self, call: Call) -> Caller | None:
+        """Tell whether somebody asks who signed in; nobody does where there is no provider."""
+        sign_in = self._service.load.sign_in
+        if sign_in is None:
+            return None
+        from tallystick.web.oidc.admission import identify_person
+
+        return await identify_person(sign_in, call)
 
     def _check(self, operation: Operation, call: Call) -> None:
         """Refuse what the operation does not declare."""

@@ -24,6 +24,7 @@ from tallystick.web.telling import Telling
 
 if TYPE_CHECKING:
     from tallystick.capture import GatewayStatus
+    from tallystick.capture.bindings import Bindings
 
 AskGateway = Callable[[], "GatewayStatus | None"]
 
@@ -41,6 +42,7 @@ class Served:
         gateway_app: Mounted under `/v1`.
         authorize: Knows API keys; None if there are none.
         gateway_status: Asks the gateway how it does, in the event loop.
+        bindings: Know which registered person somebody is who signs in; None if nobody does.
     """
 
     ledger: Ledger
@@ -48,6 +50,7 @@ class Served:
     gateway_app: App | None = None
     authorize: Authorize | None = None
     gateway_status: AskGateway | None = None
+    bindings: "Bindings | None" = None
 
 
 class Service:
@@ -57,6 +60,7 @@ class Service:
         ledger: May be used by any thread.
         settings: Never changed.
         authorize: Knows API keys; None if there are none.
+        bindings: Know which registered person somebody is who signs in; None if nobody does.
         intake: Takes statements to the ledger.
         feed: Follows the log for subscribers.
         asked_of_us: What people ask of decisions; any thread may look.
@@ -84,6 +88,7 @@ class Service:
         self.api_keys = ApiKeys(ledger.home.api_keys, b"")
         self.certificate_ends = _ends(settings.tls_certificate)
         self.ledger, self.settings, self.authorize = ledger, settings, served.authorize
+        self.bindings = served.bindings
         self.load, self.further = load or Load(settings), further or {}
         if self.authorize is not None:
             self.load.authorizers.append(self.authorize)

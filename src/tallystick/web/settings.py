@@ -11,6 +11,7 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
+from tallystick.capture.roles import Role
 from tallystick.capture.settings import RouteSettings, UpstreamSettings
 from tallystick.errors import InputError
 from tallystick.web import limits
@@ -25,16 +26,34 @@ OF_UPSTREAMS: Final = frozenset(
     {"upstream", "small_lm", "upstream_key", "upstream_location", "upstreams", "routes"}
 )
 """What answers behind a gateway: a further ledger whose file names one of them inherits none."""
-OF_LEDGER: Final = OF_UPSTREAMS | {
-    *("public_url", "head", "publish_seconds", "show_content", "fail_open", "require_key"),
-    *("subscribers_max", "subscribers_per_caller", "quiet_seconds_max", "disk_free_bytes_min"),
-    *("appeal_days_max",),
-    *("webhook_loopback", "content_locations", "webhook_networks", "webhook_failing_seconds_max"),
-}
+OF_ONE: Final = frozenset({"oidc_roles"})
+"""What a further ledger never inherits: whoever has a role at one has none at another."""
+OF_LEDGER: Final = frozenset(
+    {
+        *OF_UPSTREAMS,
+        *OF_ONE,
+        *("public_url", "head", "publish_seconds", "show_content", "fail_open", "require_key"),
+        *("subscribers_max", "subscribers_per_caller", "quiet_seconds_max", "disk_free_bytes_min"),
+        *("appeal_days_max", "content_locations"),
+        *("webhook_loopback", "webhook_networks", "webhook_failing_seconds_max"),
+    }
+)
 """Settings that a further ledger may have of its own; all others are the service's."""
 
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
+
+
+class RoleRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who of a provider's people has a role here.
+
+    Attributes:
+        value: What stands in the claim, such as the name or id of a group; letter by letter.
+        role: What it makes a person here.
+    """
+
+    value: Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+    role: Role
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,6 +124,28 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             machine, for trials.
         issuer_networks: Networks beside the public Internet that they may be fetched from, such as
             `10.20.0.0/16`. None by default.
+        oidc_issuer: Issuer of the OpenID provider with which people sign in, such as
+            `https://login.example`; nobody signs in by default. See
+            [the guide](../guides/signing-in.md).
+        oidc_client_id: What the provider calls this service.
+        oidc_client_secret_file: File with the secret that the provider gave it; else the variable
+            `TALLYSTICK_OIDC_CLIENT_SECRET` holds it. The secret is no setting.
+        oidc_client_key_file: PEM file of a private key, instead of a secret: the service then
+            signs its requests (private_key_jwt).
+        oidc_audience: Audience of access tokens that the API takes, if they are JWTs (RFC 9068) of
+            this provider. None are taken by default.
+        oidc_scopes: What is asked for; `openid` must be among it.
+        oidc_roles_claim: Claim that says what a person is to the organisation. Dots lead into
+            objects, such as `realm_access.roles`, unless a claim has that very name.
+        oidc_roles: Which value of it gives which role, in the file only: `[[oidc_roles]]` with
+            `value` and `role`. The first that fits counts; whom none fits is refused. A further
+            ledger has only what its own file says.
+        oidc_skew_seconds: How far the provider's clock may be off ours.
+        oidc_loopback: Whether the provider may be on this machine, and then by http, for trials.
+        oidc_networks: Networks beside the public Internet that it may be in, such as
+            `10.20.0.0/16`. None by default.
+        session_idle_seconds_max: Who does nothing for so long is signed out.
+        session_seconds_max: Longest time between two sign-ins.
         otlp_endpoint: Base URL of an OpenTelemetry collector that takes OTLP over HTTP, such as
             `http://127.0.0.1:4318`; spans go to `/v1/traces` below it. None are made by default.
         otlp_ratio: Share of the traces beginning here that are sampled, 0 to 1. A caller who sends
@@ -158,6 +199,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     webhook_failing_seconds_max: Seconds = limits.WEBHOOK_FAILING_SECONDS_MAX
     issuer_loopback: bool = False
     issuer_networks: str = ""
+    oidc_issuer: str | None = None
+    oidc_client_id: str | None = None
+    oidc_client_secret_file: Path | None = None
+    oidc_client_key_file: Path | None = None
+    oidc_audience: str | None = None
+    oidc_scopes: str = "openid profile"
+    oidc_roles_claim: str = "groups"
+    oidc_roles: tuple[RoleRule, ...] = ()
+    oidc_skew_seconds: Annotated[int, msgspec.Meta(ge=0, le=300)] = 60
+    oidc_loopback: bool = False
+    oidc_networks: str = ""
+    session_idle_seconds_max: Count = limits.SESSION_IDLE_SECONDS_MAX
+    session_seconds_max: Count = limits.SESSION_SECONDS_MAX
     otlp_endpoint: str | None = None
     otlp_ratio: Annotated[float, msgspec.Meta(ge=0, le=1, title="number")] = 1.0
     disk_free_bytes_min: Annotated[int, msgspec.Meta(ge=0)] = limits.DISK_FREE_BYTES_MIN

@@ -20,7 +20,7 @@ import msgspec
 
 from tallystick.capture.settings import RouteSettings, UpstreamSettings
 from tallystick.errors import EncodingError, InputError
-from tallystick.web.settings import UNQUOTED, Settings
+from tallystick.web.settings import UNQUOTED, RoleRule, Settings
 from tallystick.web.tables import expected, table_faults
 
 PREFIX: Final = "TALLYSTICK_"
@@ -37,6 +37,7 @@ OTHER_VARIABLES: Final = frozenset(
         "CUSTODY",
         "PKCS11_MODULE",
         "PKCS11_PIN_FILE",
+        "OIDC_CLIENT_SECRET",
     }
 )
 """Variables with our prefix that are no settings: folder, secrets, and the test suite's."""
@@ -53,6 +54,7 @@ _TYPES: Final[Mapping[str, Any]] = {
 _TABLES: Final[Mapping[str, type[msgspec.Struct]]] = {
     "upstreams": UpstreamSettings,
     "routes": RouteSettings,
+    "oidc_roles": RoleRule,
 }
 _AT: Final = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 _KEY: Final = re.compile(r"""^\s*(?:"([^"]*)"|'([^']*)'|([A-Za-z0-9_-]+))\s*[=.]|^\s*\[+\s*(\w+)""")

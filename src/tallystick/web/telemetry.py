@@ -50,6 +50,9 @@ class Telemetry:
         self.denied = Counter(
             "tallystick_denied_total", "Requests that key or role did not allow.", ["reason"]
         )
+        self.sign_ins = Counter(
+            "tallystick_sign_ins_total", "Sign-ins, by what became of them.", ["result"]
+        )
         self.batches = Histogram(
             "tallystick_register_entries", "Statements registered at once.", SIZES
         )
@@ -58,7 +61,7 @@ class Telemetry:
         )
         self._metrics: tuple[Metric, ...] = (
             *(self.registered, self.retried, self.refused, self.unknown, self.denied, self.batches),
-            *(self.requests, self.latency, self.received, self.sent),
+            *(self.requests, self.latency, self.received, self.sent, self.sign_ins),
             *service.telling.metrics(),
             *gauges(service),
             Counted(*_BEYOND_KEYS, lambda: _beyond_keys(service)),

@@ -8,7 +8,7 @@ import socket
 import ssl
 from collections.abc import Callable, Generator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Any, Final, Literal
 
@@ -97,6 +97,33 @@ class Sender:
         except TallystickError as error:  # the URL, which was checked when it was added
             return Outcome("inward", str(error))
         return judge(answer)
+
+    def ask(self, url: str, request: Request) -> Response:
+        """Send one request and read the answer whole; whatever its status, it is followed nowhere.
+
+        Args:
+            url: Where to; its path is what is asked for.
+            request: Method, further headers, body, and how large the answer may be.
+
+        Raises:
+            InputError: Not a URL of http or https.
+            RefusedError: It leads inwards, where the operator does not allow that.
+            VerificationError: The certificate is not believed.
+            UnavailableError: The host does not answer, or not in time.
+            EncodingError: What came is no answer in HTTP.
+            LimitError: The answer is too large.
+        """
+        deadline = monotonic() + self._seconds
+        target = parse_target(url, self._allowed)
+        wire = self._connect(target, resolve(target, self._allowed), deadline)
+        try:
+            headers = (("host", target.authority), *request.headers)
+            whole = replace(request, target=target.path, headers=headers)
+            answer: Response = performed(Line(wire).ask(whole, deadline))
+            return answer
+        finally:
+            self._socket = None
+            wire.close()
 
     def abort(self) -> None:
         """Break off the attempt that is being made, and make no more: targets seem to be away."""

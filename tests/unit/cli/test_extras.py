@@ -46,9 +46,23 @@ def test_what_is_not_installed_is_named_and_nothing_is_made(
     assert not (tmp_path / "home").exists()
 
 
+def test_signing_in_needs_its_own_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TALLYSTICK_OIDC_ISSUER", "https://login.example")
+    monkeypatch.setenv("TALLYSTICK_OIDC_CLIENT_ID", "tally")
+    home = ["--home", tmp_path / "home"]
+
+    for command in (["up", "--generate-passphrase"], ["config", "check"]):
+        done = tally({"joserfc"}, *home, *command)
+        assert done.returncode in {1, 2}, done.stderr
+        assert "pip install 'tallystick[oidc]'" in done.stderr + done.stdout
+        assert not (tmp_path / "home").exists()
+
+
 def test_the_core_needs_none_of_them(tmp_path: Path) -> None:
     missing = {"starlette", "uvicorn", "httptools", "uvloop", "h11", "sklearn", "numpy", "nacl"}
-    missing.add("opentelemetry")
+    missing |= {"opentelemetry", "joserfc"}
     home = ["--home", tmp_path / "home"]
 
     made = tally(missing, *home, "init", "--generate-passphrase", "--allow", "document=person")

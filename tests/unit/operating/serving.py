@@ -28,12 +28,16 @@ def served_with_gateway(folder: Path, tls: tuple[Path, Path]) -> Iterator[Client
             "tls_key": tls[1],
             "disk_free_bytes_min": 1,
             "otlp_endpoint": "http://127.0.0.1:9",  # nobody is there: spans are lost, and counted
+            "oidc_issuer": "https://127.0.0.1:9",  # nor there: sign-ins fail, and are counted
+            "oidc_client_id": "tally",
+            "oidc_loopback": True,
         }
         with serving(
             ledger, gateway_app=gateway_app(gateway), gateway_status=gateway.status, **options
         ) as client:
             client.post("/statements", clinic.sign().entry, COSE)
             client.post("/statements", Issuer().sign().entry, COSE)
+            assert client.get("/login/begin").status == 503
             body = b'{"model":"m","messages":[{"role":"user","content":"hi"}]}'
             assert client.post("/v1/chat/completions", body, "application/json").status == 200
             with told(client):

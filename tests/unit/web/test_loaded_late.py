@@ -15,8 +15,10 @@ LATER = (
     "opentelemetry",
     "cryptography.x509",
     "sklearn",
+    "joserfc",
+    "tallystick.web.oidc",
 )
-"""For webhooks, the small model, exported traces, TLS, and the demonstration."""
+"""For webhooks, the small model, exported traces, TLS, the demonstration, and signing in."""
 
 
 def test_service_and_gateway_load_nothing_that_only_some_need() -> None:

@@ -29,13 +29,15 @@ def exposure(settings: "Settings", *, keys: int) -> Iterator[Finding]:
             "exposure", reach + "without encryption", "tls_certificate and tls_key",
             'set both, or host = "127.0.0.1" behind a proxy that encrypts',
         )  # fmt: skip
-    if not keys:
+    people = settings.oidc_issuer is not None and bool(settings.oidc_roles)
+    if not keys and not people:
         yield problem(
             "exposure", reach + "and there is no API key", "at least one valid key",
             "tally keys api create NAME",
         )  # fmt: skip
-    if keys and settings.tls_certificate is not None and settings.tls_key is not None:
-        yield ok("exposure", reach + f"encrypted, for {keys} API keys")
+    if (keys or people) and settings.tls_certificate is not None and settings.tls_key is not None:
+        words = " and people who sign in" if people else ""
+        yield ok("exposure", reach + f"encrypted, for {keys} API keys{words}")
 
 
 def port(home: "Home", settings: "Settings") -> Iterator[Finding]:

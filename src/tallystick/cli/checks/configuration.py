@@ -13,6 +13,7 @@ from tallystick.cli.checks.collecting import collector
 from tallystick.cli.checks.finding import Finding, findings, ok, problem, warning
 from tallystick.cli.checks.places import places
 from tallystick.cli.checks.rights import secret_file, writable_folder
+from tallystick.cli.checks.signing_in import signing_in
 from tallystick.cli.checks.told import targets
 from tallystick.errors import TallystickError
 
@@ -48,6 +49,7 @@ def configuration(
         ("webhook networks", lambda: targets(settings)),
         ("public_url", lambda: _public_url(settings)),
         ("otlp", lambda: collector(settings)),
+        ("oidc", lambda: signing_in(settings)),
     ])  # fmt: skip
 
 

@@ -191,6 +191,14 @@ class Stored:
                     for k in known)  # fmt: skip
         yield ok("api keys", f"{len(known) - ended} valid, {ended} expired or revoked")
 
+    def check_bindings(self) -> Iterator[Finding]:
+        """Check the file that says who signs in as whom, if there is one."""
+        from tallystick.capture.bindings import Bindings
+
+        if self.home.bindings.exists():
+            known = Bindings(self.home.bindings, b"").known()
+            yield ok("sign-ins", f"{len(known)} people are bound to a DID")
+
     def check_usage(self) -> Iterator[Finding]:
         """Check the file that budgets of API keys are counted in."""
         from tallystick.capture.usage_file import read_usage
