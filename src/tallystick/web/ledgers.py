@@ -7,7 +7,7 @@ folder and gateway are each one's own.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from tallystick.errors import TallystickError, UnavailableError
 from tallystick.web.answers import App, Receive, Scope, Send, send_answer
@@ -21,9 +21,17 @@ _log = logging.getLogger(__name__)
 class Ledgers:
     """The outermost application of a service with several ledgers."""
 
-    def __init__(self, first: App, further: Mapping[str, App]) -> None:
-        """Hand requests on by their path; an application answers in the way of `first`."""
-        self._first, self._further = first, dict(further)
+    def __init__(
+        self, first: App, further: Mapping[str, App], sees: Callable[[str, Scope], bool]
+    ) -> None:
+        """Hand requests on by their path.
+
+        Args:
+            first: Answers also where there is no further ledger, or none that the caller sees.
+            further: Applications by the names of their ledgers.
+            sees: Tells whether a ledger is there for who asks.
+        """
+        self._first, self._further, self._sees = first, dict(further), sees
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or run as long as the server does."""
@@ -31,7 +39,7 @@ class Ledgers:
             await self._live(receive, send)
             return
         name = _name(scope["path"])
-        if name in self._further:
+        if scope["type"] == "http" and name and self._sees(name, scope) and name in self._further:
             await self._further[name](_under(scope, name), receive, send)
         else:
             await self._first(scope, receive, send)

@@ -13,6 +13,7 @@ from tallystick.errors import NotFoundError, TallystickError
 from tallystick.web.answers import NEVER, Answer, cached_answer
 from tallystick.web.call import Call
 from tallystick.web.problems import problem_of
+from tallystick.web.settings import LEDGERS
 
 HTML: Final = "text/html; charset=utf-8"
 STATIC: Final = {
@@ -50,7 +51,7 @@ def page(call: Call, title: str, parts: Iterable[str], status: int = 200) -> Ans
         parts: HTML, made by the functions here.
         status: HTTP status.
     """
-    base, heading = escape(base_of(call)), escape(title)
+    base, heading = escape(_base_of_assets(call)), escape(title)
     text = (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -109,6 +110,13 @@ def base_of(call: Call) -> str:
     if public is not None:
         base = urlsplit(public).path  # a proxy may have taken a part of it away
     return str(base).rstrip("/")
+
+
+def _base_of_assets(call: Call) -> str:
+    """Return where all ledgers' files are: a private ledger has none for a browser without key."""
+    inner = str(call.scope.get("root_path", ""))
+    at = inner.rfind(LEDGERS) if call.service.private else -1
+    return base_of(call).removesuffix(inner[at:]) if at >= 0 else base_of(call)
 
 
 def asset(call: Call) -> Answer:

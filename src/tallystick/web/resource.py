@@ -2,13 +2,13 @@
 
 import inspect
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final, cast
 
 from tallystick import tracing
 from tallystick.capture.callers import ACCEPTED
 from tallystick.errors import DamagedError, InputError, RefusedError, TallystickError, VersionError
-from tallystick.web.access import Caller, identify
+from tallystick.web.access import Caller
 from tallystick.web.answers import API, API_VERSION, TEXT, Answer, Receive, Scope, Send, send_answer
 from tallystick.web.bodies import Body, DisconnectedError
 from tallystick.web.call import Call
@@ -26,6 +26,7 @@ from tallystick.web.problems import (
     native_answer,
     scrapi_answer,
 )
+from tallystick.web.reading import check_reader, identified, kept_private
 from tallystick.web.service import Service
 
 _STRANGER: Final = Caller(local=False)
@@ -59,32 +60,31 @@ class Resource:
         finally:
             call.body.release()
         if answer is not None:
-            await finish(call, answer)
+            await finish(call, kept_private(call, answer))
 
     async def _run(self, operation: Operation, call: Call) -> Answer | None:
+        if self._service.private and not operation.open:
+            self._counted(check_reader, call)  # before anything that a stranger could learn from
         if call.scope["method"] == "OPTIONS":
             return Answer(b"", TEXT, 204, (self._allow(),))
         self._check(operation, call)
-        try:
-            self._admit(operation, call)
-        except RefusedError as error:
-            self._service.telemetry.denied.add(1, error.reason)
-            raise
+        self._counted(self._admit, call, operation)
         return await self._runners[operation.name](call)
 
-    def _admit(self, operation: Operation, call: Call) -> None:
+    def _admit(self, call: Call, operation: Operation) -> None:
         """Tell who asks, and refuse whoever may not."""
-        service = self._service
-        call.caller = identify(
-            call.scope,
-            call.headers,
-            service.authorize,
-            others=service.load.authorizers,
-            require_key=service.settings.require_key,
-        )
+        call.caller = identified(self._service, call.scope, call.headers)
         if call.caller.grant is not None:
             call.scope[ACCEPTED] = True
         call.caller.check(operation.access)
+
+    def _counted(self, check: Callable[..., None], *seen: object) -> None:
+        """Count whom a check refuses."""
+        try:
+            check(*seen)
+        except RefusedError as error:
+            self._service.telemetry.denied.add(1, error.reason)
+            raise
 
     def _check(self, operation: Operation, call: Call) -> None:
         """Refuse what the operation does not declare."""
