@@ -42,6 +42,7 @@ class Shared:
         Raises:
             TallystickError: It cannot be opened; nothing stays open of it.
         """
+        from tallystick.cli.noting import at_start
         from tallystick.ledger.keeping import Keeper
         from tallystick.web.opening import open_ledger
 
@@ -49,6 +50,7 @@ class Shared:
         with ExitStack() as kept:
             ledger = open_ledger(session.home, session.passphrase(), settings, self._checks)
             kept.callback(ledger.close)
+            at_start(session.home, ledger, settings)
             kept.callback(Keeper(ledger).close)
             from tallystick.capture import ApiKeys, gateway_app
             from tallystick.web.service import Served

@@ -120,8 +120,8 @@ class _Follower:
                     with connect_beside(home, url) as client:
                         found = client.watch(self.position, limit=self._left, **self._asked)
                         yield from map(self._passed, found)
-                except (UnavailableError, RefusedError):
-                    # It ended, or was killed, or asks us for a key: the files are still there.
+                except (UnavailableError, RefusedError, NotFoundError):
+                    # It ended, or was killed, or keeps the log from us: the files are still there.
                     pass
             yield from self._read()
             time.sleep(POLL_SECONDS)

@@ -33,6 +33,13 @@ class Act(StrEnum):
     KEY_MADE = "api-key.made"
     KEY_REVOKED = "api-key.revoked"
     LEDGER_ADDED = "ledger.added"
+    BACKUP_MADE = "backup.made"
+    BACKUP_RESTORED = "backup.restored"
+    MIGRATED = "migrated"
+    SETTINGS_CHANGED = "settings.changed"
+    CUSTODY_CHANGED = "custody.changed"
+    VAULT_LOCATED = "vault.located"
+    INDEX_REBUILT = "index.rebuilt"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
