@@ -11,6 +11,7 @@ from tallystick.errors import TallystickError
 from tallystick.identity import generate
 from tallystick.statement.diddocument import signing_keys
 from tallystick.statement.webvh import read_history
+from tallystick.statement.webvhwriting import UpdateKey, first_entry, further_entry
 from tests.histories import Controller, commitment, document_of, multikey, time_text, witnesses
 from tests.ledgers import START
 from tests.oracles import kit
@@ -60,6 +61,36 @@ def test_a_history_that_was_written_here_is_read_elsewhere() -> None:
     assert verdict.accepted, verdict.detail
     assert json.loads(verdict.detail)["didDocument"] == controller.entries[-1]["state"]
     assert accepted(controller.did, controller.lines, file)
+
+
+@pytest.mark.parametrize("entries", [1, 2, 3])
+@pytest.mark.parametrize("committing", [True, False])
+@pytest.mark.parametrize("ends", [False, True])
+def test_what_our_command_writes_is_read_elsewhere(
+    entries: int, *, committing: bool, ends: bool
+) -> None:
+    keys = [generate() for _ in range(entries + 2)] if committing else [generate()] * 6
+    following = [one.public if committing else None for one in keys[1:]]
+    writers = [UpdateKey(one.public, one.sign) for one in keys]
+    document = document_of("did:webvh:{SCID}:example.com", generate())
+    did, lines = first_entry("example.com", document, writers[0], following[0], START - 100)
+    for at in range(1, entries):
+        history = read_history(did, None, lines, None, START)
+        state = {**history.document, "alsoKnownAs": [f"https://example.com/{at}"]}
+        lines += further_entry(history, state, writers[at], following[at], START - 100 + at)
+    if ends:
+        history = read_history(did, None, lines, None, START)
+        lines += further_entry(
+            history, history.document, writers[entries], None, START, deactivated=True
+        )
+
+    verdict = kit.ask_didwebvh(did, lines)
+
+    assert accepted(did, lines)
+    assert verdict.accepted, verdict.detail
+    said = json.loads(verdict.detail)
+    assert ends or said["didDocument"] == json.loads(lines.splitlines()[-1])["state"]
+    assert bool(said["didDocumentMetadata"].get("deactivated")) is ends
 
 
 CHANGES: dict[str, Callable[[list[dict[str, Any]]], Any]] = {

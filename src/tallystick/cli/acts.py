@@ -12,7 +12,7 @@ from tallystick.cli.session import Session, pass_session
 
 if TYPE_CHECKING:
     from tallystick.ledger import Found, Reads
-    from tallystick.statement.administration import Act
+    from tallystick.statement.administration import Act, AdminAct
 
 
 @click.command()
@@ -22,7 +22,11 @@ def access(session: Session, limit: int) -> None:
     """List what was done to the service, newest first: index, time, act, what it was done to.
 
     Policies, keys of issuers and erasures are among them: their statements are records themselves.
+    What was done and could not be registered yet stands first, without an index.
     """
+    from tallystick.ledger.acts import kept
+
+    session.give_all(_unregistered(act) for act in reversed(kept(session.home)))
     with session.reader() as ledger:
         session.give_all(_rows(ledger, limit))
 
@@ -60,7 +64,10 @@ def _rows(ledger: "Reads", limit: int) -> Iterator[tuple[dict[str, Any], str]]:
     from tallystick.ledger import Query
     from tallystick.statement.governance import StatementType
 
-    types = (StatementType.ACCESS, StatementType.POLICY, StatementType.KEY, StatementType.ERASURE)
+    types = (
+        *(StatementType.ACCESS, StatementType.POLICY, StatementType.KEY, StatementType.HANDOVER),
+        *(StatementType.RETENTION, StatementType.ERASURE),
+    )
     operator = ledger.at(0).statement.header.issuer
     queries = [Query(type=type_, issuer=operator) for type_ in types]
     queries[-1] = Query(type=StatementType.ERASURE)  # which others may be allowed to ask for
@@ -68,6 +75,14 @@ def _rows(ledger: "Reads", limit: int) -> Iterator[tuple[dict[str, Any], str]]:
     for one in sorted(found, key=lambda one: one.index, reverse=True)[:limit]:
         data = _as_data(one)
         yield data, _line(data)
+
+
+def _unregistered(said: "AdminAct") -> tuple[dict[str, Any], str]:
+    data: dict[str, Any] = {
+        "index": None, "id": None, "act": str(said.act), "target": said.target, "at": said.at,
+        "issuer": None, "key": None, "details": dict(said.details),
+    }  # fmt: skip
+    return data, _line(data)
 
 
 def _as_data(found: "Found") -> dict[str, Any]:
@@ -94,4 +109,5 @@ def _as_data(found: "Found") -> dict[str, Any]:
 def _line(data: dict[str, Any]) -> str:
     details = " ".join(f"{name}={value}" for name, value in data["details"].items())
     words = f"{data['act']:<15} {readable(data['target'])}  {details}".rstrip()
-    return f"{data['index']:>8}  {moment(data['at'])}  {words}"
+    index = "not yet" if data["index"] is None else data["index"]
+    return f"{index:>8}  {moment(data['at'])}  {words}"

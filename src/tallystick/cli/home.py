@@ -29,6 +29,7 @@ def init(
     allow: tuple[str, ...],
     keys_in: str | None,
     *,
+    private: bool,
     generate_passphrase: bool,
 ) -> None:
     """Make a new, empty ledger.
@@ -36,9 +37,11 @@ def init(
     Its registration policy is empty at first and refuses everything: allow something with --allow
     or later with `tally policy allow`.
     """
+    from dataclasses import replace
+
     from tallystick.cli.policies import rules_from
 
-    home, rules = session.home, rules_from(allow)
+    home, rules = session.home, replace(rules_from(allow), private=private)
     card = make_ledger(session, origin, rules, keys_in, generate=generate_passphrase)
     session.say(f"made the ledger {origin} in {home.root}")
     session.say(f"whoever verifies it needs {home.trust}")

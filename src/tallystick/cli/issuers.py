@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tallystick.cli.histories import webvh
 from tallystick.cli.key_life import read_chains
 from tallystick.cli.key_requests import ALGORITHM, key_kind, register
 from tallystick.cli.printing import readable
@@ -34,6 +35,9 @@ def issuers() -> None:
     """Resolve, register and refresh issuers that are named by did:web or did:webvh."""
 
 
+issuers.add_command(webvh)
+
+
 @issuers.command("create")
 @click.argument("name")
 @click.argument("did")
@@ -56,7 +60,7 @@ def create(session: Session, name: str, did: str, algorithm: str | None) -> None
             raise ConflictError(f"there is a key {name!r} already", advice="choose another name")
         signer = generate(key_kind(algorithm), did)
         keys.add_signer(name, signer)
-    document = _document(did, signer.public)
+    document = document_of(did, signer.public)
     session.say(f"publish it at {place.url}, then run `tally issuers add {did}`")
     session.give(document, json.dumps(document, indent=1))
 
@@ -218,7 +222,7 @@ def _say_ended(session: Session, before: "Seen", after: "Seen | None") -> None:
         session.say(f"the key {key.thumbprint().hex()[:16]}… is named no more: it ends here")
 
 
-def _document(did: str, key: "PublicKey") -> dict[str, Any]:
+def document_of(did: str, key: "PublicKey") -> dict[str, Any]:
     """Return a document with one key that signs statements."""
     method = {
         "id": f"{did}#{key.thumbprint().hex()[:16]}",

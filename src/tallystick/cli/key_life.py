@@ -246,7 +246,7 @@ def take_next(session: Session, name: str) -> None:
     with session.changing_issuers() as issuers:
         waiting = issuers.signer(name + NEXT)
         if name in issuers.names():
-            issuers.rename(name, _retired(issuers, name))
+            issuers.rename(name, retired(issuers, name))
         issuers.rename(name + NEXT, name)
     session.say(f"{name!r} signs with the key {waiting.public.thumbprint().hex()[:16]}… now")
 
@@ -265,7 +265,8 @@ def _check_unused(session: Session, name: str) -> None:
         )
 
 
-def _retired(issuers: "KeyFile", name: str) -> str:
+def retired(issuers: "KeyFile", name: str) -> str:
+    """Return the name under which a key that was replaced stays in the file."""
     number = 1
     while f"{name}~{number}" in issuers.names():
         number += 1

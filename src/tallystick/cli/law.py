@@ -184,6 +184,10 @@ def location(session: Session, place: str | None, reason: str | None) -> None:
                 advice="stop the service, run this again, and start it",
             )
         registered = ledger.keep_content_in(place, reason)
+    from tallystick.cli.noting import done, note
+    from tallystick.statement.administration import Act
+
+    note(session, done(Act.VAULT_LOCATED, place, at=registered.index))
     session.say(f"content stays in {place} from now on; registered at index {registered.index}")
     session.give({"location": place, "id": registered.id.hex()}, registered.id.hex())
 

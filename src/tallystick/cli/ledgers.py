@@ -35,9 +35,12 @@ def add(
     allow: tuple[str, ...],
     keys_in: str | None,
     *,
+    private: bool,
     generate_passphrase: bool,
 ) -> None:
     """Make the further ledger NAME. A service that is running opens it at its next start."""
+    from dataclasses import replace
+
     from tallystick.cli.home import make_ledger
     from tallystick.cli.policies import rules_from
     from tallystick.ledger import read_card
@@ -49,8 +52,10 @@ def add(
     from tallystick.cli.acts import record
     from tallystick.statement.administration import Act
 
-    card = make_ledger(made, origin, rules_from(allow), keys_in, generate=generate_passphrase)
-    record(session, Act.LEDGER_ADDED, name)
+    policy = replace(rules_from(allow), private=private)
+    card = make_ledger(made, origin, policy, keys_in, generate=generate_passphrase)
+    # The first ledger may be public: whoever reads it learns that there is one more, not which.
+    record(session, Act.LEDGER_ADDED, card.genesis if private else name)
     session.say(f"made the ledger {origin} in {made.home.root}; `tally up` serves it, too")
     session.give(
         {"name": name, "home": str(made.home.root), "origin": origin,

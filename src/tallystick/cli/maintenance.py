@@ -3,21 +3,27 @@
 import errno
 import time
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from tallystick.cli.session import Session, pass_session
-from tallystick.errors import DamagedError, InputError, UnavailableError
+from tallystick.errors import DamagedError, InputError, TallystickError, UnavailableError
 
 if TYPE_CHECKING:
     from tallystick.ledger.examination import Examination
+    from tallystick.ledger.maintenance import Copied
     from tallystick.log import Damage
+    from tallystick.log.snapshot import Snapshot
 
 
 PLACE: Final = "location"
 """File in a backup that says where it lies, where somebody did."""
+PUBLISHED_SECONDS_MAX: Final = 5.0
+"""How long the record of a backup may take until it is published."""
 _KEY_FILES: Final = "the key files service.key and issuers.key"
 
 
@@ -72,10 +78,13 @@ def _look_deeper(session: Session) -> "Examination":
 @pass_session
 def rebuild_index(session: Session) -> None:
     """Build the index anew from the log."""
+    from tallystick.cli.noting import done, note
     from tallystick.ledger.maintenance import rebuild_index as rebuild
+    from tallystick.statement.administration import Act
 
     with session.progress("Indexing") as step:
         size = rebuild(session.home, step)
+    note(session, done(Act.INDEX_REBUILT, size, size=size))
     session.say(f"the index covers {size} entries")
     session.give({"size": size}, str(size))
 
@@ -90,7 +99,8 @@ def rebuild_index(session: Session) -> None:
 def backup(session: Session, folder: Path, location: str | None, *, without_content: bool) -> None:
     """Copy the ledger to FOLDER; into an earlier backup, only what is new.
 
-    Keys are not copied. The ledger may be open meanwhile. Where its content must stay in a place,
+    Keys are not copied. The ledger may be open meanwhile. That it was made is registered, and the
+    backup holds that entry, if nothing came between. Where its content must stay in a place,
     see `tally law location`, FOLDER must be declared to lie there; that is remembered in it.
     """
     from tallystick.identity import KeyFile
@@ -109,10 +119,51 @@ def backup(session: Session, folder: Path, location: str | None, *, without_cont
         ) from error
     if location is not None:
         (folder / PLACE).write_text(f"{location}\n", encoding="utf-8")
+    copied = _recorded(session, folder, copied, place, content=master is not None)
     _remember(session, folder, copied.size, content=master is not None)
     session.say(f"{folder} holds {copied.size} entries, {copied.files} files were written")
     session.say(f"keep {_KEY_FILES} elsewhere; the head folder does not belong into a backup")
     session.give({"size": copied.size, "files": copied.files}, str(copied.size))
+
+
+def _recorded(
+    session: Session, folder: Path, copied: "Copied", place: str | None, *, content: bool
+) -> "Copied":
+    """Register the backup, and copy that entry, too: else the log would be newer than its backup.
+
+    Where content was registered meanwhile, the backup is of before, as one of a busy log always is.
+    """
+    from tallystick.cli.noting import done, note
+    from tallystick.ledger import Home
+    from tallystick.ledger.entries import read_statement
+    from tallystick.ledger.maintenance import backup as copy
+    from tallystick.ledger.maintenance import published
+    from tallystick.statement.administration import Act
+
+    root = published(Home(folder)).checkpoint.root.hex()
+    act = done(Act.BACKUP_MADE, copied.size, size=copied.size, content=int(content), root=root)
+    index = note(session, act)
+    if index is None or (snapshot := _published_to(session, index)) is None:
+        return copied
+    between = range(copied.size, snapshot.checkpoint.size)
+    if any(read_statement(snapshot.reader, at).header.hashed for at in between):
+        return copied
+    with suppress(OSError, TallystickError):  # the backup as it was is good
+        again = copy(session.home, folder, None, place=place)
+        return replace(again, files=copied.files)
+    return copied
+
+
+def _published_to(session: Session, index: int) -> "Snapshot | None":
+    """Wait until an entry is published; None if that takes too long."""
+    from tallystick.ledger.maintenance import published
+
+    until = time.monotonic() + PUBLISHED_SECONDS_MAX
+    while (snapshot := published(session.home)).checkpoint.size <= index:
+        if time.monotonic() > until:
+            return None
+        time.sleep(0.05)
+    return snapshot
 
 
 def _place_of(session: Session, folder: Path, location: str | None) -> str | None:
@@ -208,14 +259,21 @@ def _try(session: Session, folder: Path, others: list[bytes], *, unsafe_alone: b
 
 
 def _bring_back(session: Session, folder: Path, others: list[bytes], *, unsafe_alone: bool) -> None:
+    from tallystick.cli.noting import done, note
+    from tallystick.ledger.maintenance import published
     from tallystick.ledger.maintenance import rebuild_index as rebuild
     from tallystick.ledger.maintenance import restore as bring_back
+    from tallystick.statement.administration import Act
 
     copied = bring_back(
         folder, session.home, others, unsafe_alone=unsafe_alone, place=session.place()
     )
     with session.progress("Indexing") as step:
         rebuild(session.home, step)
+    root = published(session.home).checkpoint.root.hex()
+    # Not at once: a copy that was restored to look at it must sign nothing.
+    act = done(Act.BACKUP_RESTORED, copied.size, size=copied.size, root=root)
+    note(session, act, now=False)
     session.say(f"restored {copied.size} entries to {session.home.root}")
     for path in copied.kept:
         session.say(f"{path} was left as it is: it is newer than the one in the backup")

@@ -31,6 +31,12 @@ def migrate(session: Session, *, dry_run: bool) -> None:
         session.say(f"{len(todo)} files would be migrated; nothing was changed")
         return
     done = _migrate(session)
+    if done.folder is not None:
+        from tallystick.cli import noting
+        from tallystick.statement.administration import Act
+
+        act = noting.done(Act.MIGRATED, done.size, size=done.size, files=len(done.files))
+        noting.note(session, act)
     if done.folder is None:
         session.say(f"every file has the format of this release; {done.size} entries are whole")
     else:

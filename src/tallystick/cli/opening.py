@@ -39,6 +39,7 @@ class Shared:
         Raises:
             TallystickError: It cannot be opened; nothing stays open of it.
         """
+        from tallystick.cli.noting import at_start
         from tallystick.ledger.keeping import Keeper
         from tallystick.web.opening import open_ledger, record_roles
 
@@ -46,6 +47,7 @@ class Shared:
         with ExitStack() as kept:
             ledger = open_ledger(session.home, session.passphrase(), settings, self._checks)
             kept.callback(ledger.close)
+            at_start(session.home, ledger, settings)
             kept.callback(Keeper(ledger).close)
             record_roles(ledger, settings)
             from tallystick.capture import ApiKeys, gateway_app

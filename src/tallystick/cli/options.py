@@ -60,6 +60,11 @@ _NEW: Final = (
         help="Who may register a type: a kind (person, organisation, machine, ai) or a DID.",
     ),
     click.option(
+        "--private",
+        is_flag=True,
+        help="Only callers on this machine, and with an API key, read the log from the service.",
+    ),
+    click.option(
         "--generate-passphrase",
         is_flag=True,
         help="Make a random passphrase, and keep it in the ledger's folder.",

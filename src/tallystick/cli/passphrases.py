@@ -49,6 +49,11 @@ class Passphrases:
             self.came_from = file
         return self._phrase
 
+    @property
+    def known(self) -> bool:
+        """Somebody gave it already."""
+        return self._phrase is not None
+
     def file(self) -> Path | None:
         """Return the file that it would be read from, which need not exist; None without one.
 

@@ -86,6 +86,29 @@ def set_visibility(session: Session, classes: tuple[str, ...]) -> None:
     _register(session, changed)
 
 
+@policy.command("log")
+@click.argument("who", type=click.Choice(["public", "private"]))
+@pass_session
+def set_privacy(session: Session, who: str) -> None:
+    """Set who reads the log from the service: everybody, or holders of its API keys alone.
+
+    What was public before stays with whoever has read it.
+    """
+    from dataclasses import replace
+
+    from tallystick.ledger.assembly import read_state
+    from tallystick.ledger.policy import PRIVATE
+
+    with session.reader() as ledger:
+        known = read_state(ledger.index, ledger.snapshot).policy
+    changed = replace(known, private=who == PRIVATE)
+    if changed == known:
+        session.say("the policy says that already; nothing was registered")
+        session.give({"registered": False}, "")
+        return
+    _register(session, changed)
+
+
 def _classes_from(texts: Iterable[str]) -> "dict[str, Visibility]":
     """Read classes such as `inference=sealed`."""
     from tallystick.ledger.policy import OTHER_TYPES, Visibility

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
-from tallystick.errors import RefusedError, TallystickError, UnavailableError
+from tallystick.errors import NotFoundError, RefusedError, TallystickError, UnavailableError
 
 if TYPE_CHECKING:
     import ssl
@@ -124,7 +124,7 @@ class RemoteLedger:
                 return client.register(submissions)
             except UnavailableError as error:
                 raise _killed(error, self._url) from error
-            except RefusedError as error:
+            except (RefusedError, NotFoundError) as error:  # a private log is not there without
                 raise _advised(error) from error
 
     def _say(self, type_: "StatementType", payload: bytes, subject: str) -> "Registered":
@@ -173,7 +173,7 @@ def _killed(error: UnavailableError, url: str) -> UnavailableError:
     )
 
 
-def _advised(error: RefusedError) -> RefusedError:
+def _advised(error: TallystickError) -> TallystickError:
     """Say what opens a service that asks commands for an API key, too."""
     if not os.environ.get(API_KEY):
         error.advice = f"set {API_KEY} to a key that `tally keys api create NAME` made"

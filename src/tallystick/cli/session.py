@@ -106,6 +106,11 @@ class Session:
         """
         return self._phrases.get(new=new)
 
+    @property
+    def knows_passphrase(self) -> bool:
+        """Somebody gave the passphrase already."""
+        return self._phrases.known
+
     def generate_passphrase(self) -> bytes:
         """Make a random passphrase and keep it in the ledger's folder, for its owner only.
 
@@ -143,13 +148,26 @@ class Session:
         while True:
             try:
                 with self._opening():
-                    return Ledger.open(self.home, passphrase, head=self.head(), place=self.place())
+                    found = Ledger.open(self.home, passphrase, head=self.head(), place=self.place())
+                    self._make_up(found)
+                    return found
             except ConflictError:
                 if (url := find_service(self.home)) is not None:
                     return RemoteLedger(self.home, url, passphrase)
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(WAIT_STEP_SECONDS)
+
+    def _make_up(self, ledger: "Ledger") -> None:
+        """Register what was done to the ledger's files and could not be registered then."""
+        if not (self.home.data / "acts").exists():
+            return
+        from tallystick.ledger.acts import register_kept
+
+        try:
+            register_kept(self.home, ledger, ledger)
+        except (TallystickError, OSError) as error:
+            self.say(f"note: what was done to the ledger before is not registered yet: {error}")
 
     def head(self) -> Path | None:
         """Return the folder of the head store, where the settings name another than the usual.

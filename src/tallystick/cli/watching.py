@@ -1,5 +1,6 @@
 """`tally watch`: statements as they are registered, from a service or beside whoever writes."""
 
+import os
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -9,7 +10,7 @@ import click
 from tallystick.cli.filters import filter_options, read_filters, saved_option
 from tallystick.cli.reading import brief, line, originator
 from tallystick.cli.session import Session, pass_session
-from tallystick.errors import NotFoundError, UnavailableError
+from tallystick.errors import InputError, NotFoundError, RefusedError, UnavailableError
 
 if TYPE_CHECKING:
     from tallystick.client import Filters as Asked
@@ -39,9 +40,21 @@ AWAY_SECONDS_MAX: Final = 24 * 3600.0
 )
 @click.option("--limit", type=click.IntRange(min=1), help="End after so many.")
 @click.option("--url", metavar="URL", help="A service elsewhere, instead of this ledger.")
+@click.option(
+    "--with-key",
+    is_flag=True,
+    help="Send the API key in TALLYSTICK_API_KEY to --url: a private log asks for one.",
+)
 @pass_session
 def watch(
-    session: Session, /, since: int | None, limit: int | None, url: str | None, **wanted: str | None
+    session: Session,
+    /,
+    since: int | None,
+    limit: int | None,
+    url: str | None,
+    *,
+    with_key: bool,
+    **wanted: str | None,
 ) -> None:
     """Show statements as they are registered, in log order, until ^C.
 
@@ -52,7 +65,7 @@ def watch(
         session.need_ledger()
     follower = _Follower(session, read_filters(session, wanted), since, limit)
     try:
-        seen = follower.elsewhere(url) if url else follower.beside()
+        seen = follower.elsewhere(url, _key(url, wanted=with_key)) if url else follower.beside()
         session.give_all(map(_row, seen))
     except KeyboardInterrupt:
         where = "" if follower.position is None else f"; go on with --since {follower.position}"
@@ -65,6 +78,21 @@ def _row(seen: "Seen") -> tuple[dict[str, Any], str]:
     if who is None:
         return brief(found), line(found, None)
     return brief(found) | originator(who), line(found, str(who.assurance))
+
+
+def _key(url: str, *, wanted: bool) -> str | None:
+    """Return the key to send; no key goes to where somebody points unless that is said.
+
+    Raises:
+        InputError: It is to be sent, and there is none.
+    """
+    from tallystick.cli.remote import API_KEY
+
+    if not wanted:
+        return None
+    if not (key := os.environ.get(API_KEY)):
+        raise InputError(f"--with-key sends the key in {API_KEY} to {url}, and there is none")
+    return key
 
 
 class _Follower:
@@ -81,14 +109,14 @@ class _Follower:
         self._asked: Asked = filters.given()  # type: ignore[assignment]
         self.position = since
 
-    def elsewhere(self, url: str) -> "Iterator[Seen]":
+    def elsewhere(self, url: str, key: str | None) -> "Iterator[Seen]":
         """Follow a service somewhere."""
         from tallystick.client import Patience, connect
 
-        with connect(url, patience=Patience(retry_seconds_max=FIRST_SECONDS_MAX)) as client:
+        soon, late = (Patience(retry_seconds_max=s) for s in (FIRST_SECONDS_MAX, AWAY_SECONDS_MAX))
+        with connect(url, api_key=key, patience=soon) as client:
             client.checkpoint()  # an address that is wrong shows at once
-        # Reading is open to everybody: no key is sent to where somebody points.
-        with connect(url, patience=Patience(retry_seconds_max=AWAY_SECONDS_MAX)) as client:
+        with connect(url, api_key=key, patience=late) as client:
             found = client.watch(self.position, limit=self._left, **self._asked)
             yield from map(self._told, found)
 
@@ -104,7 +132,8 @@ class _Follower:
                     with connect_beside(home, url) as client:
                         found = client.watch(self.position, limit=self._left, **self._asked)
                         yield from map(self._told, found)
-                except UnavailableError:  # it ended, or was killed: the files are still there
+                except (UnavailableError, RefusedError, NotFoundError):
+                    # It ended, or was killed, or keeps the log from us: the files are still there.
                     pass
             yield from self._read()
             time.sleep(POLL_SECONDS)

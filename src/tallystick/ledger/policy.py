@@ -1,4 +1,4 @@
-"""Registration policies: who may register which type, who sees content. Itself registered.
+"""Registration policies: who may register what, who sees content, who reads. Itself registered.
 
     {"version": 2, "rules": [
         {"types": ["dataset"], "issuers": ["did:key:z6Mk…"]},
@@ -11,6 +11,9 @@ heartbeats) is not subject to it: otherwise an empty policy could never be repla
 
 Visibility is about content in the vault: whoever runs the service is held to it by nothing but the
 entry that says so. A policy without it has version 1, which older releases read, too.
+
+A policy of version 3 says `"log": "private"` beside these: the service gives tiles, entries and
+proofs only to callers who are entitled. Every other log is public, and says nothing of it.
 """
 
 from collections.abc import Iterable, Mapping
@@ -22,8 +25,10 @@ from tallystick.errors import EncodingError, VersionError
 from tallystick.statement import dcbor
 from tallystick.statement.governance import IssuerKind, StatementType
 
-VERSION: Final = 2
+VERSION: Final = 3
+WITHOUT_PRIVACY: Final = 2
 WITHOUT_VISIBILITY: Final = 1
+PRIVATE: Final = "private"
 RULES_MAX: Final = 10_000
 OTHER_TYPES: Final = "*"
 """Stands for every type, also for statements of other products, which have none."""
@@ -39,6 +44,7 @@ NEVER_MEANT: Final = frozenset(
 )
 """Types that cannot be taken back, or keep others from what they may, or end that: a policy must
 name them, `*` is not enough."""
+_VERSIONS: Final = frozenset({WITHOUT_VISIBILITY, WITHOUT_PRIVACY, VERSION})
 
 
 class Visibility(StrEnum):
@@ -78,10 +84,12 @@ class RegistrationPolicy:
     Attributes:
         rules: Order does not matter, any rule may allow.
         visibility: Class of statements' content by their type; `*` for all other types.
+        private: Whether the log itself is read only by who is entitled.
     """
 
     rules: tuple[Rule, ...] = ()
     visibility: Mapping[str, Visibility] = field(default_factory=dict)
+    private: bool = False
 
     def allows(self, statement_type: str | None, issuer: str, kind: IssuerKind) -> bool:
         """Tell whether some rule lets the issuer register that type."""
@@ -105,10 +113,12 @@ class RegistrationPolicy:
             if rule.kinds:
                 members["kinds"] = sorted(str(kind) for kind in rule.kinds)
             rules.append(members)
-        if not self.visibility:
-            return {"version": WITHOUT_VISIBILITY, "rules": rules}
         classes = {type_: str(self.visibility[type_]) for type_ in sorted(self.visibility)}
-        return {"version": VERSION, "rules": rules, "visibility": classes}
+        seen = {"visibility": classes} if classes else {}
+        if self.private:
+            return {"version": VERSION, "rules": rules, "log": PRIVATE, **seen}
+        version = WITHOUT_PRIVACY if classes else WITHOUT_VISIBILITY
+        return {"version": version, "rules": rules, **seen}
 
     def encode(self) -> bytes:
         """Return the inline payload of a `policy` statement."""
@@ -135,7 +145,7 @@ def read_policy(content: Any) -> RegistrationPolicy:
     if not isinstance(content, dict) or not isinstance(content.get("rules"), list):
         raise EncodingError("a policy must be a map with 'version' and an array of 'rules'")
     version = content.get("version")
-    if version not in {WITHOUT_VISIBILITY, VERSION} or isinstance(version, bool):
+    if version not in _VERSIONS or isinstance(version, bool):
         raise VersionError(
             f"policy has version {version!r:.20}, this release reads up to {VERSION}"
         )
@@ -143,7 +153,8 @@ def read_policy(content: Any) -> RegistrationPolicy:
         raise EncodingError(f"a policy must have at most {RULES_MAX} rules")
     return RegistrationPolicy(
         tuple(_read_rule(rule, at) for at, rule in enumerate(content["rules"])),
-        _read_visibility(content.get("visibility")) if version == VERSION else {},
+        _read_visibility(content.get("visibility"), version),
+        _read_privacy(content.get("log"), version),
     )
 
 
@@ -158,9 +169,23 @@ def _read_rule(content: Any, at: int) -> Rule:
     return Rule(types, issuers, frozenset(IssuerKind(kind) for kind in kinds))
 
 
-def _read_visibility(content: Any) -> dict[str, Visibility]:
+def _read_privacy(content: Any, version: int) -> bool:
+    """Refuse a privacy that would not be kept: a log is private by version 3 alone."""
+    if content != (PRIVATE if version == VERSION else None):
+        raise EncodingError(
+            f"a policy of version {VERSION} must have 'log': '{PRIVATE}', and one of another "
+            f"version no 'log'; got {content!r:.40} in version {version}"
+        )
+    return version == VERSION
+
+
+def _read_visibility(content: Any, version: int) -> dict[str, Visibility]:
+    if version == WITHOUT_VISIBILITY or (content is None and version == VERSION):
+        return {}
     if not isinstance(content, dict) or not content:
-        raise EncodingError("a policy of version 2 must have 'visibility': classes by type")
+        raise EncodingError(
+            f"a policy of version {WITHOUT_PRIVACY} must have 'visibility': classes by type"
+        )
     classes: dict[str, Visibility] = {}
     for type_, value in content.items():
         if not isinstance(type_, str) or value not in list(Visibility):

@@ -36,6 +36,13 @@ class Act(StrEnum):
     ROLES_GIVEN = "sign-in.roles"
     SIGN_IN_BOUND = "sign-in.bound"
     SIGN_IN_UNBOUND = "sign-in.unbound"
+    BACKUP_MADE = "backup.made"
+    BACKUP_RESTORED = "backup.restored"
+    MIGRATED = "migrated"
+    SETTINGS_CHANGED = "settings.changed"
+    CUSTODY_CHANGED = "custody.changed"
+    VAULT_LOCATED = "vault.located"
+    INDEX_REBUILT = "index.rebuilt"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -109,6 +109,17 @@ def read_history(
     return history
 
 
+def check_entry(history: History, line: bytes, now: int) -> History:
+    """Verify one further entry; whether its witnesses approve is not looked at.
+
+    Raises:
+        EncodingError: It is not well-formed.
+        SignatureError: A proof does not match.
+        VerificationError: It does not follow from what is there.
+    """
+    return _next(history, parse_json(line, "it"), now)[0]
+
+
 def _split(lines: bytes) -> list[bytes]:
     *entries, rest = lines.split(b"\n")
     if rest:
@@ -226,7 +237,7 @@ def _check_rotation(hashes: list[str], said: dict[str, Any]) -> None:
             "keys were committed to before, so it must have updateKeys and nextKeyHashes"
         )
     for key in said["updateKeys"]:
-        if _multihash(key.encode()) not in hashes:
+        if multihash(key.encode()) not in hashes:
             raise VerificationError(f"nobody committed to the key {key} in the entry before")
 
 
@@ -239,16 +250,17 @@ def _check_version(history: History, entry: dict[str, Any], scid: str) -> None:
     if not history.versions:
         text = canonical({**bare, "versionId": PLACEHOLDER}).decode()
         begun = parse_json(text.replace(scid, PLACEHOLDER).encode(), "it")
-        if _multihash(canonical(begun)) != scid:
+        if multihash(canonical(begun)) != scid:
             raise VerificationError(f"it does not lead to the SCID {scid}")
     number = len(history.versions) + 1
     predecessor = history.versions[-1] if history.versions else scid
-    expected = f"{number}-{_multihash(canonical({**bare, 'versionId': predecessor}))}"
+    expected = f"{number}-{multihash(canonical({**bare, 'versionId': predecessor}))}"
     if entry["versionId"] != expected:
         raise VerificationError(f"'versionId' is {entry['versionId']!r:.80}, expected {expected}")
 
 
-def _multihash(data: bytes) -> str:
+def multihash(data: bytes) -> str:
+    """Return a SHA-256 digest as histories write it."""
     return base58.encode(_SHA256 + sha256(data).digest())
 
 

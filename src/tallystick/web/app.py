@@ -4,13 +4,14 @@ from collections.abc import Mapping
 
 from starlette.routing import BaseRoute, Mount, Route, Router
 
-from tallystick.errors import NotFoundError
+from tallystick.errors import NotFoundError, RefusedError, TallystickError
 from tallystick.web.answers import App, Receive, Scope, Send
 from tallystick.web.gate import Gate
 from tallystick.web.ledgers import Closed, Ledgers
 from tallystick.web.lifespan import Lifespan
 from tallystick.web.operations import Operation
 from tallystick.web.problems import native_answer
+from tallystick.web.reading import Concealing, admit_reader
 from tallystick.web.resource import Resource, finish, make_call
 from tallystick.web.routes import OPERATIONS, PEOPLE
 from tallystick.web.service import Served, Service
@@ -30,7 +31,8 @@ def application(service: Service, first: Served, further: Mapping[str, Served | 
     root = gate(service, first.gateway_app)
     if not further:
         return root
-    return Ledgers(root, {name: _gate_or_closed(service, name, further[name]) for name in further})
+    apps = {name: _gate_or_closed(service, name, further[name]) for name in further}
+    return Ledgers(root, apps, Concealing(service, service.further).sees)
 
 
 def _gate_or_closed(service: Service, name: str, served: Served | None) -> App:
@@ -75,9 +77,15 @@ class _Nowhere:
         self._service = service
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer that there is nothing."""
-        error = NotFoundError(
+        """Answer that there is nothing; where a log is private, as for what there is."""
+        call = make_call(self._service, scope, receive, send)
+        error: TallystickError = NotFoundError(
             f"there is nothing at {scope['path'][:200]!r}",
             advice="the API is described at /openapi.json",
         )
-        await finish(make_call(self._service, scope, receive, send), native_answer(error))
+        try:
+            await admit_reader(call)
+        except RefusedError as refused:
+            self._service.telemetry.denied.add(1, refused.reason)
+            error = refused
+        await finish(call, native_answer(error))

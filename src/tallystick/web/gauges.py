@@ -8,6 +8,7 @@ from tallystick import __version__
 from tallystick.errors import TallystickError
 from tallystick.ledger.backups import read_backup_note
 from tallystick.web.metrics import Gauge, Reading
+from tallystick.web.parts import FURTHER
 
 if TYPE_CHECKING:
     from tallystick.capture import GatewayStatus
@@ -73,7 +74,8 @@ def _of_parts(service: "Service") -> Iterator[Gauge]:
         yield Gauge(f"tallystick_{name}", text, read(number))
     yield Gauge(
         "tallystick_part_state", "How each part does: 0 ok, 1 warning, 2 problem.",
-        read(lambda p: {(name,): _LEVELS[part.state] for name, part in p.states.items()}),
+        read(lambda p: {(name,): _LEVELS[part.state] for name, part in p.states.items()
+                        if name != FURTHER or not _hides(service)}),
         ["part"],
     )  # fmt: skip
 
@@ -96,6 +98,11 @@ def _of_gateway(service: "Service") -> Iterator[Gauge]:
     )
     for name, text, number in table:
         yield Gauge(f"tallystick_gateway_{name}", text, read(number))
+
+
+def _hides(service: "Service") -> bool:
+    """Tell whether a further ledger is private: who reads these numbers need not know of it."""
+    return any(one is None or one.private for one in service.further.values())
 
 
 def _backup(service: "Service") -> Reading:

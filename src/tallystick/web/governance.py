@@ -34,12 +34,21 @@ def policy(call: Call) -> Answer:
         RuleView(rule["types"], rule.get("issuers", []), rule.get("kinds", []))
         for rule in content["rules"]
     ]
-    return json_answer(PolicyView(found.statement.id.hex(), found.index, content["version"], rules))
+    seen, log = content.get("visibility", {}), content.get("log", "public")
+    at = found.statement.id.hex(), found.index
+    return json_answer(PolicyView(*at, content["version"], rules, seen, log))
 
 
 def ledgers(call: Call) -> Answer:
-    """Return the further ledgers that this service serves; the others know of none."""
-    further = sorted(call.service.further.items())
+    """Return the further ledgers that this service serves; the others know of none.
+
+    Those that are private, or cannot be opened, are named on this machine only.
+    """
+    further = sorted(
+        (name, one)
+        for name, one in call.service.further.items()
+        if call.caller.local or not (one is None or one.private)
+    )
     return json_answer(LedgersView([_ledger_view(call, *one) for one in further]))
 
 

@@ -10,8 +10,9 @@ from tallystick.errors import UnavailableError
 from tallystick.web.answers import NEVER, Answer, encode_json, json_answer
 from tallystick.web.call import Call
 from tallystick.web.metrics import TEXT_FORMAT
-from tallystick.web.parts import Part, Parts, look
+from tallystick.web.parts import FURTHER, Part, Parts, look
 from tallystick.web.problems import native_answer
+from tallystick.web.reading import is_reader
 
 
 class Health(msgspec.Struct):
@@ -19,14 +20,14 @@ class Health(msgspec.Struct):
 
     Attributes:
         status: `alive` or `ready`.
-        size: Entries that are signed.
-        published: Entries that everybody can read.
+        size: Entries that are signed; not told to strangers to a private log.
+        published: Entries that everybody can read; as `size`.
         version: Release of the service.
     """
 
     status: str
-    size: int
-    published: int
+    size: int | msgspec.UnsetType = msgspec.UNSET
+    published: int | msgspec.UnsetType = msgspec.UNSET
     version: str = __version__
 
 
@@ -35,8 +36,8 @@ class Readiness(Health, kw_only=True):
 
     Attributes:
         status: `ready`.
-        size: Entries that are signed.
-        published: Entries that everybody can read.
+        size: Entries that are signed; not told to strangers to a private log.
+        published: Entries that everybody can read; as `size`.
         version: Release of the service.
         parts: How each part does; none of them has a problem.
     """
@@ -46,8 +47,14 @@ class Readiness(Health, kw_only=True):
 
 async def alive(call: Call) -> Answer:
     """Answer as long as the process does; says nothing about the ledger."""
+    return json_answer(Health("alive", *_sizes(call)))
+
+
+def _sizes(call: Call) -> tuple[int | msgspec.UnsetType, int | msgspec.UnsetType]:
     ledger = call.service.ledger
-    return json_answer(Health("alive", ledger.snapshot.checkpoint.size, ledger.published))
+    if not is_reader(call):
+        return msgspec.UNSET, msgspec.UNSET
+    return ledger.snapshot.checkpoint.size, ledger.published
 
 
 async def ready(call: Call) -> Answer:
@@ -55,11 +62,12 @@ async def ready(call: Call) -> Answer:
 
     Either way `parts` tells of each part; its details are for callers who may see the metrics.
     """
-    ledger, parts = call.service.ledger, await look_now(call)
+    parts = await look_now(call)
     shown = parts.states if call.caller.may(Right.OBSERVE) else _states(parts.states)
+    if not call.caller.local:  # others need not know that there are further ledgers
+        shown = {name: part for name, part in shown.items() if name != FURTHER}
     if not parts.troubles:
-        size, published = ledger.snapshot.checkpoint.size, ledger.published
-        return json_answer(Readiness("ready", size, published, parts=shown))
+        return json_answer(Readiness("ready", *_sizes(call), parts=shown))
     words = parts.troubles if call.caller.may(Right.OBSERVE) else parts.in_trouble
     answer = native_answer(UnavailableError("; ".join(words)))
     body = {**msgspec.json.decode(answer.body), "parts": msgspec.to_builtins(shown)}

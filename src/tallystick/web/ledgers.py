@@ -7,7 +7,7 @@ folder and gateway are each one's own.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from tallystick.errors import TallystickError, UnavailableError
 from tallystick.web.answers import App, Receive, Scope, Send, send_answer
@@ -18,12 +18,22 @@ from tallystick.web.settings import LEDGERS
 _log = logging.getLogger(__name__)
 
 
+Sees = Callable[[str, Scope, Receive, Send], Awaitable[bool]]
+"""Tells whether a ledger of a name is there for who asks."""
+
+
 class Ledgers:
     """The outermost application of a service with several ledgers."""
 
-    def __init__(self, first: App, further: Mapping[str, App]) -> None:
-        """Hand requests on by their path; an application answers in the way of `first`."""
-        self._first, self._further = first, dict(further)
+    def __init__(self, first: App, further: Mapping[str, App], sees: Sees) -> None:
+        """Hand requests on by their path.
+
+        Args:
+            first: Answers also where there is no further ledger, or none that the caller sees.
+            further: Applications by the names of their ledgers.
+            sees: Tells whether a ledger is there for who asks.
+        """
+        self._first, self._further, self._sees = first, dict(further), sees
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or run as long as the server does."""
@@ -31,10 +41,11 @@ class Ledgers:
             await self._live(receive, send)
             return
         name = _name(scope["path"])
-        if name in self._further:
-            await self._further[name](_under(scope, name), receive, send)
-        else:
-            await self._first(scope, receive, send)
+        app = self._first
+        asked = scope["type"] == "http" and bool(name)
+        if asked and await self._sees(name, scope, receive, send) and name in self._further:
+            app, scope = self._further[name], _under(scope, name)
+        await app(scope, receive, send)
 
     async def _live(self, receive: Receive, send: Send) -> None:
         """Start and end all; a further ledger that does not start leaves the others alone."""

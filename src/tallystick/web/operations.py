@@ -71,7 +71,8 @@ class Operation:
         replies: Answers where nothing is wrong.
         parameters: Of path and query.
         takes: The body by media type, as `Reply.content`.
-        access: What a caller must be allowed; everybody may read.
+        access: What a caller must be allowed; everybody may read, where the log is public.
+        open: Whether strangers to a private log get an answer, too: it says nothing of the log.
         dialect: In which form errors are answered.
         tag: Group in the document.
     """
@@ -85,6 +86,7 @@ class Operation:
     parameters: tuple[Parameter, ...] = ()
     takes: Mapping[str, Any] = field(default_factory=dict)
     access: Right = Right.READ
+    open: bool = False
     dialect: Dialect = Dialect.NATIVE
     tag: str = "ledger"
 

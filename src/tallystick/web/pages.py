@@ -13,6 +13,7 @@ from tallystick.errors import NotFoundError, TallystickError
 from tallystick.web.answers import NEVER, Answer, Headers, cached_answer
 from tallystick.web.call import Call
 from tallystick.web.problems import headers_of, problem_of
+from tallystick.web.settings import LEDGERS
 
 HTML: Final = "text/html; charset=utf-8"
 STATIC: Final = {
@@ -59,7 +60,7 @@ def page(
         forms: Where forms on it may lead, as a content security policy says it.
         headers: Further header fields.
     """
-    base, heading = escape(base_of(call)), escape(title)
+    base, heading = escape(_base_of_assets(call)), escape(title)
     text = (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -135,6 +136,13 @@ def base_of(call: Call) -> str:
     if public is not None:
         base = urlsplit(public).path  # a proxy may have taken a part of it away
     return str(base).rstrip("/")
+
+
+def _base_of_assets(call: Call) -> str:
+    """Return where all ledgers' files are: a private ledger has none for a browser without key."""
+    inner = str(call.scope.get("root_path", ""))
+    at = inner.rfind(LEDGERS) if call.service.private else -1
+    return base_of(call).removesuffix(inner[at:]) if at >= 0 else base_of(call)
 
 
 def asset(call: Call) -> Answer:

@@ -28,6 +28,8 @@ SPOOL_ITEMS: Final = 10_000
 """Statements in a gateway's spool from which on somebody should look at the ledger."""
 CERTIFICATE_SECONDS: Final = 30 * 86_400
 """Before it expires, a certificate is warned of for so long."""
+FURTHER: Final = "ledgers"
+"""The part that further ledgers are, told to callers on this machine: some may be private."""
 _NOBODY: Final = bytes(HASH_BYTES)
 """No statement has this id."""
 _MIB: Final = 1 << 20
@@ -103,7 +105,7 @@ def look(service: "Service", gateway: "GatewayStatus | None") -> Parts:
         "appeals": _appeals(waiting, overdue),
     }
     if service.further:
-        states["ledgers"] = _further(service)
+        states[FURTHER] = _further(service)
     if gateway is not None:
         states["spool"] = _spool(gateway)
         states["usage"] = _usage(gateway)

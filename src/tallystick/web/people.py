@@ -31,6 +31,7 @@ from tallystick.web.answers import NEVER, Answer, json_answer
 from tallystick.web.call import Call
 from tallystick.web.lookup import parse_hex
 from tallystick.web.pages import base_of, outcome_lines, page, problem_page, table, tag
+from tallystick.web.reading import is_reader
 from tallystick.web.schemas import (
     AgreedBody,
     AnswerBody,
@@ -59,7 +60,8 @@ def passkeys_page(call: Call) -> Answer:
         party = party_at(call)
     except TallystickError as error:
         return problem_page(call, error)
-    log = call.service.ledger.card.origin
+    log = call.service.ledger.card.origin if is_reader(call) else "this log"
+    whom = "for all who may read it" if call.service.private else "in public"
     parts = [
         tag("p", f"With a passkey you approve what is registered in {log}. You were given a code."),
         f'<form id="make" data-base="{base_of(call)}">',
@@ -70,7 +72,7 @@ def passkeys_page(call: Call) -> Answer:
         *outcome_lines(),
         tag("h2", "What happens"),
         tag("p", "Your device asks you twice: to make the passkey, and to sign what is registered "
-            "of it. The log then holds, in public and for ever: the public key, the pseudonym that "
+            f"of it. The log then holds, {whom} and for ever: the public key, the pseudonym that "
             f"you have there, and the address of this page, {party.origin}. It does not hold your "
             "name, nor which device you use.", class_="note"),
     ]  # fmt: skip

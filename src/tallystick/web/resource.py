@@ -8,7 +8,7 @@ from typing import Final, cast
 from tallystick import tracing
 from tallystick.capture.callers import ACCEPTED
 from tallystick.errors import DamagedError, InputError, RefusedError, TallystickError, VersionError
-from tallystick.web.access import Caller, identify
+from tallystick.web.access import Caller
 from tallystick.web.answers import API, API_VERSION, TEXT, Answer, Receive, Scope, Send, send_answer
 from tallystick.web.bodies import Body, DisconnectedError
 from tallystick.web.call import Call
@@ -27,6 +27,7 @@ from tallystick.web.problems import (
     native_answer,
     scrapi_answer,
 )
+from tallystick.web.reading import admit_reader, kept_private, who_calls
 from tallystick.web.service import Service
 
 _STRANGER: Final = Caller(local=False)
@@ -60,45 +61,33 @@ class Resource:
         finally:
             call.body.release()
         if answer is not None:
-            await finish(call, answer)
+            await finish(call, kept_private(call, answer))
 
     async def _run(self, operation: Operation, call: Call) -> Answer | None:
-        if call.scope["method"] == "OPTIONS":
-            return Answer(b"", TEXT, 204, (self._allow(),))
-        self._check(operation, call)
         try:
+            if not operation.open:  # before anything that a stranger could learn from
+                await admit_reader(call)
+            if call.scope["method"] == "OPTIONS":
+                return Answer(b"", TEXT, 204, (self._allow(),))
+            self._check(operation, call)
             await self._admit(operation, call)
         except RefusedError as error:
-            self._service.telemetry.denied.add(1, error.reason)
-            if isinstance(error, KeyRequiredError) and self._service.load.sign_in is not None:
-                error.advice = (
-                    f"{error.advice or 'send one that is valid'}; people sign in at /login"
-                )
+            self._refused(error)
             raise
         return await self._runners[operation.name](call)
 
     async def _admit(self, operation: Operation, call: Call) -> None:
         """Tell who asks, and refuse whoever may not."""
-        service = self._service
-        call.caller = await self._person(call) or identify(
-            call.scope,
-            call.headers,
-            service.authorize,
-            others=service.load.authorizers,
-            require_key=service.settings.require_key,
-        )
+        call.caller = await who_calls(call)
         if call.caller.grant is not None:
             call.scope[ACCEPTED] = True
         call.caller.check(operation.access)
 
-    async def _person(self, call: Call) -> Caller | None:
-        """Tell whether somebody asks who signed in; nobody does where there is no provider."""
-        sign_in = self._service.load.sign_in
-        if sign_in is None:
-            return None
-        from tallystick.web.oidc.admission import identify_person
-
-        return await identify_person(sign_in, call)
+    def _refused(self, error: RefusedError) -> None:
+        """Count who is refused, and say where people sign in."""
+        self._service.telemetry.denied.add(1, error.reason)
+        if isinstance(error, KeyRequiredError) and self._service.load.sign_in is not None:
+            error.advice = f"{error.advice or 'send one that is valid'}; people sign in at /login"
 
     def _check(self, operation: Operation, call: Call) -> None:
         """Refuse what the operation does not declare."""

@@ -317,6 +317,7 @@ _OPERATIONS: Final = (
         handler=health.alive,
         summary="Does the process live",
         replies=(Reply(200, "It does.", {JSON: health.Health}),),
+        open=True,
         tag="service",
     ),
     Operation(
@@ -326,6 +327,7 @@ _OPERATIONS: Final = (
         handler=health.ready,
         summary="Does the service take statements now",
         replies=(Reply(200, "It does.", {JSON: health.Readiness}),),
+        open=True,
         tag="service",
     ),
     Operation(
@@ -355,6 +357,7 @@ _OPERATIONS: Final = (
         handler=openapi.document_answer,
         summary="This document",
         replies=(Reply(200, "OpenAPI 3.1.", {JSON: BYTES}),),
+        open=True,
         tag="service",
     ),
 )
@@ -418,7 +421,7 @@ def _for_people(name: str, method: str, path: str, handler: Any, summary: str) -
     )
     return Operation(
         name=name, method=method, path=path, handler=handler, summary=summary, takes=takes,
-        parameters=parameters, replies=(), tag="people",
+        parameters=parameters, replies=(), tag="people", open=True,
     )  # fmt: skip
 
 
@@ -432,4 +435,5 @@ PEOPLE: Final = (
     _for_people("minePage", "GET", "/mine", mine.mine_page, "A decision about you"),
     _for_people("asset", "GET", "/static/{name}", pages.asset, "What pages load"),
 )
-"""Pages, and what our own script on them sends; no interface for programs."""
+"""Pages, and what our own script on them sends; no interface for programs. They are open: what a
+person may see there is said by the token or the code that the person was given."""

@@ -314,12 +314,16 @@ class PolicyView(msgspec.Struct):
         index: Its place in the log.
         version: Version of the policy's format.
         rules: Any of them may allow.
+        visibility: Class of content by statement type, `*` for all others.
+        log: `public`, or `private` where only who is entitled reads the log.
     """
 
     statement: str
     index: int
     version: int
     rules: list[RuleView]
+    visibility: dict[str, str]
+    log: str
 
 
 class LedgerView(msgspec.Struct):

@@ -109,6 +109,11 @@ class Service:
         self.telemetry = Telemetry(self)
 
     @property
+    def private(self) -> bool:
+        """Only who is entitled reads the log, says the policy that is in force."""
+        return self.ledger.state.policy.private
+
+    @property
     def asked(self) -> Waiting:
         """What people are asked; any thread may ask for it, and the first one opens the file.
 

@@ -30,6 +30,7 @@ from tallystick.web.feed import FeedEvent
 from tallystick.web.lookup import parse_number, read_filters
 from tallystick.web.problems import problem_of
 from tallystick.web.rates import caller_of
+from tallystick.web.reading import check_reader
 from tallystick.web.schemas import CheckpointView, EndView
 
 if TYPE_CHECKING:
@@ -124,6 +125,7 @@ class _Subscriber:
         try:
             while not self.gone and not self._feed.closing and self._left != 0:
                 self.wake.clear()
+                check_reader(self._call)  # a key may be revoked, and the log become private
                 await self._step()
         except Exception as error:  # noqa: BLE001 - the edge: everything becomes an answer
             if not isinstance(error, TallystickError):

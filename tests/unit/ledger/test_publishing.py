@@ -26,7 +26,7 @@ from tallystick.ledger import (
     sign_publication,
 )
 from tallystick.ledger.creation import OPERATOR
-from tallystick.ledger.policy import Visibility
+from tallystick.ledger.policy import Visibility, parse_policy_payload
 from tallystick.statement import ErasureReason
 from tallystick.vault import About
 from tallystick.verify import Report, Verdict, examine, parse_policy
@@ -185,6 +185,25 @@ def test_the_class_of_a_type_and_of_all_others() -> None:
     assert ALLOW_ORGANISATIONS.with_rules([]).content() == ALLOW_ORGANISATIONS.content()
 
 
+PRIVATE = {"version": 3, "rules": [], "log": "private"}
+
+
+def test_a_private_log_is_said_by_version_3_alone() -> None:
+    policy = read_policy(PRIVATE)
+    both = read_policy({**PRIVATE, "visibility": {"*": "sealed"}})
+
+    assert policy.private
+    assert policy.content() == PRIVATE
+    assert both.content() == {**PRIVATE, "visibility": {"*": "sealed"}}
+    assert parse_policy_payload(both.encode()) == both
+    assert not read_policy(CLASSES).private
+    for changes in ({"log": "public"}, {"log": None}, {"version": 2}, {"version": 1}):
+        with pytest.raises(EncodingError, match="version 3 must have 'log': 'private'"):
+            read_policy({"visibility": {"*": "sealed"}, **PRIVATE, **changes})
+    with pytest.raises(EncodingError, match="must have 'visibility'"):
+        read_policy({**PRIVATE, "visibility": {}})
+
+
 @pytest.mark.parametrize(
     ("visibility", "words"),
     [
@@ -198,5 +217,5 @@ def test_the_class_of_a_type_and_of_all_others() -> None:
 def test_classes_that_do_not_exist(visibility: object, words: str) -> None:
     with pytest.raises(EncodingError, match=words):
         read_policy({"version": 2, "rules": [], "visibility": visibility})
-    with pytest.raises(VersionError, match="reads up to 2"):
-        read_policy({"version": 3, "rules": []})
+    with pytest.raises(VersionError, match="reads up to 3"):
+        read_policy({"version": 4, "rules": []})
