@@ -5,20 +5,28 @@ bodies only, never in an address; requests are logged by their route. Pages work
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final, TypeVar
 from urllib.parse import parse_qsl
 
 import msgspec
 
-from tallystick.affected import DecisionSeen, Held, ask, identify, see, withdraw
+from tallystick.affected import DecisionSeen, Entitled, Held, ask, identify, see, withdraw
 from tallystick.affected.holding import HELD_BYTES_MAX
-from tallystick.errors import EncodingError, TallystickError
+from tallystick.errors import (
+    EncodingError,
+    NotFoundError,
+    RefusedError,
+    TallystickError,
+    VerificationError,
+)
 from tallystick.merkle import HASH_BYTES
 from tallystick.web.answers import JSON, Answer, json_answer
 from tallystick.web.call import Call
 from tallystick.web.lookup import parse_hex
 from tallystick.web.mine_pages import decision_page, held_page
 from tallystick.web.pages import problem_page
+from tallystick.web.reading import is_reader
 from tallystick.web.schemas import HeldBody, RequestBody, WithdrawalBody
 
 T = TypeVar("T", bound=HeldBody)
@@ -78,20 +86,38 @@ async def _answered(
 
 
 def _look(call: Call, body: HeldBody) -> DecisionSeen:
-    ledger = call.service.ledger
-    return see(ledger, identify(ledger, Held(body.receipt, body.code)))
+    return see(call.service.ledger, _entitled(call, body))
+
+
+def _entitled(call: Call, body: HeldBody) -> Entitled:
+    """Return what somebody holds; a stranger to a private log must show that it is theirs.
+
+    Raises:
+        NotFoundError: The log is private, and nothing shows that; also where nothing is there.
+    """
+    held = Held(body.receipt, body.code)
+    if is_reader(call):
+        return identify(call.service.ledger, held)
+    with suppress(NotFoundError, RefusedError, VerificationError):
+        entitled = identify(call.service.ledger, held)
+        if entitled.by is not None:
+            return entitled
+    raise NotFoundError(
+        "nothing is here that this shows to be about you",
+        advice="give the code that was handed out with the receipt, or the whole record",
+    )
 
 
 def _ask(call: Call, body: RequestBody) -> DecisionSeen:
     ledger, days = call.service.ledger, call.service.settings.appeal_days_max
-    entitled = identify(ledger, Held(body.receipt, body.code))
+    entitled = _entitled(call, body)
     ask(ledger, entitled, body.kind, body.words, days_max=days)
     return see(ledger, entitled)
 
 
 def _withdraw(call: Call, body: WithdrawalBody) -> DecisionSeen:
     ledger = call.service.ledger
-    entitled = identify(ledger, Held(body.receipt, body.code))
+    entitled = _entitled(call, body)
     withdraw(ledger, entitled, parse_hex("request", body.request, HASH_BYTES), body.words)
     return see(ledger, entitled)
 

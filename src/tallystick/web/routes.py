@@ -386,6 +386,7 @@ _MINE: Final = (
         summary="A decision, as the person sees it that it is about",
         takes={JSON: HeldBody, mine.FORM: BYTES},
         replies=(Reply(200, "The decision; to forms as a page.", _DECISION),),
+        open=True,
         tag="mine",
     ),
     Operation(
@@ -396,6 +397,7 @@ _MINE: Final = (
         summary="Ask for an explanation, for human review, or appeal",
         takes={JSON: RequestBody, mine.FORM: BYTES},
         replies=(Reply(201, "It is registered: the decision, with it.", _DECISION),),
+        open=True,
         tag="mine",
     ),
     Operation(
@@ -406,6 +408,7 @@ _MINE: Final = (
         summary="Withdraw what was asked",
         takes={JSON: WithdrawalBody, mine.FORM: BYTES},
         replies=(Reply(201, "It is registered: the decision, without it.", _DECISION),),
+        open=True,
         tag="mine",
     ),
 )

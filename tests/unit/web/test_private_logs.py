@@ -32,6 +32,7 @@ PRIVATE = replace(ALLOW_ORGANISATIONS, private=True)
 OPEN = {
     *("healthz", "readyz", "openapi", "asset", "passkeysPage"),
     *("enrol", "begin", "possession", "approvalPage", "answer"),
+    *("minePage", "mine", "askAboutMine", "withdrawMine"),
 }
 """Operations that answer strangers to a private log. Whoever adds one here has looked at what it
 tells them; one that is neither here nor refused fails the sweep."""
