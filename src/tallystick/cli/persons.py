@@ -140,9 +140,9 @@ def erase(session: Session, dids: tuple[str, ...], reason: str) -> None:
     from tallystick.cli.erasing import erase_each
     from tallystick.vault import unsafe_unrecorded
 
-    with session.reader(with_keys=True) as ledger:
-        with unsafe_unrecorded():  # only which labels bind a name is taken from them
-            targets = [one for did in dids for one in _open_bindings(session, ledger, did)]
+    # Read without a note: only which labels bind a name is taken from them.
+    with session.reader(with_keys=True) as ledger, unsafe_unrecorded():
+        targets = [one for did in dids for one in _open_bindings(session, ledger, did)]
     erase_each(session, targets, reason)
     session.say(_REMAINS)
 
