@@ -80,7 +80,7 @@ def _signed(
     from tallystick.ledger import check_targets
     from tallystick.ledger.marking import without_held
 
-    why = _reason(reason)
+    why = reason_of(reason)
     with session.reader(with_keys=True) as ledger:
         targets = read_targets(ledger, statements, about, purpose)
         check_targets(ledger, targets)
@@ -120,14 +120,19 @@ def erase_each(session: Session, targets: list[bytes], reason: str) -> None:
     """Erase the content of statements, each by a statement of its own, as the operator."""
     from tallystick.ledger import sign_erasures
 
-    why, signer = _reason(reason), operator_or(session, None)
+    why, signer = reason_of(reason), operator_or(session, None)
     now = int(time.time())
     signed = [one for target in targets for one in sign_erasures(signer, {target: None}, why, now)]
     submit(session, signed)
     _scrub_spool(session)
 
 
-def _reason(text: str | None) -> "ErasureReason":
+def reason_of(text: str | None) -> "ErasureReason":
+    """Return what somebody gave as a reason to erase.
+
+    Raises:
+        InputError: None of those that there are.
+    """
     from tallystick.statement import ErasureReason
 
     if text not in set(ErasureReason):

@@ -1,4 +1,4 @@
-"""What others say of a statement, and is false, counts for nothing; nor does it spoil the statement.
+"""What others say of a statement, and is false, counts for nothing, and spoils nothing.
 
 A bundle also holds what came later: approvals, decisions, erasures and publications that name its
 subject, and what those rest on in turn. Anybody whom a policy lets register such a type can write

@@ -1,4 +1,4 @@
-"""What others said falsely of a statement keeps nobody from believing it; their own bundles fail."""
+"""What others said falsely of a statement denies nobody that one; their own bundles fail."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -86,7 +86,8 @@ def test_a_decision_that_names_a_later_entry_denies_nobody_its_target(ledger: Le
     report = seen(ledger, honest)
 
     assert report.verdict is Verdict.VERIFIED
-    assert [w for v, w, c in said(report, "link") if c == "verification.link"][0].startswith(_FALSE)
+    [words] = [w for _, w, c in said(report, "link") if c == "verification.link"]
+    assert words.startswith(_FALSE)
     assert seen(ledger, forged).verdict is Verdict.FAILED
 
 
