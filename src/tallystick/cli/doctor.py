@@ -53,6 +53,7 @@ def _ledger(session: Session, settings: "Settings") -> "Iterator[Finding]":
     from tallystick.cli.checks.collecting import collector
     from tallystick.cli.checks.configuration import folders, key_rights
     from tallystick.cli.checks.finding import findings
+    from tallystick.cli.checks.overdue import keeper
     from tallystick.cli.checks.stored import Stored
 
     home, now = session.home, datetime.now(UTC)
@@ -76,6 +77,7 @@ def _ledger(session: Session, settings: "Settings") -> "Iterator[Finding]":
         ("tls", lambda: certificates(settings.tls_certificate, settings.tls_key, now)),
         ("otlp", lambda: collector(settings, ask=True)),
         ("service", lambda: running.service(stored, settings)),
+        ("keeper", lambda: keeper(stored, settings)),
         ("backup", stored.check_backup),
     ])  # fmt: skip
 

@@ -49,7 +49,8 @@ class Shared:
         with ExitStack() as kept:
             ledger = open_ledger(session.home, session.passphrase(), settings, self._checks)
             kept.callback(ledger.close)
-            kept.callback(Keeper(ledger).close)
+            keeper = Keeper(ledger)
+            kept.callback(keeper.close)
             from tallystick.capture import ApiKeys, gateway_app
             from tallystick.web.service import Served
 
@@ -62,6 +63,7 @@ class Shared:
             gateway_app(gateway) if gateway else None,
             lambda token: keys.grant(token, ledger.clock()),
             gateway.status if gateway else None,
+            keeper.status,
         )
 
     def _gateway(

@@ -363,6 +363,11 @@ class Ledger(Reads):
         self.vault.keep_in(where)
         return registered
 
+    @property
+    def erasures_pending(self) -> bool:
+        """Whether something is registered as erased that the vault may still hold."""
+        return self._erasing
+
     def carry_out_erasures(self) -> None:
         """Erase what the log says is erased, if something still is to be.
 

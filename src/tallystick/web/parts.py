@@ -19,6 +19,7 @@ from tallystick.merkle import HASH_BYTES
 if TYPE_CHECKING:
     from tallystick.capture import GatewayStatus
     from tallystick.ledger import Ledger
+    from tallystick.ledger.keeping import Keeping
     from tallystick.web.service import Service
 
 CLOCK_SECONDS: Final = 60
@@ -54,12 +55,14 @@ class Parts(msgspec.Struct, frozen=True):
         disk_free_bytes: Free space where the ledger lies.
         clock_behind_seconds: How far the clock is behind the newest heartbeat; 0 if it is not.
         api_keys: Valid API keys.
+        keeping: How what erases by time does; None where nothing does.
     """
 
     states: dict[str, Part]
     disk_free_bytes: int
     clock_behind_seconds: int
     api_keys: int
+    keeping: "Keeping | None" = None
 
     @property
     def troubles(self) -> list[str]:
@@ -94,12 +97,14 @@ def look(service: "Service", gateway: "GatewayStatus | None") -> Parts:
         "keys": keys_part,
         "webhooks": _webhooks(service),
     }
+    if (keeping := service.keeping()) is not None:
+        states["keeper"] = _keeper(service, keeping)
     if service.further:
         states["ledgers"] = _further(service)
     if gateway is not None:
         states["spool"] = _spool(gateway)
         states["usage"] = _usage(gateway)
-    return Parts(states, free, behind, keys)
+    return Parts(states, free, behind, keys, keeping)
 
 
 def vault_trouble(ledger: "Ledger") -> str | None:
@@ -178,6 +183,19 @@ def _webhooks(service: "Service") -> Part:
     """Tell of webhooks that do not deliver: somebody should look, but statements are taken."""
     words = service.telling.troubles()
     return Part("warning", "; ".join(words)) if words else Part("ok")
+
+
+def _keeper(service: "Service", keeping: "Keeping") -> Part:
+    """Tell of content that should be gone: somebody should look, but statements are taken."""
+    if keeping.trouble is not None:
+        overdue = f"; {keeping.overdue} are overdue" if keeping.overdue else ""
+        return Part("warning", f"{keeping.trouble}{overdue}")
+    now = service.ledger.clock()
+    if keeping.swept_at is None:
+        return Part("ok", "the first sweep is not over")
+    words = f"last sweep {now - keeping.swept_at} s ago, next in {max(0, keeping.next_at - now)} s"
+    held = f"; holds keep {keeping.held} whose time is over" if keeping.held else ""
+    return Part("ok", words + held)
 
 
 def _further(service: "Service") -> Part:

@@ -23,7 +23,9 @@ from tallystick.web.telling import Telling
 
 if TYPE_CHECKING:
     from tallystick.capture import GatewayStatus
+    from tallystick.ledger.keeping import Keeping
 
+AskKeeper = Callable[[], "Keeping | None"]
 AskGateway = Callable[[], "GatewayStatus | None"]
 
 READERS: Final = 4
@@ -40,6 +42,7 @@ class Served:
         gateway_app: Mounted under `/v1`.
         authorize: Knows API keys; None if there are none.
         gateway_status: Asks the gateway how it does, in the event loop.
+        keeping: Asks what erases by time how it does, in any thread; None where nothing does.
     """
 
     ledger: Ledger
@@ -47,6 +50,7 @@ class Served:
     gateway_app: App | None = None
     authorize: Authorize | None = None
     gateway_status: AskGateway | None = None
+    keeping: AskKeeper | None = None
 
 
 class Service:
@@ -66,6 +70,7 @@ class Service:
         telemetry: Counts.
         closing: The service was told to end.
         gateway_status: Asks the gateway how it does; in the event loop. None without one.
+        keeping: Asks what erases by time how it does. None where nothing does.
         api_keys: The file of API keys, to be counted; knows no secret.
         certificate_ends: When the TLS certificate expires, seconds since 1970; None without one.
     """
@@ -79,6 +84,7 @@ class Service:
         """Serve a ledger that stays open until after `close`."""
         ledger, settings = served.ledger, served.settings
         self.gateway_status = served.gateway_status or (lambda: None)
+        self.keeping = served.keeping or (lambda: None)
         self.api_keys = ApiKeys(ledger.home.api_keys, b"")
         self.certificate_ends = _ends(settings.tls_certificate)
         self.ledger, self.settings, self.authorize = ledger, settings, served.authorize
