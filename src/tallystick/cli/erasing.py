@@ -84,6 +84,7 @@ def _signed(
     with session.reader(with_keys=True) as ledger:
         targets = read_targets(ledger, statements, about, purpose)
         check_targets(ledger, targets)
+        targets = _with_derived(session, ledger, targets)
         if except_held:
             left = without_held(ledger, targets)
             if left != targets:
@@ -91,6 +92,15 @@ def _signed(
             targets = left
         _tell_of_published(session, ledger, targets)
     return _apart(session, operator_or(session, issuer), targets, why, about)
+
+
+def _with_derived(session: Session, ledger: "LedgerReader", targets: "Targets") -> "Targets":
+    from tallystick.ledger.derived import with_derived
+
+    every = with_derived(ledger, targets)
+    if more := [str(ledger.get(one).index) for one in every if every[one] != targets.get(one, ())]:
+        session.say(f"the same rows go in batches that were taken from them: {', '.join(more)}")
+    return every
 
 
 def _apart(

@@ -144,6 +144,7 @@ def _leave(
     from tallystick.cli.erasing import reason_of
     from tallystick.cli.targets import operator_or
     from tallystick.ledger import sign_erasures
+    from tallystick.ledger.derived import with_derived
     from tallystick.ledger.erasures import check_content
     from tallystick.ledger.marking import sign_marks
     from tallystick.statement.governance import StatementType
@@ -151,5 +152,5 @@ def _leave(
     check_content(ledger, targets)
     operator, now = operator_or(session, None), int(time.time())
     if old == "erase":
-        return sign_erasures(operator, targets, reason_of(reason), now)
+        return sign_erasures(operator, with_derived(ledger, targets), reason_of(reason), now)
     return sign_marks(operator, StatementType.RESTRICTION, targets, _SUPERSEDED, now)

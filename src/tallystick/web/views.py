@@ -13,8 +13,8 @@ def found_view(found: Found, *, entry: bool = False) -> FoundView:
     return FoundView(found.index, said.id.hex(), header_view(said.header), shown)
 
 
-def statement_view(proof: Proof, known: Known) -> StatementView:
-    """Show a statement with its proof."""
+def statement_view(proof: Proof, known: Known, retrain_due: int | None = None) -> StatementView:
+    """Show a statement with its proof, and of a model whether it is to be trained anew."""
     statement = proof.found.statement
     return StatementView(
         index=proof.found.index,
@@ -26,6 +26,7 @@ def statement_view(proof: Proof, known: Known) -> StatementView:
         originator=OriginatorView(
             str(known.assurance), known.basis, known.principal, known.agent, known.exceeded
         ),
+        retrain_due=retrain_due,
     )
 
 

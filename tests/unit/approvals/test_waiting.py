@@ -155,6 +155,30 @@ def test_a_file_of_an_earlier_release_is_used_as_it_is(tmp_path: Path) -> None:
         assert again.open(Kind.APPROVAL, token).content == QUESTION
 
 
+def stored(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in folder.iterdir())
+
+
+def sealed(asked: Waiting) -> list[bytes]:
+    rows = asked._database.execute("SELECT sealed, outcome FROM asked").fetchall()
+    return [one for row in rows for one in row if one is not None]
+
+
+def test_what_was_asked_and_answered_is_in_no_file_any_more(asked: Waiting, tmp_path: Path) -> None:
+    done, dropped, ended = (asked.add(Kind.APPROVAL, QUESTION, NOW, NOW) for _ in range(3))
+    asked.settle(Kind.APPROVAL, done, b"the answer is no")
+    before = sealed(asked)
+    assert all(one in stored(tmp_path) for one in before)
+
+    asked.finish(Kind.APPROVAL, done, b"", b"done")
+    asked.drop(Kind.APPROVAL, dropped)
+    later = NOW + waiting.KEPT_SECONDS + 1
+    asked.add(Kind.APPROVAL, b"another", later, later)
+
+    assert ended
+    assert [one for one in before if one in stored(tmp_path)] == []  # while the file is open
+
+
 def test_what_is_no_such_file_is_said_to_be_unusable(tmp_path: Path) -> None:
     (tmp_path / "asked.sqlite").write_bytes(b"no database at all" * 100)
 
