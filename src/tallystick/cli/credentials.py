@@ -109,10 +109,11 @@ def present(
 @_ASKED[1]
 @click.option("--type", "kinds", multiple=True, metavar="URN", help="Types that count [any].")
 @click.option("--claim", "claims", multiple=True, metavar="NAME", help="Claims that must be shown.")
+@click.option("--only", is_flag=True, help="Refuse what shows more than these claims.")
 @pass_session
 def verify(
     session: Session, /, file: Path, issuers: tuple[str, ...], audience: str, nonce: str,
-    kinds: tuple[str, ...], claims: tuple[str, ...],
+    kinds: tuple[str, ...], claims: tuple[str, ...], *, only: bool,
 ) -> None:  # fmt: skip
     """Verify a presentation offline: who issued it, that its holder shows it, to us, just now.
 
@@ -124,7 +125,12 @@ def verify(
 
     keys = {did: parse_did_key(did) for did in filter(check_did, issuers)}
     expected = made.Expected(
-        issuers=keys, audience=audience, nonce=nonce, types=kinds or None, claims=claims
+        issuers=keys,
+        audience=audience,
+        nonce=nonce,
+        types=kinds or None,
+        claims=claims,
+        only=only,
     )
     _tell(session, made.verify(_read(file), expected, int(time.time())))
 

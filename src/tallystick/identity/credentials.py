@@ -16,6 +16,7 @@ Offline: whoever verifies brings the issuers' keys and a clock. What is refused,
 | `credential.stale` | the presentation is old, or from the future |
 | `credential.changed` | something was added to what the holder signed, or left out of it |
 | `credential.hidden` | what must stand open is hidden, or what was asked for is not shown |
+| `credential.excess` | more is shown than what was asked for |
 
 That a nonce is used once is for whoever gave it out to see to.
 
@@ -75,6 +76,7 @@ class Expected:
         nonce: What they gave the holder for this one time.
         types: Types that count; None for any.
         claims: Names of claims that must be shown.
+        only: Refuse what shows more than these, so that it is neither seen nor kept.
     """
 
     issuers: Mapping[str, PublicKey]
@@ -82,6 +84,7 @@ class Expected:
     nonce: str
     types: Collection[str] | None = None
     claims: Collection[str] = ()
+    only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +192,8 @@ def verify(text: str, expected: Expected, now: int) -> VerifiedCredential:
     _check_binding(shown, holder, expected, now)
     if missing := set(expected.claims) - set(claims):
         raise _refused("hidden", f"the claim {min(missing)!r} was asked for, and is not shown")
+    if expected.only and (more := verified.disclosed - set(expected.claims)):
+        raise _refused("excess", f"the claim {min(more)!r} is shown, and was not asked for")
     if "status" in claims:
         raise IndeterminateError(
             "the credential names a list of revoked ones (status), which is not looked at here",
