@@ -16,6 +16,7 @@ from tallystick.errors import (
 )
 from tallystick.ledger.assembly import Parts
 from tallystick.ledger.batches import Batches
+from tallystick.ledger.committed import check_salts
 from tallystick.ledger.policy import Visibility
 from tallystick.ledger.rules import Candidate, batch_of
 from tallystick.ledger.signatures import SignatureChecks
@@ -188,7 +189,8 @@ def _contradiction(submission: Submission, statement: SignedStatement) -> Tallys
     try:
         if submission.content and submission.content.commitment() != statement.payload:
             return CommitmentError("the content is not what the statement commits to")
-    except EncodingError as error:
+        check_salts(submission)
+    except (EncodingError, RefusedError) as error:
         return error
     return None
 

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from tallystick.capture import ApiKeys, originator_of
 from tallystick.capture.spool import Spool
@@ -177,7 +178,8 @@ def careless(folder: Path) -> Path:
                    links={"derived_from": (anomaly,)})  # fmt: skip
         statement = clinic.sign(payload=b"Jane Doe has a cold", type="document", hashed=False,
                                 issued_at=NOW, content_type="text/plain")  # fmt: skip
-        ledger.register_one(Submission(statement.entry))
+        with patch("tallystick.ledger.rules.check_committed"):  # an earlier release let it in
+            ledger.register_one(Submission(statement.entry))
         keys = ApiKeys(ledger.home.api_keys, ledger.api_secret)
         keys.create(originator_of(ledger, clinic.did), now=NOW)
         home = ledger.home
