@@ -168,7 +168,9 @@ def test_content_whose_salts_hide_nothing_is_refused(
         assert said.entry not in public(ledger)
 
 
-@pytest.mark.parametrize("salts", [bytes(64), b"s" * 64, ONE * 2])
+@pytest.mark.parametrize(
+    "salts", [bytes(64), b"s" * 64, ONE * 2], ids=["zeros", "one byte", "one twice"]
+)
 def test_rows_whose_salts_hide_nothing_are_refused(
     shared: tuple[Ledger, Issuer], salts: bytes
 ) -> None:

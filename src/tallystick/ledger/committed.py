@@ -74,7 +74,8 @@ def check_salts(submission: Submission) -> None:
     salts = [*_salts(submission)]
     for salt in salts:
         if len(salt) != SALT_BYTES or len(set(salt)) == 1:
-            raise _unsalted(f"a salt has {SALT_BYTES} random bytes, got {salt.hex()!r:.80}")
+            got = f"{len(salt)} bytes" if len(salt) != SALT_BYTES else "one byte over and over"
+            raise _unsalted(f"a salt has {SALT_BYTES} random bytes, got {got}")
     if len(set(salts)) < len(salts):
         raise _unsalted("each field, and each row, has a salt of its own, got one twice")
 

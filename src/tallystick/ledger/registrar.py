@@ -87,6 +87,8 @@ class Registrar:
                 work.answer = answer
             elif (refused := self._unwanted(work.submission, answer.statement)) is not None:
                 work.answer = refused
+            elif (unsalted := self._unsalted(work.submission, answer.statement)) is not None:
+                work.answer = unsalted
             elif (error := _contradiction(work.submission, answer.statement)) is not None:
                 work.answer = error
             else:
@@ -108,6 +110,14 @@ class Registrar:
             reason="visibility.commitment-only",
             advice="register the statement without its content, and keep that yourself",
         )
+
+    def _unsalted(self, submission: Submission, statement: SignedStatement) -> RefusedError | None:
+        """Return a refusal where salts hide nothing; a retry of what was admitted stays one."""
+        try:
+            check_salts(submission)
+        except RefusedError as error:
+            return None if self._is_registered(statement) else error
+        return None
 
     def _keeps(self, statement: SignedStatement) -> bool:
         if self._parts.state.is_operator(statement.header.issuer):
@@ -189,8 +199,7 @@ def _contradiction(submission: Submission, statement: SignedStatement) -> Tallys
     try:
         if submission.content and submission.content.commitment() != statement.payload:
             return CommitmentError("the content is not what the statement commits to")
-        check_salts(submission)
-    except (EncodingError, RefusedError) as error:
+    except EncodingError as error:
         return error
     return None
 
