@@ -108,7 +108,7 @@ class Issuer:
 
 
 ALLOW_ORGANISATIONS = RegistrationPolicy(
-    (Rule(frozenset({"inference", "dataset", "decision"}),
+    (Rule(frozenset({"inference", "dataset", "decision", "call"}),
           kinds=frozenset({IssuerKind.ORGANISATION})),)
 )  # fmt: skip
 

@@ -20,6 +20,7 @@ class Said:
         detail: The message.
         advice: What to do next.
         out: Standard output.
+        reason: Stable name of the rule that refused it; empty where there is none.
     """
 
     code: int
@@ -27,6 +28,7 @@ class Said:
     detail: str
     advice: str
     out: str
+    reason: str = ""
 
 
 class Command:
@@ -44,6 +46,7 @@ class Command:
             problem.get("detail", ""),
             problem.get("advice") or "",
             out,
+            problem.get("reason", ""),
         )
 
 

@@ -34,7 +34,7 @@ def fill(folder: Path) -> Path:
 def submission(clinic: Issuer, where: str) -> Submission:
     if where == "log":
         inline = os.urandom(TEXT_BYTES)
-        statement = clinic.sign(inline, hashed=False, content_type="text/plain")
+        statement = clinic.sign(inline, type="call", hashed=False, content_type="text/plain")
         return Submission(statement.entry)
     statement, content = clinic.content({"text": os.urandom(TEXT_BYTES)})
     return Submission(statement.entry, content)

@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cbor2
 import pytest
@@ -25,11 +26,11 @@ FAR = 4_000_000_000
 
 def sized(issuer: Issuer, size: int) -> bytes:
     """Return an entry of exactly that many bytes."""
-    empty = issuer.sign(b"x" * 1000, hashed=False, content_type="text/plain")
+    inline: dict[str, Any] = {"type": "call", "hashed": False, "content_type": "text/plain"}
+    empty = issuer.sign(b"x" * 1000, **inline)
     short = 1000 + size - len(empty.entry)
-    entry = issuer.sign(b"x" * short, hashed=False, content_type="text/plain").entry
-    entry = issuer.sign(b"x" * (short + size - len(entry)), hashed=False,
-                        content_type="text/plain").entry  # fmt: skip
+    entry = issuer.sign(b"x" * short, **inline).entry
+    entry = issuer.sign(b"x" * (short + size - len(entry)), **inline).entry
     assert len(entry) == size
     return entry
 
@@ -71,6 +72,9 @@ CASES: dict[str, tuple[Callable[[Issuer, Issuer], bytes], int, str, str]] = {
                      "'gossip' is not a statement type"),
     "type not allowed": (lambda i, _: i.sign(type="model").entry, 5, "refused",
                          "policy does not let Clinic North register model"),
+    "content in the clear": (
+        lambda i, _: i.sign(b"Jane Doe", hashed=False, content_type="text/plain").entry, 5,
+        "refused", "commits to its content with a salt; this one shows it to everybody"),
     "future": (lambda i, _: i.sign(issued_at=FAR).entry, 5, "refused",
                "issued at 4000000000, more than 300 s after .* heartbeat at"),
     "duplicate keys": (lambda i, _: header_of(i, duplicated), 2, "input.encoding",

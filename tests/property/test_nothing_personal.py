@@ -2,20 +2,27 @@
 
 import os
 import tempfile
+from collections.abc import Iterator
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tallystick.errors import CommitmentError
+from tallystick.errors import CommitmentError, RefusedError
 from tallystick.evidence import encode_row, sign_batch, sign_fields
 from tallystick.evidence.committing import RowCommitter
-from tallystick.ledger import Ledger, RegistrationPolicy, Rows, Rule, Submission
+from tallystick.ledger import Ledger, Registered, RegistrationPolicy, Rows, Rule, Submission
+from tallystick.ledger.committed import EVIDENCE
 from tallystick.ledger.marking import sign_marks
-from tallystick.statement import ErasureReason, commit, dcbor
+from tallystick.ledger.policy import Visibility
+from tallystick.merkle import tree_root
+from tallystick.statement import Batch, ErasureReason, OpenField, Preimage, commit, dcbor, row_leaf
 from tallystick.statement.governance import IssuerKind, StatementType
+from tallystick.statement.labels import BATCH_MEDIA_TYPE
 from tallystick.vault import About, reading_as
 from tests.ledgers import START, Issuer, ledger_in
 
@@ -34,6 +41,11 @@ VALUES = st.recursive(
     ),
     max_leaves=5,
 )
+MEDIA = ["application/cbor", "text/plain", "application/vnd.tallystick.content+cbor"]
+GOVERNING = {"access", "refusal", "approval"}
+"""Types that other rules speak of first."""
+ONE = os.urandom(32)
+"""A salt that is random, and used more than once."""
 FIELDS = st.dictionaries(WORDS, VALUES, min_size=1, max_size=4)
 
 
@@ -85,6 +97,19 @@ def said_in_every_way(ledger: Ledger, clinic: Issuer, fields: dict[str, Any], wh
     ledger.erase({batch.id: None}, ErasureReason.OTHER)
 
 
+@cache
+def vocabulary() -> bytes:
+    """Return what stands in every such ledger, and may be hit upon by chance."""
+    clinic = Issuer()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        ledger_in(Path(folder), clinic, policy=POLICY) as ledger,
+    ):
+        said_in_every_way(ledger, clinic, {"·" * 30: "·" * 30}, "·" * 30)
+        ledger.publish()
+        return public(ledger)
+
+
 @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(fields=FIELDS, who=WORDS)
 def test_no_value_and_no_guessable_digest_of_one_is_public(
@@ -97,7 +122,83 @@ def test_no_value_and_no_guessable_digest_of_one_is_public(
             ledger.publish()
             seen = public(ledger)
         for guess in guesses(fields) | guesses(who):
-            assert guess not in seen
+            assert guess not in seen or guess in vocabulary()
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Ledger, Issuer]]:
+    """A ledger whose policy lets a clinic register all that can be, and hides nothing by name."""
+    clinic, policy = Issuer(), RegistrationPolicy(POLICY.rules, {"*": Visibility.PUBLIC})
+    with ledger_in(tmp_path_factory.mktemp("shared"), clinic, policy=policy) as ledger:
+        yield ledger, clinic
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@given(fields=FIELDS, type_=st.sampled_from(sorted(EVIDENCE)), media=st.sampled_from(MEDIA))
+def test_no_issuer_shows_content_of_evidence(
+    shared: tuple[Ledger, Issuer], fields: dict[str, Any], type_: str, media: str
+) -> None:
+    ledger, clinic = shared
+    operator = Issuer(signer=ledger.keys.signer("operator"))
+    for issuer in (clinic, operator):  # who may register refusals and reads of content as well
+        shown = issuer.sign(dcbor.encode(fields), type=type_, hashed=False, content_type=media)
+        [answer] = ledger.register([Submission(shown.entry)])
+
+        assert isinstance(answer, RefusedError)
+        assert answer.reason in {"payload.inline", "type.operator", "payload", "policy"}
+        assert type_ in GOVERNING or issuer is operator or answer.reason == "payload.inline"
+        assert shown.payload not in public(ledger)
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@given(fields=FIELDS, salt=st.sampled_from([b"", b"short", bytes(32), b"s" * 32, ONE]))
+def test_content_whose_salts_hide_nothing_is_refused(
+    shared: tuple[Ledger, Issuer], fields: dict[str, Any], salt: bytes
+) -> None:
+    ledger, clinic = shared
+    opened = {name: OpenField(salt, value) for name, value in fields.items()}
+    for content in (Preimage(salt, opened), Preimage(os.urandom(32), opened)):
+        said = clinic.sign(content.commitment())
+        [answer] = ledger.register([Submission(said.entry, content)])
+
+        if salt == ONE and content.salt != ONE and len(fields) == 1:
+            continue  # two salts, each random and its own
+        assert isinstance(answer, RefusedError)
+        assert answer.reason == "content.salt"
+        assert said.entry not in public(ledger)
+
+
+@pytest.mark.parametrize(
+    "salts", [bytes(64), b"s" * 64, ONE * 2], ids=["zeros", "one byte", "one twice"]
+)
+def test_rows_whose_salts_hide_nothing_are_refused(
+    shared: tuple[Ledger, Issuer], salts: bytes
+) -> None:
+    ledger, clinic = shared
+    leaves = row_leaf(salts[:32], b"one row") + row_leaf(salts[32:], b"another")
+    payload = Batch(rows=2, root=tree_root(leaves)).encode()
+    batch = clinic.sign(payload, type="dataset", hashed=False, content_type=BATCH_MEDIA_TYPE)
+    rows = Rows(salts, [b"one row", b"another"])
+
+    [answer] = ledger.register([Submission(batch.entry, leaves=leaves, rows=rows)])
+
+    assert isinstance(answer, RefusedError)
+    assert answer.reason == "content.salt"
+    assert batch.entry not in public(ledger)
+
+
+def test_a_policy_that_calls_a_type_public_lets_it_be_shown(tmp_path: Path) -> None:
+    clinic = Issuer()
+    policy = RegistrationPolicy(POLICY.rules, {"document": Visibility.PUBLIC})
+    with ledger_in(tmp_path, clinic, policy=policy) as ledger:
+        shown = [
+            clinic.sign(b"a notice", type=type_, hashed=False, content_type="text/plain")
+            for type_ in ("document", "change")
+        ]
+        answers = ledger.register([Submission(one.entry) for one in shown])
+
+    assert isinstance(answers[0], Registered)
+    assert getattr(answers[1], "reason", None) == "payload.inline"
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))

@@ -74,7 +74,13 @@ class Question:
 
 
 def ask(
-    waiting: Waiting, state: LedgerState, wanted: Wanted, now: int, entropy: Entropy = os.urandom
+    waiting: Waiting,
+    state: LedgerState,
+    wanted: Wanted,
+    now: int,
+    entropy: Entropy = os.urandom,
+    *,
+    asker: str | None = None,
 ) -> tuple[str, Question]:
     """Keep a question; return the token under which the person finds it.
 
@@ -84,11 +90,12 @@ def ask(
         wanted: What is asked.
         now: Seconds since 1970.
         entropy: Source of nonce and salts.
+        asker: Whose share of what may wait it counts towards; None for the operator.
 
     Raises:
         InputError: It is no question, or the fields are not those of the type.
         RefusedError: The person has no passkey, or the policy would not let it be carried out.
-        LimitError: Too many questions are waiting.
+        LimitError: Too many questions are waiting, of this asker or of all.
     """
     question = _question(state, wanted, now, entropy)
     _check_carried_out(state, wanted)
@@ -98,7 +105,7 @@ def ask(
             reason="approval.unknown",
             advice="invite them to make one: `tally passkeys invite`",
         )
-    token = waiting.add(Kind.APPROVAL, question.encode(), question.approval.expiry, now)
+    token = waiting.add(Kind.APPROVAL, question.encode(), question.approval.expiry, now, asker)
     return token, question
 
 

@@ -11,7 +11,13 @@ from typing import Final
 
 from tallystick.approvals.party import Party
 from tallystick.approvals.waiting import Held, Kind, Waiting, replayed
-from tallystick.errors import ApprovalError, InputError, RefusedError
+from tallystick.errors import (
+    ApprovalError,
+    InputError,
+    RefusedError,
+    TallystickError,
+    UnavailableError,
+)
 from tallystick.identity import Signer
 from tallystick.identity.attestation import CREATE, verify_made
 from tallystick.ledger import Ledger, Registered
@@ -140,24 +146,53 @@ class Enrolling:
         return self._passkey(code, issuer, made, None).digest(self._ledger.card.origin)
 
     def enrol(self, code: str, made: Made, assertion: Assertion) -> Registered | None:
-        """Register a passkey; the code is used up.
+        """Register a passkey; the code is used up, unless the ledger refuses.
 
         Returns:
             Where it is; None where it waits for the agreement of a key of its issuer.
 
         Raises:
             ApprovalError: The passkey did not agree, or the code has ended or was used.
-            RefusedError: It is registered already, or its person has too many.
+            RefusedError: It is registered already, or its person has too many; the code counts on.
+            UnavailableError: The ledger cannot append; it is registered when the code is used next.
         """
         held = self._held(code)
         issuer = self._issuer(held)
         passkey = self._passkey(code, issuer, made, assertion)
         passkey.verify_possession(self._ledger.card.origin)
         check_person(self._ledger.state, issuer)
+        if (index := self._registered_at(passkey)) is not None:
+            raise RefusedError(f"this passkey was registered at index {index}", reason="key.known")
         self._waiting.settle(Kind.INVITATION, code, passkey.encode())
-        if dcbor.decode(held.content, "invitation")["agreement"]:
+        if _agreement(held):
             return None
-        return self._ledger.register_key(passkey)
+        return self._register(code, passkey)
+
+    def _register(self, code: str, passkey: Passkey) -> Registered:
+        try:
+            return self._ledger.register_key(passkey)
+        except UnavailableError:
+            raise  # the same bytes are registered later, see `_resume`
+        except TallystickError:
+            index = self._registered_at(passkey)
+            if index is None:
+                self._waiting.reopen(Kind.INVITATION, code)
+                raise
+        found = self._ledger.at(index)  # whoever used the same code at this moment was faster
+        return Registered(found.statement.id, index, True, self._ledger.snapshot)  # noqa: FBT003
+
+    def _registered_at(self, passkey: Passkey) -> int | None:
+        name = passkey.issuer, passkey.key.thumbprint()
+        index, known = self._ledger.state.chains.passkeys.get(name, (None, None))
+        return index if known == passkey else None
+
+    def _resume(self, code: str, held: Held) -> None:
+        """Register a passkey that was made with a code just before a process ended."""
+        passkey = parse_key_statement(held.outcome or b"")
+        if _agreement(held) or not isinstance(passkey, Passkey):
+            return
+        if self._registered_at(passkey) is None:
+            self._register(code, passkey)
 
     def _passkey(self, code: str, issuer: str, made: Made, said: Assertion | None) -> Passkey:
         party = self._party
@@ -173,6 +208,7 @@ class Enrolling:
     def _held(self, code: str) -> Held:
         held, now = self._waiting.open(Kind.INVITATION, code), self._ledger.clock()
         if held.outcome is not None:
+            self._resume(code, held)
             raise replayed(Kind.INVITATION)
         if now >= held.not_after:
             raise ApprovalError(
@@ -186,6 +222,11 @@ class Enrolling:
     def _issuer(held: Held) -> str:
         issuer: str = dcbor.decode(held.content, "invitation")["issuer"]
         return issuer
+
+
+def _agreement(held: Held) -> bool:
+    """Tell whether a passkey made with an invitation waits for a key of its issuer to agree."""
+    return bool(dcbor.decode(held.content, "invitation")["agreement"])
 
 
 def _challenge(code: str) -> bytes:

@@ -43,6 +43,8 @@ FORMAT: Final = 1
 TOKEN_BYTES: Final = 32
 WAITING_MAX: Final = 10_000
 """Questions that wait at the same time."""
+WAITING_EACH_MAX: Final = 500
+"""Of these, so many of one asker: nobody keeps all others from asking."""
 KEPT_SECONDS: Final = 86_400
 """How long it is still known what became of a question that has ended."""
 BUSY_SECONDS: Final = 10.0
@@ -55,6 +57,10 @@ CREATE TABLE IF NOT EXISTS asked (
     sealed BLOB NOT NULL, outcome BLOB) WITHOUT ROWID;
 COMMIT;
 """
+_ASKERS: Final = """
+CREATE TABLE IF NOT EXISTS askers (digest BLOB PRIMARY KEY, asker BLOB NOT NULL) WITHOUT ROWID
+"""
+"""Apart, so that an earlier release goes on reading and writing what it knows."""
 
 
 class Kind(StrEnum):
@@ -90,7 +96,8 @@ class Waiting:
             VersionError: A newer release made it.
         """
         self._path, self._lock = path, Lock()
-        self._cipher = AESGCM(hmac.digest(ledger_secret, _PURPOSE, "sha256"))
+        secret = hmac.digest(ledger_secret, _PURPOSE, "sha256")
+        self._cipher, self._secret = AESGCM(secret), secret
         with self._errors():
             self._database = _connect(path)
             [[seen]] = self._database.execute("PRAGMA user_version")
@@ -105,23 +112,54 @@ class Waiting:
         """Give the file back."""
         self._database.close()
 
-    def add(self, kind: Kind, content: bytes, not_after: int, now: int) -> str:
+    def add(
+        self, kind: Kind, content: bytes, not_after: int, now: int, asker: str | None = None
+    ) -> str:
         """Keep a question, and return its token. What ended a day ago is forgotten.
 
+        Args:
+            kind: What is asked.
+            content: Of the question.
+            not_after: From then on it is too late, seconds since 1970.
+            now: Seconds since 1970.
+            asker: Whose share it takes a place of; None for the operator, who has all.
+
         Raises:
-            LimitError: Too many are waiting.
+            LimitError: Too many are waiting, of this asker or of all.
             UnavailableError: The file cannot be written.
         """
         token = os.urandom(TOKEN_BYTES)
         digest = sha256(token).digest()
         row = (digest, kind, not_after, self._seal(content, digest))
         with self._transaction() as database:
-            database.execute("DELETE FROM asked WHERE not_after < ?", (now - KEPT_SECONDS,))
-            [[count]] = database.execute("SELECT count(*) FROM asked WHERE outcome IS NULL")
-            if count >= WAITING_MAX:
-                raise LimitError(f"{count} questions are waiting, at most {WAITING_MAX} may")
+            ended = database.execute("DELETE FROM asked WHERE not_after < ?", (now - KEPT_SECONDS,))
+            database.execute("DELETE FROM askers WHERE digest NOT IN (SELECT digest FROM asked)")
+            self._check_room(database, asker)
             database.execute("INSERT INTO asked VALUES (?, ?, ?, ?, NULL)", row)
+            if asker is not None:
+                database.execute("INSERT INTO askers VALUES (?, ?)", (digest, self._name(asker)))
+        if ended.rowcount:
+            self._empty_log()
         return b64.encode_url(token)
+
+    def _check_room(self, database: sqlite3.Connection, asker: str | None) -> None:
+        waiting = "SELECT count(*) FROM asked LEFT JOIN askers USING (digest) WHERE outcome IS NULL"
+        [[count]] = database.execute(waiting)
+        if count >= WAITING_MAX:
+            raise LimitError(f"{count} questions are waiting, at most {WAITING_MAX} may")
+        if asker is None:
+            return
+        [[own]] = database.execute(f"{waiting} AND asker = ?", (self._name(asker),))
+        if own >= WAITING_EACH_MAX:
+            raise LimitError(
+                f"{own} questions of {asker[:80]} are waiting, at most {WAITING_EACH_MAX} of one "
+                "asker may",
+                advice="ask again once some of them are answered, or ended a day ago",
+            )
+
+    def _name(self, asker: str) -> bytes:
+        """Return under which name an asker is counted; the file alone does not show who."""
+        return hmac.digest(self._secret, asker.encode(), "sha256")
 
     def open(self, kind: Kind, token: str) -> Held:
         """Return a question, whatever became of it.
@@ -157,6 +195,18 @@ class Waiting:
         if done.rowcount != 1:
             raise replayed(kind)
 
+    def reopen(self, kind: Kind, token: str) -> None:
+        """Let a question wait again: what it was settled with was refused.
+
+        Raises:
+            UnavailableError: The file cannot be written.
+        """
+        with self._transaction() as database:
+            database.execute(
+                "UPDATE asked SET outcome = NULL WHERE digest = ? AND kind = ?",
+                (_digest(token), kind),
+            )
+
     def finish(self, kind: Kind, token: str, content: bytes, outcome: bytes) -> None:
         """Keep of a question that was carried out only what need not be erased.
 
@@ -169,6 +219,7 @@ class Waiting:
                 "UPDATE asked SET sealed = ?, outcome = ? WHERE digest = ? AND kind = ?",
                 (self._seal(content, digest), self._seal(outcome, digest), digest, kind),
             )
+        self._empty_log()
 
     def drop(self, kind: Kind, token: str) -> None:
         """Forget a question."""
@@ -176,6 +227,15 @@ class Waiting:
             database.execute(
                 "DELETE FROM asked WHERE digest = ? AND kind = ?", (_digest(token), kind)
             )
+        self._empty_log()
+
+    def _empty_log(self) -> None:
+        """Empty the write-ahead log, in which what was removed stands as it was.
+
+        Another process that reads at this moment keeps it; whoever removes something next does it.
+        """
+        with self._lock, self._errors():
+            self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def _seal(self, plain: bytes, digest: bytes) -> bytes:
         nonce = os.urandom(_NONCE_BYTES)
@@ -215,7 +275,9 @@ def replayed(kind: Kind) -> ApprovalError:
 
 def _nothing(kind: Kind) -> NotFoundError:
     return NotFoundError(
-        f"there is no such {kind}, or it ended more than a day ago", advice="ask again"
+        f"there is no such {kind}: it ended more than a day ago, or the ledger was restored from "
+        "a backup since",
+        advice="ask again",
     )
 
 
@@ -236,4 +298,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     if not seen:
         database.executescript(_SCHEMA)
         database.execute(f"PRAGMA user_version = {FORMAT}")
+        seen = FORMAT
+    if seen == FORMAT:
+        database.execute(_ASKERS)
     return database

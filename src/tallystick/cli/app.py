@@ -274,6 +274,8 @@ def _main(arguments: list[str]) -> object:
 def _tell(error: TallystickError, *, as_json: bool) -> None:
     if as_json:
         problem = {"error": error.code, "detail": str(error), "advice": error.advice}
+        if (reason := getattr(error, "reason", None)) is not None:
+            problem["reason"] = reason
         click.echo(json.dumps(problem), err=True)
         return
     click.echo(f"{click.style('error', fg='red', bold=True)}: {error}", err=True)

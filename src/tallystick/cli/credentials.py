@@ -120,10 +120,12 @@ def present(
     help="List of revoked credentials, or the bundle in which one is registered.",
 )  # fmt: skip
 @click.option("--policy", type=_FILE, help="Trust policy for a bundle [that of this ledger].")
+@click.option("--only", is_flag=True, help="Refuse what shows more than these claims.")
 @pass_session
 def verify(
     session: Session, /, file: Path, issuers: tuple[str, ...], audience: str, nonce: str,
     kinds: tuple[str, ...], claims: tuple[str, ...], lists: tuple[Path, ...], policy: Path | None,
+    *, only: bool,
 ) -> None:  # fmt: skip
     """Verify a presentation offline: who issued it, that its holder shows it, to us, just now.
 
@@ -137,7 +139,7 @@ def verify(
     keys = {did: parse_did_key(did) for did in filter(check_did, issuers)}
     expected = made.Expected(
         issuers=keys, audience=audience, nonce=nonce, types=kinds or None, claims=claims,
-        status_lists=[one.strip() for one in read_tokens(session, lists, policy)],
+        only=only, status_lists=[one.strip() for one in read_tokens(session, lists, policy)],
     )  # fmt: skip
     _tell(session, made.verify(_read(file), expected, int(time.time())))
 

@@ -53,6 +53,7 @@ def _ledger(session: Session, settings: "Settings") -> "Iterator[Finding]":
     from tallystick.cli.checks.collecting import collector
     from tallystick.cli.checks.configuration import folders, key_rights
     from tallystick.cli.checks.finding import findings
+    from tallystick.cli.checks.overdue import keeper
     from tallystick.cli.checks.signing_in import signing_in
     from tallystick.cli.checks.stored import Stored
 
@@ -79,6 +80,7 @@ def _ledger(session: Session, settings: "Settings") -> "Iterator[Finding]":
         ("otlp", lambda: collector(settings, ask=True)),
         ("oidc", lambda: signing_in(settings)),
         ("service", lambda: running.service(stored, settings)),
+        ("keeper", lambda: keeper(stored, settings)),
         ("backup", stored.check_backup),
     ])  # fmt: skip
 

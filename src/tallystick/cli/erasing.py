@@ -80,10 +80,11 @@ def _signed(
     from tallystick.ledger import check_targets
     from tallystick.ledger.marking import without_held
 
-    why = _reason(reason)
+    why = reason_of(reason)
     with session.reader(with_keys=True) as ledger:
         targets = read_targets(ledger, statements, about, purpose)
         check_targets(ledger, targets)
+        targets = _with_derived(session, ledger, targets)
         if except_held:
             left = without_held(ledger, targets)
             if left != targets:
@@ -91,6 +92,15 @@ def _signed(
             targets = left
         _tell_of_published(session, ledger, targets)
     return _apart(session, operator_or(session, issuer), targets, why, about)
+
+
+def _with_derived(session: Session, ledger: "LedgerReader", targets: "Targets") -> "Targets":
+    from tallystick.ledger.derived import with_derived
+
+    every = with_derived(ledger, targets)
+    if more := [str(ledger.get(one).index) for one in every if every[one] != targets.get(one, ())]:
+        session.say(f"the same rows go in batches that were taken from them: {', '.join(more)}")
+    return every
 
 
 def _apart(
@@ -120,14 +130,19 @@ def erase_each(session: Session, targets: list[bytes], reason: str) -> None:
     """Erase the content of statements, each by a statement of its own, as the operator."""
     from tallystick.ledger import sign_erasures
 
-    why, signer = _reason(reason), operator_or(session, None)
+    why, signer = reason_of(reason), operator_or(session, None)
     now = int(time.time())
     signed = [one for target in targets for one in sign_erasures(signer, {target: None}, why, now)]
     submit(session, signed)
     _scrub_spool(session)
 
 
-def _reason(text: str | None) -> "ErasureReason":
+def reason_of(text: str | None) -> "ErasureReason":
+    """Return what somebody gave as a reason to erase.
+
+    Raises:
+        InputError: None of those that there are.
+    """
     from tallystick.statement import ErasureReason
 
     if text not in set(ErasureReason):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from tallystick.cli.key_life import read_chains
 from tallystick.cli.session import Session, pass_session
 from tallystick.errors import DamagedError, InputError, TallystickError, UnavailableError
 
@@ -279,6 +280,10 @@ def _bring_back(session: Session, folder: Path, others: list[bytes], *, unsafe_a
         session.say(f"{path} was left as it is: it is newer than the one in the backup")
     if session.home.api_keys.exists() and "data/api-keys.json" not in copied.kept:
         session.say("API keys are those of the backup: revoke again what was revoked after it")
+    if not session.home.asked.exists() and read_chains(session).passkeys:
+        session.say(
+            "questions and invitations that waited are in no backup: ask, and invite, again"
+        )
     if not session.home.service_keys.exists():
         session.say(f"put {_KEY_FILES} back in {session.home.service_keys.parent} to go on writing")
     session.give({"size": copied.size, "files": copied.files}, str(copied.size))

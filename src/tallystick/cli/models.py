@@ -1,4 +1,4 @@
-"""`tally model`: the small language model that ships with the product, to try things with."""
+"""`tally model`: the small language model that comes along; which models to train anew."""
 
 import logging
 from typing import TYPE_CHECKING, Final
@@ -16,7 +16,7 @@ PORT: Final = 8472
 
 @click.group()
 def model() -> None:
-    """Serve or show the small language model that ships with Tallystick."""
+    """Serve or show the small language model that comes along; list models to be trained anew."""
 
 
 @model.command("serve")
@@ -59,6 +59,23 @@ def show_card(session: Session) -> None:
         f"  made by  {card.trained_by} at {card.commit[:12]}",
     ]
     session.give(msgspec.to_builtins(card), "\n".join(lines))
+
+
+@model.command("due")
+@pass_session
+def show_due(session: Session) -> None:
+    """List models that used rows which are erased since, and that no later version replaces.
+
+    A later version is a model statement that names the model by `supersedes`.
+    """
+    from tallystick.cli.reading import brief, line
+    from tallystick.evidence.erased import models_due
+
+    with session.reader() as ledger:
+        session.give_all(
+            (brief(found) | {"erased_rows": count}, f"{line(found)}  {count} rows erased")
+            for found, count in models_due(ledger)
+        )
 
 
 def describe(card: "Card") -> str:

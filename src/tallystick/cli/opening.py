@@ -48,7 +48,8 @@ class Shared:
             ledger = open_ledger(session.home, session.passphrase(), settings, self._checks)
             kept.callback(ledger.close)
             at_start(session.home, ledger, settings)
-            kept.callback(Keeper(ledger).close)
+            keeper = Keeper(ledger)
+            kept.callback(keeper.close)
             record_roles(ledger, settings)
             from tallystick.capture import ApiKeys, gateway_app
             from tallystick.web.service import Served
@@ -63,6 +64,7 @@ class Shared:
             lambda token: keys.grant(token, ledger.clock()),
             gateway.status if gateway else None,
             _bindings(ledger, settings),
+            keeper.status,
         )
 
     def _gateway(

@@ -16,11 +16,13 @@ from tallystick.cli.printing import readable
 from tallystick.cli.session import Session, pass_session
 from tallystick.cli.sign_ins import end_sign_in, forget_erased, list_sign_ins, sign_in
 from tallystick.cli.targets import operator_or
-from tallystick.errors import ConflictError, ErasedError, InputError, NotFoundError, TallystickError
+from tallystick.errors import ConflictError, ErasedError, NotFoundError, TallystickError
 
 if TYPE_CHECKING:
     from tallystick.ledger import Found, LedgerReader
     from tallystick.statement.pseudonym import Binding
+
+    _Bound = tuple[Found, str, Binding | None]
 
 PURPOSE: Final = "identity"
 """What a binding is kept for, so that it is erased apart from what was said about the person."""
@@ -90,8 +92,7 @@ def list_persons(session: Session) -> None:
 def show(session: Session, did: str) -> None:
     """Show who the pseudonym DID is, or that this was erased; needs the vault."""
     with session.reader(with_keys=True) as ledger:
-        found = labels_of(ledger, did)
-        rows = [_row(ledger, one) for one in found]
+        rows = [_row(*one) for one in _bindings(ledger, did)]
     if not rows:
         raise NotFoundError(f"no name was ever bound to {did} here")
     session.give_all(iter(rows))
@@ -121,7 +122,6 @@ def prove(session: Session, did: str, output: Path, *, relation: bool) -> None:
     shown = {"pseudonym", "name", "agreement"} | ({"relation"} if relation else set())
     with session.reader(with_keys=True) as ledger:
         one = _newest(ledger, did)
-        ledger.vault.get(one.statement.id)  # says so if it was erased
         bundle = build_bundle(ledger, one.statement.id, Shown(fields=frozenset(shown)))
     output.write_bytes(bundle.encode())
     session.say(f"wrote {output}: `tally verify` shows it to whoever has it")
@@ -143,9 +143,11 @@ def erase(session: Session, dids: tuple[str, ...], reason: str) -> None:
     nobody is to guess that they belong together.
     """
     from tallystick.cli.erasing import erase_each
+    from tallystick.vault import unsafe_unrecorded
 
-    with session.reader(with_keys=True) as ledger:
-        targets = [one.statement.id for did in dids for one in _open_bindings(ledger, did)]
+    # Read without a note: only which labels bind a name is taken from them.
+    with session.reader(with_keys=True) as ledger, unsafe_unrecorded():
+        targets = [one for did in dids for one in _open_bindings(session, ledger, did)]
     erase_each(session, targets, reason)
     forget_erased(session, targets)
     session.say(_REMAINS)
@@ -244,39 +246,65 @@ def labels_of(ledger: "LedgerReader", did: str | None) -> "list[Found]":
     return list(ledger.find_all(query))[::-1]
 
 
+def _bindings(ledger: "LedgerReader", did: str | None) -> "Iterator[_Bound]":
+    """Yield labels that bind a name, the oldest first, without those that say something else.
+
+    What a label said that is erased, or not in this vault, nobody can tell: it may have been this.
+    """
+    from tallystick.statement.pseudonym import read_binding
+
+    for one in labels_of(ledger, did):
+        try:
+            binding = read_binding(ledger.vault.get(one.statement.id).values())
+        except ErasedError:
+            yield one, "erased", None
+        except NotFoundError:
+            yield one, "missing", None
+        else:
+            if binding is not None:
+                yield one, "bound", binding
+
+
 def _newest(ledger: "LedgerReader", did: str) -> "Found":
-    found = labels_of(ledger, did)
-    if not found:
-        raise NotFoundError(f"no name was ever bound to {did} here")
-    return found[-1]
+    """Return the newest label that binds a name which can be shown."""
+    found = list(_bindings(ledger, did))
+    bound = [one for one, state, _ in found if state == "bound"]
+    if bound:
+        return bound[-1]
+    if any(state == "erased" for _, state, _ in found):
+        raise ErasedError(f"who {did} is was erased")
+    raise NotFoundError(f"no name was ever bound to {did} here, or it is not in this vault")
 
 
-def _open_bindings(ledger: "LedgerReader", did: str) -> "list[Found]":
-    _newest(ledger, did)
-    found = [one for one in labels_of(ledger, did) if not ledger.vault.is_erased(one.statement.id)]
-    if not found:
+def _open_bindings(session: Session, ledger: "LedgerReader", did: str) -> list[bytes]:
+    """Return the labels that bind a name to a pseudonym and are not erased."""
+    found = list(_bindings(ledger, did))
+    bound = [one.statement.id for one, state, _ in found if state == "bound"]
+    missing = [str(one.index) for one, state, _ in found if state == "missing"]
+    if missing:
+        session.say(
+            f"labels of {did} that are not in this vault stay: index {', '.join(missing)}; "
+            "`tally erase INDEX` erases one wherever it is"
+        )
+    if bound:
+        return bound
+    if any(state == "erased" for _, state, _ in found):
         raise ConflictError(f"who {did} is was erased already")
-    return found
+    raise NotFoundError(f"no name was ever bound to {did} here, or it is not in this vault")
 
 
 def _listed(ledger: "LedgerReader") -> Iterator[tuple[dict[str, Any], str]]:
-    for one in labels_of(ledger, None):
-        yield _row(ledger, one)
+    for one in _bindings(ledger, None):
+        yield _row(*one)
 
 
-def _row(ledger: "LedgerReader", one: "Found") -> tuple[dict[str, Any], str]:
-    from tallystick.statement.pseudonym import read_binding
-
+def _row(one: "Found", state: str, binding: "Binding | None") -> tuple[dict[str, Any], str]:
     did = one.statement.header.subject
     data: dict[str, Any] = {"did": did, "index": one.index, "name": None, "relation": None}
-    try:
-        binding = read_binding(ledger.vault.get(one.statement.id).values())
-    except ErasedError:
-        return {**data, "state": "erased"}, f"{one.index:>8}  (erased)  {did}"
-    except NotFoundError:
-        return {**data, "state": "missing"}, f"{one.index:>8}  (not in this vault)  {did}"
+    data["state"] = state
     if binding is None:
-        raise InputError(f"the label at index {one.index} binds no name")
-    data |= {"name": binding.name, "relation": binding.relation, "state": "bound"}
+        words = "(erased)" if state == "erased" else "(not in this vault)"
+        return data, f"{one.index:>8}  {words}  {did}"
+    data |= {"name": binding.name, "relation": binding.relation}
     words = f"{readable(binding.name)}, {readable(binding.relation or '-')}"
     return data, f"{one.index:>8}  {words}  {did}"

@@ -148,7 +148,7 @@ def originator(known: "Known | Originator") -> dict[str, Any]:
 
 def _since(ledger: "LedgerReader", found: "Found") -> dict[str, Any]:
     """Return what became of it since: erased, published, or rows of it erased."""
-    from tallystick.evidence import retrain_due
+    from tallystick.evidence.erased import retrain_due, retrained_by
     from tallystick.ledger import erasures_of, publications_of
 
     data: dict[str, Any] = {}
@@ -156,8 +156,12 @@ def _since(ledger: "LedgerReader", found: "Found") -> dict[str, Any]:
         data["erased_by"] = [one.index for one in by]
     if shown := publications_of(ledger, found.statement.id):
         data["published_by"] = [one.index for one in shown]
-    if found.statement.header.type == "model" and (count := retrain_due(ledger, found)):
-        data["retrain_due"] = f"{count} row{'' if count == 1 else 's'} that it used erased since"
+    if found.statement.header.type == "model":
+        if count := retrain_due(ledger, found):
+            rows = f"{count} row{'' if count == 1 else 's'}"
+            data["retrain_due"] = f"{rows} that it used erased since"
+        elif (newer := retrained_by(ledger, found)) is not None:
+            data["retrained_by"] = newer.index
     return data
 
 

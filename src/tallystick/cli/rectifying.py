@@ -41,6 +41,10 @@ _SUPERSEDED = "superseded"
     required=True,
     help="What becomes of the content that was wrong.",
 )
+@click.option(
+    "--reason", default="other", show_default=True,
+    help="Why it is erased, as for `tally erase`; public.",
+)  # fmt: skip
 @pass_session
 def rectify(
     session: Session,
@@ -50,12 +54,16 @@ def rectify(
     fields: tuple[str, ...],
     file: Path | None,
     old: str,
+    reason: str,
     **about: str | None,
 ) -> None:
     """Register right content in the place of STATEMENT's, or of rows of a batch.
 
     The new statement names the old one by `supersedes`. Loaders then yield the new content only.
+    Nothing is registered if the wrong content may not be erased, as while it must be kept.
     """
+    from tallystick.ledger.foreseen import check_admitted
+
     if bool(fields) == (file is not None):
         raise InputError("give either --field, for a statement, or --rows, for rows of a batch")
     whom = read_about(about["about"], about["purpose"])
@@ -63,6 +71,7 @@ def rectify(
     name, _, positions = statement.partition(":")
     with session.reader() as ledger:
         wrong = ledger.get(find_id(ledger, name)).statement
+        operator = ledger.at(0).statement.header.issuer
     signer = session.signer(issuer)
     right: Submission
     targets: Targets
@@ -70,10 +79,21 @@ def rectify(
         right, targets = _rows(signer, wrong, positions, file, whom)
     else:
         right, targets = replace(_fields(signer, wrong, fields), about=whom), {wrong.id: None}
+    _check_may(signer, wrong, operator)
     with session.reader() as ledger:
-        leaving = _leave(session, ledger, targets, old)
+        leaving = _leave(session, ledger, targets, old, reason)
+        check_admitted(ledger, leaving, int(time.time()))
     submit(session, [right])  # first, and alone: what was wrong must not go if this is refused
     submit(session, leaving)
+
+
+def _check_may(signer: "Signer", wrong: "SignedStatement", operator: str) -> None:
+    if signer.issuer not in {wrong.header.issuer, operator}:
+        raise InputError(
+            f"statement {wrong.id.hex()} is rectified by {wrong.header.issuer}, who signed it, or "
+            f"by the operator, not by {signer.issuer}",
+            advice="say what you know in a statement of your own, with `--link refutes=ID`",
+        )
 
 
 def _fields(signer: "Signer", wrong: "SignedStatement", fields: tuple[str, ...]) -> "Submission":
@@ -112,21 +132,25 @@ def _rows(
         raise InputError(f"{file} has {len(records)} rows, and {len(chosen)} are rectified")
     subjects = None if whom is None else [whom.subject] * len(records)
     purpose = "" if whom is None else whom.purpose
-    links: dict[str, tuple[bytes, ...]] = {"supersedes": (wrong.id,)}
+    # Not all of the old batch is replaced, only what this one says was wrong in it.
+    links: dict[str, tuple[bytes, ...]] = {"supersedes": (wrong.id,), "refutes": (wrong.id,)}
     return sign_rows(signer, records, subjects, purpose, links), {wrong.id: chosen}
 
 
-def _leave(session: Session, ledger: Any, targets: "Targets", old: str) -> "list[Submission]":
+def _leave(
+    session: Session, ledger: Any, targets: "Targets", old: str, reason: str
+) -> "list[Submission]":
     """Sign what keeps everybody, or only AI, from the content that was wrong."""
+    from tallystick.cli.erasing import reason_of
     from tallystick.cli.targets import operator_or
     from tallystick.ledger import sign_erasures
+    from tallystick.ledger.derived import with_derived
     from tallystick.ledger.erasures import check_content
     from tallystick.ledger.marking import sign_marks
-    from tallystick.statement import ErasureReason
     from tallystick.statement.governance import StatementType
 
     check_content(ledger, targets)
     operator, now = operator_or(session, None), int(time.time())
     if old == "erase":
-        return sign_erasures(operator, targets, ErasureReason.OTHER, now)
+        return sign_erasures(operator, with_derived(ledger, targets), reason_of(reason), now)
     return sign_marks(operator, StatementType.RESTRICTION, targets, _SUPERSEDED, now)

@@ -18,11 +18,14 @@ from tallystick.errors import InputError, VerificationError
     type=click.Path(dir_okay=False, path_type=Path, allow_dash=True),
     help="Write rows there instead of to standard output.",
 )
+@click.option("--superseded", is_flag=True, help="The very rows of BATCH, also if put right since.")
 @pass_session
-def rows(session: Session, batches: tuple[str, ...], output: Path | None) -> None:
+def rows(
+    session: Session, batches: tuple[str, ...], output: Path | None, *, superseded: bool
+) -> None:
     """Write the rows that verify as JSON lines, and name those that do not.
 
-    BATCH is the id or index of a batch statement.
+    BATCH is the id or index of a batch statement; what took its place follows in its stead.
     Exits with 1 if any row was refused.
     """
     from tallystick.evidence import load_rows
@@ -36,7 +39,7 @@ def rows(session: Session, batches: tuple[str, ...], output: Path | None) -> Non
         for batch, id_ in zip(batches, ids, strict=True):
             if batch_of(ledger.get(id_).statement) is None:
                 raise InputError(f"{batch} is not a batch", advice="`tally find --type dataset`")
-        loaded = load_rows(ledger, ids, trust)
+        loaded = load_rows(ledger, ids, trust, superseded=superseded)
     lines = "".join(json.dumps(row.values, default=bytes.hex) + "\n" for row in loaded.rows)
     if output and str(output) != "-":
         output.write_text(lines, encoding="utf-8")
@@ -45,6 +48,8 @@ def rows(session: Session, batches: tuple[str, ...], output: Path | None) -> Non
     session.say(f"{len(loaded.rows)} rows verify, {len(loaded.refused)} are refused")
     if loaded.restricted:
         session.say(f"{loaded.restricted} of these are restricted: see `tally restrict --list`")
+    if loaded.superseded:
+        session.say(f"{loaded.superseded} of these are superseded: others took their place")
     if loaded.refused:
         first = loaded.refused[0]
         raise VerificationError(f"batch {first.batch.hex()[:16]}…: {first.error}")

@@ -2,7 +2,7 @@
 
     loaded = load_rows(ledger, [north.id, south.id])
     for row in loaded.rows: ...        # each is what its issuer registered
-    for row in loaded.refused: ...     # each with the reason
+    for row in loaded.refused: ...     # each with the reason, such as that others took its place
 
 The batch statements are checked as a stranger would check them: by an evidence bundle and the
 offline verifier. Then each row from the vault is hashed and compared with its leaf.
@@ -23,6 +23,7 @@ from tallystick.errors import (
     TallystickError,
 )
 from tallystick.evidence.export import build_bundle
+from tallystick.evidence.superseded import SUPERSEDED, superseded_by, with_successors
 from tallystick.identity import Signer
 from tallystick.ledger import Reads, batch_of, erased_rows
 from tallystick.ledger.marking import marked_rows
@@ -91,14 +92,22 @@ class LoadedRows:
     @property
     def restricted(self) -> int:
         """How many were left out only because a restriction stands on them."""
-        return sum(
-            isinstance(row.error, RefusedError) and row.error.reason == RESTRICTED
-            for row in self.refused
-        )
+        return self._refused_for(RESTRICTED)
+
+    @property
+    def superseded(self) -> int:
+        """How many were left out only because others took their place."""
+        return self._refused_for(SUPERSEDED)
 
     def leaves(self) -> bytes:
         """Return the leaf hashes of the verified rows, concatenated."""
         return b"".join(row.leaf for row in self.rows)
+
+    def _refused_for(self, reason: str) -> int:
+        return sum(
+            isinstance(row.error, RefusedError) and row.error.reason == reason
+            for row in self.refused
+        )
 
 
 def encode_row(values: dict[str, Any]) -> bytes:
@@ -145,13 +154,16 @@ def schema_digest(schema: dict[str, Any]) -> bytes:
     return sha256(dcbor.encode(schema)).digest()
 
 
-def load_rows(ledger: Reads, batches: Sequence[bytes], trust: TrustPolicy) -> LoadedRows:
-    """Load the rows of registered batches, only those that verify.
+def load_rows(
+    ledger: Reads, batches: Sequence[bytes], trust: TrustPolicy, *, superseded: bool = False
+) -> LoadedRows:
+    """Load the rows of registered batches, only those that verify; what was put right since, so.
 
     Args:
         ledger: Holds the statements, their leaf hashes and the vault.
         batches: Ids of batch statements.
         trust: Whose checkpoints to believe.
+        superseded: Load the very rows of these batches, also where others took their place.
 
     Raises:
         VerificationError: A batch statement itself does not verify.
@@ -160,7 +172,8 @@ def load_rows(ledger: Reads, batches: Sequence[bytes], trust: TrustPolicy) -> Lo
     """
     rows: list[VerifiedRow] = []
     refused: list[RefusedRow] = []
-    for batch in batches:
+    wanted = ((one, None) for one in batches) if superseded else with_successors(ledger, batches)
+    for batch, by in wanted:
         report = verify_bundle(build_bundle(ledger, batch).encode(), trust)
         leaves = report.statements[batch].leaves
         stored = _stored(ledger, batch)
@@ -171,6 +184,8 @@ def load_rows(ledger: Reads, batches: Sequence[bytes], trust: TrustPolicy) -> Lo
             try:
                 if position in erased:
                     raise ErasedError(f"row {position} is erased, as a registered statement says")
+                if by is not None:
+                    raise superseded_by(position, by)
                 _check_restricted(position, *restricted)
                 record = _check(stored.get(position), position, leaf)
                 rows.append(VerifiedRow(batch, position, leaf, dcbor.decode(record, "row")))

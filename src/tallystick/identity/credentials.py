@@ -17,6 +17,7 @@ Offline: whoever verifies brings the issuers' keys and a clock. What is refused,
 | `credential.changed` | something was added to what the holder signed, or left out of it |
 | `credential.revoked`, …  | see `tallystick.identity.status_list` |
 | `credential.hidden` | what must stand open is hidden, or what was asked for is not shown |
+| `credential.excess` | more is shown than what was asked for |
 
 That a nonce is used once is for whoever gave it out to see to.
 
@@ -93,6 +94,7 @@ class Expected:
         types: Types that count; None for any.
         claims: Names of claims that must be shown.
         status_lists: Status list tokens that are at hand, not believed.
+        only: Refuse what shows more than these, so that it is neither seen nor kept.
     """
 
     issuers: Mapping[str, PublicKey]
@@ -101,6 +103,7 @@ class Expected:
     types: Collection[str] | None = None
     claims: Collection[str] = ()
     status_lists: Collection[str] = ()
+    only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +214,8 @@ def verify(text: str, expected: Expected, now: int) -> VerifiedCredential:
     _check_binding(shown, holder, expected, now)
     if missing := set(expected.claims) - set(claims):
         raise _refused("hidden", f"the claim {min(missing)!r} was asked for, and is not shown")
+    if expected.only and (more := verified.disclosed - set(expected.claims)):
+        raise _refused("excess", f"the claim {min(more)!r} is shown, and was not asked for")
     status_at = _check_status(claims, expected, issuer, now) if "status" in claims else None
     own = {k: v for k, v in claims.items() if k not in OPEN | {"iat"}}
     return VerifiedCredential(

@@ -27,6 +27,7 @@ from tallystick.statement.appeal import (
 )
 from tallystick.statement.governance import StatementType
 from tallystick.statement.labels import BATCH_MEDIA_TYPE
+from tallystick.statement.marks import Lifting, read_mark
 from tallystick.verify.completeness import Account
 
 DAY: Final = 86_400
@@ -42,6 +43,8 @@ INCIDENT_REPORT: Final = "incident-report"
 """Subject of the document that reports a serious incident; it links to the anomaly."""
 ACT: Final = "access of an administrator"
 """Counted apart from reads of content, which have the same type."""
+LIFTING: Final = "lifting of a hold or restriction"
+"""Counted apart from what places one, which has the same type; it corrects nothing, either."""
 INLINE: Final = frozenset(
     {
         StatementType.GENESIS,
@@ -56,6 +59,7 @@ INLINE: Final = frozenset(
         StatementType.RETENTION,
         StatementType.CALL,
         ACT,
+        LIFTING,
     }
 )
 """What stands on the ledger in the clear, because everybody computes on it."""
@@ -121,10 +125,10 @@ class Walk:
         """Take in the next statement."""
         header = statement.header
         place = Place(index, statement.id, header.issued_at)
-        type_ = ACT if is_act(statement) else header.type or _OTHER
+        type_ = _kind_of(statement)
         self.account.add(index, statement)
         self.types.setdefault(type_, Kind()).add(place)
-        if Relation.SUPERSEDES in header.links:
+        if Relation.SUPERSEDES in header.links and type_ != LIFTING:
             self.superseded.add(place)
         self._look_at_form(statement, type_, place)
         if type_ in self._see:
@@ -258,3 +262,12 @@ class Walk:
             self._papers.pop(one, None)
         if place.at is not None:
             self._erased.append((place.at, place.index, tuple(erased)))
+
+
+def _kind_of(statement: SignedStatement) -> str:
+    """Return what a statement is counted as: its type, or what it does by that type."""
+    if is_act(statement):
+        return ACT
+    if isinstance(read_mark(statement), Lifting):
+        return LIFTING
+    return statement.header.type or _OTHER

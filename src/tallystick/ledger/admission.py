@@ -94,11 +94,16 @@ class LedgerAdmission:
         self.state.appeals.settle()
 
     def close_epoch(self) -> list[bytes]:
-        """Return the last heartbeat of this epoch; the caller appends it."""
-        if self._operator.silent:
+        """Return the last heartbeat of this epoch; the caller appends it.
+
+        Where nothing was registered there is one only if somebody was turned away: that is told,
+        once in an epoch, however often strangers come.
+        """
+        operator, now = self._operator, max(self.state.now, self._operator.clock())
+        if operator.silent and not operator.turned_away:
             return []
-        now = max(self.state.now, self._operator.clock())
-        return [self._operator.heartbeat("end", now).entry]
+        begun = [operator.heartbeat("start", now).entry] if operator.silent else []
+        return [*begun, operator.heartbeat("end", now).entry]
 
     def _verdict(self, candidate: Candidate) -> Verdict:
         """Decide about one; if it is placed, it comes after a heartbeat that says the time."""

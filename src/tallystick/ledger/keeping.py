@@ -11,6 +11,7 @@ the service is started again. A clock that goes back only delays.
 import logging
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import islice
 from threading import Event, Thread
 from typing import Final
@@ -32,26 +33,79 @@ READS_SECONDS: Final = 10
 JUMP_SECONDS_MAX: Final = 3600
 """How far the clock may run ahead of the time that passed."""
 
+STUCK_SECONDS: Final = 300.0
+"""A keeper that has looked at nothing for so long hangs; one look erases a thousand statements."""
+
 _log = logging.getLogger(__name__)
 
 
-def erase_overdue(ledger: Ledger, overdue: Iterator[Overdue | None]) -> tuple[int, int]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keeping:
+    """How a keeper does; times are the ledger's clock, counts since it began.
+
+    Attributes:
+        alive: Its thread runs, and looked whether there is something to do not long ago.
+        swept_at: When the last whole sweep ended; None if there was none yet.
+        next_at: When the next begins; the past while one is under way.
+        erased: Statements whose content it erased.
+        failures: Looks that failed.
+        overdue: Content whose time is over and that is still there though nothing holds it: while
+            a sweep is under way, and where erasing fails.
+        held: Content whose time is over and that a hold keeps, as of the last whole sweep.
+        trouble: What keeps it from its work, in words.
+    """
+
+    alive: bool
+    swept_at: int | None
+    next_at: int
+    erased: int
+    failures: int
+    overdue: int
+    held: int
+    trouble: str | None
+
+
+def erase_overdue(
+    ledger: Ledger, overdue: Iterator[Overdue | None], seen: "Seen | None" = None
+) -> tuple[int, int]:
     """Erase a little of what is overdue; return how much was looked at, and how much erased.
+
+    Args:
+        ledger: Open for writing.
+        overdue: What `find_overdue` finds.
+        seen: Counts what is overdue, before it is erased, and what is held.
 
     Raises:
         TallystickError: It could not be registered or carried out.
     """
     targets: dict[bytes, Positions | None] = {}
-    looked_at = 0
+    looked_at, seen = 0, seen or Seen()
     for one in islice(overdue, LOOKED_AT_MAX):
         looked_at += 1
+        if one is not None:
+            seen.held += one.held
         if one is not None and (not one.held or one.positions):
             targets[one.found.statement.id] = one.positions
         if len(targets) == LINKS_MAX:
             break
     if targets:
+        seen.overdue = len(targets)
         ledger.erase(targets, ErasureReason.RETENTION)
+        seen.overdue = 0
     return looked_at, len(targets)
+
+
+@dataclass(slots=True)
+class Seen:
+    """What a sweep has seen so far.
+
+    Attributes:
+        overdue: Content that is about to be erased, or could not be.
+        held: Content that a hold keeps.
+    """
+
+    overdue: int = 0
+    held: int = 0
 
 
 class Keeper:
@@ -80,6 +134,12 @@ class Keeper:
         self._next_reads = passed() + READS_SECONDS
         self._began = (passed(), float(ledger.clock()))
         self.trouble: str | None = None
+        self._failed: str | None = None
+        self._unread: str | None = None
+        self._swept_at: int | None = None
+        self._looked = passed()
+        self._erased, self._failures, self._held = 0, 0, 0
+        self._seen = Seen()
         self._closing = Event()
         self._thread = Thread(target=self._run, name="tallystick-keeper", daemon=True)
         self._thread.start()
@@ -89,12 +149,32 @@ class Keeper:
         self._closing.set()
         self._thread.join()
 
+    def status(self) -> Keeping:
+        """Say how it does; any thread may ask."""
+        quiet = self._passed() - self._looked
+        alive = self._thread.is_alive() and quiet < max(STUCK_SECONDS, 2 * self._tick_seconds)
+        words = None
+        if not alive:
+            words = f"the keeper has done nothing for {int(quiet)} s: start the service again"
+        clock = self._ledger.clock()
+        return Keeping(
+            alive=alive,
+            swept_at=self._swept_at,
+            next_at=clock + int(self._next - self._passed()),
+            erased=self._erased,
+            failures=self._failures,
+            overdue=self._seen.overdue,
+            held=self._held,
+            trouble=words or self.trouble or self._failed or self._unread,
+        )
+
     def tick(self) -> None:
         """Do a little, if it is time.
 
         Raises:
             TallystickError: It could not be done; the next tick tries again.
         """
+        self._looked = self._passed()
         if self._passed() >= self._next_reads:
             self._next_reads = self._passed() + READS_SECONDS
             self._register_reads()
@@ -104,17 +184,24 @@ class Keeper:
             self._sweep = find_overdue(
                 self._ledger, time_to_judge_by(self._ledger, self._ledger.clock())
             )
-        looked_at, erased = erase_overdue(self._ledger, self._sweep)
+            self._seen.held = 0
+        looked_at, erased = erase_overdue(self._ledger, self._sweep, self._seen)
+        self._failed = None
+        self._erased += erased
         if erased:
             _log.info("erased %d statements' content whose time is over", erased)
         if looked_at == 0:
             self._sweep, self._next = None, self._passed() + self._sweep_seconds
+            self._swept_at, self._held = self._ledger.clock(), self._seen.held
 
     def _register_reads(self) -> None:
         """Register who read content; where that fails, what is over is erased all the same."""
         try:
             self._ledger.register_reads()
+            self._unread = None
         except (OSError, TallystickError) as error:
+            self._failures += 1
+            self._unread = f"who read content cannot be registered: {error}"
             _log.warning("who read content cannot be registered, trying again: %s", error)
 
     def _jumped(self) -> bool:
@@ -129,11 +216,17 @@ class Keeper:
             _log.warning("%s; if it is right now, start the service again", self.trouble)
         return self.trouble is not None
 
+    def attempt(self) -> None:
+        """Do a little, if it is time; what fails is said, and tried again."""
+        try:
+            self.tick()
+        except Exception as error:  # noqa: BLE001 - a ledger that is opened again raises anything
+            self._sweep = None
+            self._failures += 1
+            self._failed = f"retention cannot go on: {error}"
+            _log.warning("retention cannot go on, trying again: %s", error)
+            self._next = self._passed() + min(60.0, self._sweep_seconds)
+
     def _run(self) -> None:
         while not self._closing.wait(self._tick_seconds):
-            try:
-                self.tick()
-            except Exception as error:  # noqa: BLE001 - a ledger that is opened again raises anything
-                self._sweep = None
-                _log.warning("retention cannot go on, trying again: %s", error)
-                self._next = self._passed() + min(60.0, self._sweep_seconds)
+            self.attempt()

@@ -28,6 +28,7 @@ from tallystick.ledger.creation import (
     read_card,
     trust_policy,
 )
+from tallystick.ledger.derived import with_derived
 from tallystick.ledger.erasures import Targets, carry_out, check_targets, sign_erasures
 from tallystick.ledger.home import Home
 from tallystick.ledger.index import Index
@@ -320,6 +321,8 @@ class Ledger(Reads):
     ) -> list[Registered]:
         """Register that content is erased, and erase it; it does not come back.
 
+        Rows go in the batches, too, that were taken from the ones that are named.
+
         Args:
             targets: Statements whose content is to go, as `vault.about` returns them: None for
                 all of it, else positions of rows of a batch.
@@ -335,6 +338,7 @@ class Ledger(Reads):
                 on trying, and does so when it is opened.
         """
         check_targets(self, targets)
+        targets = with_derived(self, targets)
         by = signer or self.keys.signer(OPERATOR)
         registered = []
         for answer in self.register(sign_erasures(by, targets, reason, self.clock())):
@@ -362,6 +366,11 @@ class Ledger(Reads):
         registered = self.register_one(said)
         self.vault.keep_in(where)
         return registered
+
+    @property
+    def erasures_pending(self) -> bool:
+        """Whether something is registered as erased that the vault may still hold."""
+        return self._erasing
 
     def carry_out_erasures(self) -> None:
         """Erase what the log says is erased, if something still is to be.

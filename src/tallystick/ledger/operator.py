@@ -90,6 +90,11 @@ class Operator:
         """Nothing was said in this epoch yet."""
         return self._last is None
 
+    @property
+    def turned_away(self) -> bool:
+        """Somebody was turned away of whom no heartbeat has told yet."""
+        return self._unknown > 0
+
     def turn_away(self, statement: SignedStatement) -> None:
         """Count a statement that no registered key signed: strangers cannot write entries."""
         self._unknown += 1

@@ -16,6 +16,7 @@ from tallystick.errors import (
 )
 from tallystick.ledger.assembly import Parts
 from tallystick.ledger.batches import Batches
+from tallystick.ledger.committed import check_salts
 from tallystick.ledger.policy import Visibility
 from tallystick.ledger.rules import Candidate, batch_of
 from tallystick.ledger.signatures import SignatureChecks
@@ -86,6 +87,8 @@ class Registrar:
                 work.answer = answer
             elif (refused := self._unwanted(work.submission, answer.statement)) is not None:
                 work.answer = refused
+            elif (unsalted := self._unsalted(work.submission, answer.statement)) is not None:
+                work.answer = unsalted
             elif (error := _contradiction(work.submission, answer.statement)) is not None:
                 work.answer = error
             else:
@@ -107,6 +110,14 @@ class Registrar:
             reason="visibility.commitment-only",
             advice="register the statement without its content, and keep that yourself",
         )
+
+    def _unsalted(self, submission: Submission, statement: SignedStatement) -> RefusedError | None:
+        """Return a refusal where salts hide nothing; a retry of what was admitted stays one."""
+        try:
+            check_salts(submission)
+        except RefusedError as error:
+            return None if self._is_registered(statement) else error
+        return None
 
     def _keeps(self, statement: SignedStatement) -> bool:
         if self._parts.state.is_operator(statement.header.issuer):

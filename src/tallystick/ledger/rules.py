@@ -39,6 +39,8 @@ Reasons, in the order in which they are tried:
     mark.…, erasure.held    see `tallystick.ledger.marks`
     erasure.retained        see `tallystick.ledger.retained`
     appeal.…, review.…, erasure.appealed    see `tallystick.ledger.appeals`
+    payload.inline          see `tallystick.ledger.committed`; last, so that refusals of earlier
+                            releases replay as they were
 """
 
 from collections.abc import Callable, Mapping
@@ -54,6 +56,7 @@ from tallystick.errors import (
     SignatureError,
 )
 from tallystick.ledger.approved import check_approved
+from tallystick.ledger.committed import check_committed
 from tallystick.ledger.delegated import check_delegated
 from tallystick.ledger.policy import parse_policy_payload
 from tallystick.ledger.state import LedgerState
@@ -173,6 +176,7 @@ def decide(candidate: Candidate, state: LedgerState, find: FindIndex) -> int | N
     check_delegated(statement, state)
     check_approved(statement, state)
     _check_marks(statement, state)
+    check_committed(statement, state.policy)
     return None
 
 

@@ -9,7 +9,8 @@ log's other keys; what the operator registered of issuers' keys, also what ended
 every other statement: that the log holds
 it, who signed it, that opened content and rows are what it committed to; last, how the statements
 hang together. A part that fails spoils the verdict and not the other parts, so that the report
-names exactly what is wrong.
+names exactly what is wrong. What others only said of the subject later spoils nothing, see
+`tallystick.verify.disregarded`.
 """
 
 from collections.abc import Callable
@@ -41,6 +42,7 @@ from tallystick.verify.bundle import Bundle, Member, parse_bundle
 from tallystick.verify.checkpoint import VerifiedCheckpoint
 from tallystick.verify.coherence import check_coherence
 from tallystick.verify.delegation import Acting
+from tallystick.verify.disregarded import disregard
 from tallystick.verify.erased import say_erased
 from tallystick.verify.handover import HandedOver, Said
 from tallystick.verify.policy import TrustPolicy
@@ -135,13 +137,14 @@ class _Examination:
             missing = "entry 0, which names the keys of the log, is not in the bundle"
             self._add("genesis", Verdict.INDETERMINATE, missing)
         self.checks = list(say_erased(self.checks, self.verified))
-        self.checks += check_coherence(self.verified)
+        said = [*check_coherence(self.verified)]
         published = Published(self.verified, self.bundle.subject)
         self.verified = published.statements
-        self.checks += published.checks
-        self.checks += check_bindings(self.verified, self.genesis)
+        said += published.checks
+        said += check_bindings(self.verified, self.genesis)
         acting = Acting(self.verified, self.genesis, self.believed.chains)
-        self.checks += acting.checks()
+        said += acting.checks()
+        self.checks += disregard(said, self.verified, self.bundle.subject)
         self.checks += check_appeals(self.verified)
         if self.bundle.subject not in {part.statement.id for part in parts}:
             missing = f"statement {self.bundle.subject.hex()[:12]}… itself is not in the bundle"

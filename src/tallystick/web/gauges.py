@@ -12,6 +12,7 @@ from tallystick.web.parts import FURTHER
 
 if TYPE_CHECKING:
     from tallystick.capture import GatewayStatus
+    from tallystick.ledger.keeping import Keeping
     from tallystick.web.parts import Parts
     from tallystick.web.service import Service
 
@@ -27,6 +28,7 @@ def gauges(service: "Service") -> Iterator[Gauge]:
     yield Gauge("tallystick_start_timestamp_seconds", "When the service began.", lambda: begun)
     yield from _of_ledger(service)
     yield from _of_parts(service)
+    yield from _of_keeper(service)
     yield from _of_gateway(service)
 
 
@@ -77,6 +79,30 @@ def _of_parts(service: "Service") -> Iterator[Gauge]:
         read(lambda p: {(name,): _LEVELS[part.state] for name, part in p.states.items()
                         if name != FURTHER or not _hides(service)}),
         ["part"],
+    )  # fmt: skip
+
+
+def _of_keeper(service: "Service") -> Iterator[Gauge]:
+    """Yield how what erases by time does; no samples without it."""
+
+    def read(number: Callable[["Keeping"], Reading]) -> Callable[[], Reading]:
+        return lambda: number(seen) if (seen := service.keeping()) else None
+
+    table: tuple[tuple[str, str, Callable[[Keeping], Reading]], ...] = (
+        ("alive", "Whether it runs, and does not hang.", lambda k: k.alive),
+        ("ok", "Whether nothing keeps it from its work.", lambda k: k.trouble is None),
+        ("sweep_timestamp_seconds", "The last whole sweep.", lambda k: k.swept_at),
+        ("next_timestamp_seconds", "When the next sweep begins.", lambda k: k.next_at),
+        ("erased", "Statements whose content it erased, since the start.", lambda k: k.erased),
+        ("failures", "Looks that failed, since the start.", lambda k: k.failures),
+        ("overdue", "Contents whose time is over, and that nothing holds.", lambda k: k.overdue),
+        ("held", "Contents whose time is over, and that a hold keeps.", lambda k: k.held),
+    )
+    for name, text, number in table:
+        yield Gauge(f"tallystick_keeper_{name}", text, read(number))
+    yield Gauge(
+        "tallystick_erasures_pending", "Whether content that is registered as erased is left.",
+        lambda: service.ledger.erasures_pending,
     )  # fmt: skip
 
 

@@ -9,12 +9,13 @@ from typing import Any, Final
 from tallystick import tracing
 from tallystick.capture.roles import Right
 from tallystick.errors import InputError
-from tallystick.evidence import Shown, build_bundle
+from tallystick.evidence import Shown, build_bundle, retrain_due
 from tallystick.ledger import Query
 from tallystick.ledger.originators import Originators, known_originator
 from tallystick.ledger.reading import END
 from tallystick.merkle import HASH_BYTES
 from tallystick.statement import TlogProof, b64, parse_note
+from tallystick.statement.governance import StatementType
 from tallystick.statement.header import EMITTER_BYTES
 from tallystick.vault import reading_as
 from tallystick.web.answers import (
@@ -58,7 +59,9 @@ def statement(call: Call) -> Answer:
         known = known_originator(
             ledger.index, ledger.snapshot, found.statement, found.index, _visible_content(call)
         )
-    return json_answer(statement_view(made, known), headers=(NEVER, _VARY))
+    is_model = found.statement.header.type == StatementType.MODEL
+    due = retrain_due(ledger, found) if is_model else None
+    return json_answer(statement_view(made, known, due), headers=(NEVER, _VARY))
 
 
 def search(call: Call) -> Answer:

@@ -20,6 +20,7 @@ from tallystick.merkle import HASH_BYTES
 if TYPE_CHECKING:
     from tallystick.capture import GatewayStatus
     from tallystick.ledger import Ledger
+    from tallystick.ledger.keeping import Keeping
     from tallystick.web.service import Service
 
 CLOCK_SECONDS: Final = 60
@@ -59,6 +60,7 @@ class Parts(msgspec.Struct, frozen=True):
         api_keys: Valid API keys.
         requests_open: What people asked of decisions, and nobody has answered yet.
         requests_overdue: Of these, those whose time is past.
+        keeping: How what erases by time does; None where nothing does.
     """
 
     states: dict[str, Part]
@@ -67,6 +69,7 @@ class Parts(msgspec.Struct, frozen=True):
     api_keys: int
     requests_open: int = 0
     requests_overdue: int = 0
+    keeping: "Keeping | None" = None
 
     @property
     def troubles(self) -> list[str]:
@@ -104,12 +107,14 @@ def look(service: "Service", gateway: "GatewayStatus | None") -> Parts:
         "webhooks": _webhooks(service),
         "appeals": _appeals(waiting, overdue),
     }
+    if (keeping := service.keeping()) is not None:
+        states["keeper"] = _keeper(service, keeping)
     if service.further:
         states[FURTHER] = _further(service)
     if gateway is not None:
         states["spool"] = _spool(gateway)
         states["usage"] = _usage(gateway)
-    return Parts(states, free, behind, keys, waiting, overdue)
+    return Parts(states, free, behind, keys, waiting, overdue, keeping)
 
 
 def vault_trouble(ledger: "Ledger") -> str | None:
@@ -198,6 +203,19 @@ def _appeals(waiting: int, overdue: int) -> Part:
         "request of a person is past its" if overdue == 1 else "requests of people are past their"
     )
     return Part("warning", f"{overdue} {whose} time: `tally appeals list`")
+
+
+def _keeper(service: "Service", keeping: "Keeping") -> Part:
+    """Tell of content that should be gone: somebody should look, but statements are taken."""
+    if keeping.trouble is not None:
+        overdue = f"; {keeping.overdue} are overdue" if keeping.overdue else ""
+        return Part("warning", f"{keeping.trouble}{overdue}")
+    now = service.ledger.clock()
+    if keeping.swept_at is None:
+        return Part("ok", "the first sweep is not over")
+    words = f"last sweep {now - keeping.swept_at} s ago, next in {max(0, keeping.next_at - now)} s"
+    held = f"; holds keep {keeping.held} whose time is over" if keeping.held else ""
+    return Part("ok", words + held)
 
 
 def _further(service: "Service") -> Part:

@@ -142,11 +142,21 @@ def _ask(call: Call, body: AskBody) -> Answer:
         issuer=body.issuer, action=body.action, targets=targets, fields=body.fields,
         seconds=body.seconds,
     )  # fmt: skip
-    token, question = ask(call.service.asked, ledger.state, wanted, ledger.clock())
+    token, question = ask(
+        call.service.asked, ledger.state, wanted, ledger.clock(), asker=_asker(call)
+    )
     approval = question.approval
     url = f"{base}/approvals/{token}"
     view = AskedView(url, approval.subject(), approval.expiry)
     return json_answer(view, 201, (NEVER, (b"location", url.encode())))
+
+
+def _asker(call: Call) -> str:
+    """Return whose questions they are: an originator's, with however many keys."""
+    grant = call.caller.grant
+    if grant is None:
+        return "this machine"
+    return grant.originator or f"the {grant.role} keys"
 
 
 def approval_page(call: Call) -> Answer:

@@ -249,6 +249,8 @@ class StatementView(msgspec.Struct):
         receipt: COSE receipt, base64url.
         checkpoint: Signed note that the receipt leads to.
         originator: For whom it was made, as this service computes it; verify a bundle to know.
+        retrain_due: Rows that a model used and that are erased since, while no later version that
+            used none of them is registered; null for everything but models.
     """
 
     index: int
@@ -258,6 +260,7 @@ class StatementView(msgspec.Struct):
     receipt: str
     checkpoint: str
     originator: OriginatorView
+    retrain_due: int | None = None
 
 
 class PageView(msgspec.Struct):

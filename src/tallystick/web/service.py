@@ -25,7 +25,9 @@ from tallystick.web.telling import Telling
 if TYPE_CHECKING:
     from tallystick.capture import GatewayStatus
     from tallystick.capture.bindings import Bindings
+    from tallystick.ledger.keeping import Keeping
 
+AskKeeper = Callable[[], "Keeping | None"]
 AskGateway = Callable[[], "GatewayStatus | None"]
 
 READERS: Final = 4
@@ -43,6 +45,7 @@ class Served:
         authorize: Knows API keys; None if there are none.
         gateway_status: Asks the gateway how it does, in the event loop.
         bindings: Know which registered person somebody is who signs in; None if nobody does.
+        keeping: Asks what erases by time how it does, in any thread; None where nothing does.
     """
 
     ledger: Ledger
@@ -51,6 +54,7 @@ class Served:
     authorize: Authorize | None = None
     gateway_status: AskGateway | None = None
     bindings: "Bindings | None" = None
+    keeping: AskKeeper | None = None
 
 
 class Service:
@@ -72,6 +76,7 @@ class Service:
         telemetry: Counts.
         closing: The service was told to end.
         gateway_status: Asks the gateway how it does; in the event loop. None without one.
+        keeping: Asks what erases by time how it does. None where nothing does.
         api_keys: The file of API keys, to be counted; knows no secret.
         certificate_ends: When the TLS certificate expires, seconds since 1970; None without one.
     """
@@ -85,6 +90,7 @@ class Service:
         """Serve a ledger that stays open until after `close`."""
         ledger, settings = served.ledger, served.settings
         self.gateway_status = served.gateway_status or (lambda: None)
+        self.keeping = served.keeping or (lambda: None)
         self.api_keys = ApiKeys(ledger.home.api_keys, b"")
         self.certificate_ends = _ends(settings.tls_certificate)
         self.ledger, self.settings, self.authorize = ledger, settings, served.authorize

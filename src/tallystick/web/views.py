@@ -15,8 +15,8 @@ def found_view(found: Found, known: Known, *, entry: bool = False) -> FoundView:
     )
 
 
-def statement_view(proof: Proof, known: Known) -> StatementView:
-    """Show a statement with its proof."""
+def statement_view(proof: Proof, known: Known, retrain_due: int | None = None) -> StatementView:
+    """Show a statement with its proof, and of a model whether it is to be trained anew."""
     statement = proof.found.statement
     return StatementView(
         index=proof.found.index,
@@ -26,6 +26,7 @@ def statement_view(proof: Proof, known: Known) -> StatementView:
         receipt=b64.encode_url(proof.receipt),
         checkpoint=proof.checkpoint.decode(),
         originator=originator_view(known),
+        retrain_due=retrain_due,
     )
 
 

@@ -11,9 +11,18 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from tallystick.approvals import Enrolling, Made, Party, Waiting, local_party, party_of
 from tallystick.approvals.enrolling import agree, invite
-from tallystick.errors import ApprovalError, EncodingError, InputError, RefusedError
-from tallystick.ledger import Ledger
+from tallystick.errors import (
+    ApprovalError,
+    EncodingError,
+    InputError,
+    RefusedError,
+    UnavailableError,
+)
+from tallystick.ledger import Ledger, Registered
 from tallystick.statement.governance import IssuerKind
+from tallystick.statement.keychain import PASSKEYS_MAX
+from tallystick.statement.keylife import Reason, Revocation
+from tallystick.statement.passkey import Passkey
 from tallystick.statement.webauthn import Assertion
 from tests.ledgers import ORIGIN, Clock, Issuer, ledger_in
 from tests.passkeys import PAGE, RP_ID, Authenticator
@@ -78,6 +87,75 @@ def test_a_passkey_is_registered_for_its_person_once(
     office.clock.now += 1  # else it is the very same statement, and a retry
     again = office.invite()
     assert office.reason(again, *office.make(again, passkey)) == "key.known"
+
+
+def full(office: Office) -> list[Authenticator]:
+    """Give the person as many passkeys as there may be."""
+    made = []
+    for _ in range(PASSKEYS_MAX):
+        code, passkey = office.invite(), Authenticator()
+        office.enrolling.enrol(code, *office.make(code, passkey))
+        made.append(passkey)
+    return made
+
+
+def test_an_invitation_whose_registration_is_refused_counts_on(office: Office) -> None:
+    first, *_ = full(office)
+    code, passkey = office.invite(), Authenticator()
+    made = office.make(code, passkey)
+
+    assert office.reason(code, *made) == "key.passkeys"
+
+    office.ledger.register_key(
+        Revocation(
+            issuer=office.person.did, key_id=first.public.thumbprint(), reason=Reason("lost")
+        )
+    )
+    assert office.enrolling.enrol(code, *made) is not None
+    assert office.reason(code, *made) == "approval.replayed"
+
+
+def test_a_passkey_whose_registration_was_cut_off_is_registered_with_its_code(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut(_: object) -> None:
+        raise UnavailableError("no space left")
+
+    code, passkey = office.invite(), Authenticator()
+    made = office.make(code, passkey)
+    with monkeypatch.context() as patch:
+        patch.setattr(office.ledger, "register_key", cut)
+        with pytest.raises(UnavailableError):
+            office.enrolling.enrol(code, *made)
+    assert not office.ledger.state.chains.passkeys
+
+    with pytest.raises(ApprovalError, match="answered before"):
+        office.enrolling.begin(code)
+
+    [registered] = office.ledger.state.chains.passkeys_of(office.person.did)
+    assert registered.key == passkey.public
+    size = office.ledger.snapshot.checkpoint.size
+    assert office.reason(code, *made) == "approval.replayed"
+    assert office.ledger.snapshot.checkpoint.size == size
+
+
+def test_two_who_use_a_code_at_once_make_one_passkey(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, passkey = office.invite(), Authenticator()
+    made = office.make(code, passkey)
+    register = office.ledger.register_key
+
+    def slow(said: Passkey) -> Registered:
+        register(said)  # the other one, who found the code settled
+        office.clock.now += 1
+        return register(said)
+
+    monkeypatch.setattr(office.ledger, "register_key", slow)
+    done = office.enrolling.enrol(code, *made)
+
+    assert done is not None
+    assert len(office.ledger.state.chains.passkeys) == 1
 
 
 def test_an_invitation_ends(office: Office) -> None:

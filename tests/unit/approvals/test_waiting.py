@@ -115,6 +115,70 @@ def test_no_more_wait_than_that(asked: Waiting, monkeypatch: pytest.MonkeyPatch)
     asked.add(Kind.APPROVAL, QUESTION, NOW, NOW)
 
 
+def test_one_asker_leaves_places_to_others(
+    asked: Waiting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "WAITING_EACH_MAX", 2)
+    tokens = [asked.add(Kind.APPROVAL, QUESTION, NOW, NOW, "did:key:zEager") for _ in range(2)]
+
+    with pytest.raises(LimitError, match="2 questions of did:key:zEager are waiting, at most 2"):
+        asked.add(Kind.APPROVAL, QUESTION, NOW, NOW, "did:key:zEager")
+
+    asked.add(Kind.APPROVAL, QUESTION, NOW, NOW, "did:key:zOther")
+    for _ in range(3):
+        asked.add(Kind.INVITATION, QUESTION, NOW, NOW)  # the operator's own
+    asked.settle(Kind.APPROVAL, tokens[0], b"")
+    asked.add(Kind.APPROVAL, QUESTION, NOW, NOW, "did:key:zEager")
+    assert b"zEager" not in b"".join(path.read_bytes() for path in tmp_path.iterdir())
+
+
+def test_what_is_forgotten_takes_no_place(asked: Waiting, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, "WAITING_EACH_MAX", 1)
+    asked.add(Kind.APPROVAL, QUESTION, NOW, NOW, "did:key:zEager")
+    dropped = asked.add(Kind.APPROVAL, QUESTION, NOW, NOW, "did:key:zOther")
+
+    asked.drop(Kind.APPROVAL, dropped)
+
+    asked.add(Kind.APPROVAL, QUESTION, NOW, NOW, "did:key:zOther")
+    later = NOW + waiting.KEPT_SECONDS + 1
+    asked.add(Kind.APPROVAL, QUESTION, later, later, "did:key:zEager")
+
+
+def test_a_file_of_an_earlier_release_is_used_as_it_is(tmp_path: Path) -> None:
+    with closing(Waiting(tmp_path / "asked.sqlite", SECRET)) as opened:
+        token = opened.add(Kind.APPROVAL, QUESTION, NOW, NOW)
+    with closing(sqlite3.connect(tmp_path / "asked.sqlite")) as database:
+        database.execute("DROP TABLE askers")
+
+    with closing(Waiting(tmp_path / "asked.sqlite", SECRET)) as again:
+        again.add(Kind.APPROVAL, QUESTION, NOW, NOW, "did:key:zOther")
+        assert again.open(Kind.APPROVAL, token).content == QUESTION
+
+
+def stored(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in folder.iterdir())
+
+
+def sealed(asked: Waiting) -> list[bytes]:
+    rows = asked._database.execute("SELECT sealed, outcome FROM asked").fetchall()
+    return [one for row in rows for one in row if one is not None]
+
+
+def test_what_was_asked_and_answered_is_in_no_file_any_more(asked: Waiting, tmp_path: Path) -> None:
+    done, dropped, ended = (asked.add(Kind.APPROVAL, QUESTION, NOW, NOW) for _ in range(3))
+    asked.settle(Kind.APPROVAL, done, b"the answer is no")
+    before = sealed(asked)
+    assert all(one in stored(tmp_path) for one in before)
+
+    asked.finish(Kind.APPROVAL, done, b"", b"done")
+    asked.drop(Kind.APPROVAL, dropped)
+    later = NOW + waiting.KEPT_SECONDS + 1
+    asked.add(Kind.APPROVAL, b"another", later, later)
+
+    assert ended
+    assert [one for one in before if one in stored(tmp_path)] == []  # while the file is open
+
+
 def test_what_is_no_such_file_is_said_to_be_unusable(tmp_path: Path) -> None:
     (tmp_path / "asked.sqlite").write_bytes(b"no database at all" * 100)
 

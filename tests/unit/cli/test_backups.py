@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 
 from tallystick.capture import ApiKeys
+from tallystick.ledger import Home, Ledger
+from tests.ledgers import PASSPHRASE
+from tests.passkeys import Authenticator, enrolled
 from tests.unit.cli.running import Command
 
 
@@ -51,6 +54,22 @@ def test_api_keys_and_searches_come_back(kept: Command) -> None:
     assert "revoke again" in kept.words
     assert kept("keys", "api", "list") == keys
     assert kept("search", "list") == searches
+
+
+def test_what_people_were_asked_is_in_no_backup_and_the_restore_says_so(kept: Command) -> None:
+    person = kept("keys", "create", "ada", "--kind", "person").split()[-1]
+    with Ledger.open(Home(kept.home), PASSPHRASE) as ledger:
+        enrolled(ledger, person, Authenticator())
+    kept("passkeys", "invite", "ada")
+    kept("approvals", "ask", "--of", "ada", "--action", "release", "--field", "word=tumour")
+    kept("backup", "saved")
+    lose_data(kept)
+
+    kept("restore", "saved", "--unsafe-alone")
+
+    assert "questions and invitations that waited are in no backup" in kept.words
+    assert not list(Path("saved").rglob("asked.sqlite*"))
+    assert not (kept.home / "data/asked.sqlite").exists()
 
 
 def test_a_newer_file_stays_so_that_a_revoked_key_stays_revoked(kept: Command) -> None:

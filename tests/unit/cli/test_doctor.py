@@ -23,7 +23,7 @@ NAMES = {
     "python", "libraries", "libsodium", "settings", "ledger", "disk", "fsync", "home", "data",
     "head", "owner", "service.key", "issuers.key", "passphrase", "keys", "log", "head store",
     "journal", "index", "vault", "spool", "api keys", "usage", "clock", "service", "backup",
-    "webhooks", "appeals",
+    "webhooks", "appeals", "keeper",
 }  # fmt: skip
 
 
@@ -103,6 +103,31 @@ def test_beside_a_running_service_it_names_that(made: Command) -> None:
     assert f"at {where['url']}, version " in seen["service"]["seen"]
     assert seen["service"]["seen"].endswith("is ready")
     assert "is writing to it" in seen["journal"]["seen"]
+    assert seen["keeper"]["state"] == "ok"
+    assert "sweep" in seen["keeper"]["seen"]
+
+
+def test_content_whose_time_is_over_while_nothing_runs_is_told(
+    made: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made("register", "--as", "clinic", "--type", "document", "--field", "text=a letter")
+    nothing = found(made)["keeper"]
+    made("retention", "set", "document", "--most", "1d")
+    soon = found(made)["keeper"]
+    now = time.time() + 3 * 86_400
+    monkeypatch.setattr(time, "time", lambda: now)
+    later = found(made)["keeper"]
+    monkeypatch.delenv("TALLYSTICK_PASSPHRASE_FILE")
+    closed = found(made)["keeper"]
+
+    assert (nothing["state"], soon["state"]) == ("ok", "ok")
+    assert "nothing is to be erased by time" in nothing["seen"]
+    assert (later["state"], later["mend"]) == (
+        "warning",
+        "start the service, or run `tally retention run`",
+    )
+    assert "the time of 1 contents or more is over" in later["seen"]
+    assert "no file holds the passphrase" in closed["seen"]
 
 
 def test_an_address_that_a_killed_service_left_is_told(made: Command) -> None:

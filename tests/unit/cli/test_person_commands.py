@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 
-from tallystick.ledger import Home, LedgerReader, read_card
+from tallystick.evidence import sign_fields
+from tallystick.ledger import Home, Ledger, LedgerReader, Registered, read_card
+from tallystick.ledger.creation import OPERATOR
 from tallystick.statement import dcbor
+from tests.ledgers import PASSPHRASE
 from tests.unit.cli.running import Command
 
 ADA = "Ada Lovelace"
@@ -118,6 +121,47 @@ def test_what_is_erased_leaves_statements_that_verify_and_no_name(ledger: Comman
     content = [one for one in verified(ledger, label) if one["what"] == "content"]
     assert "erased (consent-withdrawn)" in content[0]["detail"]
     signed(ledger, clinic[1])
+
+
+def labelled(made: Command, did: str) -> str:
+    """Let the operator say something else about a pseudonym; return the id."""
+    with Ledger.open(Home(made.home), PASSPHRASE) as ledger:
+        signer = ledger.keys.signer(OPERATOR)
+        said = sign_fields(
+            signer, "label", {"note": "pays late"}, issued_at=ledger.clock(), subject=did
+        )
+        [answer] = ledger.register([said])
+    assert isinstance(answer, Registered)
+    return answer.id.hex()
+
+
+def test_other_labels_of_the_operator_are_not_taken_for_names(ledger: Command) -> None:
+    before, _ = pseudonym(ledger, "clinic")
+    other = labelled(ledger, before)
+    after, _ = pseudonym(ledger, "court")
+
+    shown = [json.loads(line) for line in ledger("persons", "list", "--json").splitlines()]
+
+    assert [one["did"] for one in shown] == [before, after]
+    ledger("persons", "prove", before, "-o", "ada.json")
+    assert binding_check(ledger, "ada.json")["verdict"] == "verified"
+    ledger("persons", "erase", before, "--reason", "objection")
+    assert "(erased)" in ledger("persons", "show", before)
+    assert "pays late" in ledger("show", other)
+    assert "was erased already" in _words(
+        ledger, "persons", "erase", before, "--reason", "other", code=4)  # fmt: skip
+
+
+def test_a_pseudonym_with_other_labels_only_has_no_name_to_erase(ledger: Command) -> None:
+    signer = ledger("keys", "create", "x", "--kind", "person").split()[-1]
+    other = labelled(ledger, signer)
+
+    for words in (("show",), ("erase", "--reason", "other"), ("prove", "-o", "no.json")):
+        command, *rest = words
+        assert "no name was ever bound" in _words(
+            ledger, "persons", command, signer, *rest, code=2)  # fmt: skip
+
+    assert "pays late" in ledger("show", other)
 
 
 def test_erasing_all_about_a_person_links_no_pseudonyms(ledger: Command) -> None:

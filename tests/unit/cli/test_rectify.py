@@ -45,7 +45,10 @@ def test_a_row_is_rectified(made: Command, tmp_path: Path, old: str) -> None:
     ).splitlines()  # fmt: skip
 
     assert numbers(made, batch, right, code=1) == [2, 3, 10]
-    assert json.loads(made("show", right, "--json"))["links"] == {"supersedes": [batch]}
+    assert numbers(made, batch, code=1) == [2, 3, 10]
+    assert numbers(made, batch, "--superseded", code=1) == [2, 3]
+    links = json.loads(made("show", right, "--json"))["links"]
+    assert links == {"supersedes": [batch], "refutes": [batch]}
     made("erase", "--about", "case-1", "--reason", "objection")
     assert numbers(made, batch, right, code=1) == [2]
 
@@ -59,6 +62,46 @@ def test_content_is_rectified(made: Command) -> None:
     assert "was erased" in made("show", wrong)
     shown = json.loads(made("show", right, "--json"))
     assert (shown["content"], shown["subject"]) == ({"text": "right"}, "urn:x:1")
+
+
+def size(made: Command) -> int:
+    return len(made("find", "--limit", "1000").splitlines())
+
+
+def test_nothing_is_half_done_while_the_wrong_content_must_be_kept(made: Command) -> None:
+    wrong = made("register", *FIELDS, "--field", "text=wrong").split()[0]
+    made("retention", "set", "document", "--least", "30d")
+    before, right = size(made), ("rectify", wrong, "--field", "text=right", "--as", "clinic")
+
+    made(*right, "--old", "erase", code=5)
+
+    assert "is not erased for 'other', before that only for" in made.words
+    assert size(made) == before
+    made(*right, "--old", "erase", "--reason", "objection")
+    assert "was erased" in made("show", wrong)
+
+
+def test_nothing_is_half_done_where_the_wrong_content_is_held(made: Command) -> None:
+    wrong = made("register", *FIELDS, "--field", "text=wrong")
+    made("holds", "place", wrong, "--reason", "litigation")
+    before, right = size(made), ("rectify", wrong, "--field", "text=right", "--as", "clinic")
+
+    made(*right, "--old", "erase", "--reason", "court-order", code=5)
+
+    assert "is held" in made.words
+    assert size(made) == before
+    made(*right, "--old", "restrict")
+    made(*right, "--old", "erase", "--reason", "why", code=2)
+    assert "--reason must be one of" in made.words
+
+
+def test_others_rectify_nothing(made: Command) -> None:
+    made("keys", "create", "lab", "--kind", "organisation")
+    wrong = made("register", *FIELDS, "--field", "text=wrong")
+
+    made("rectify", wrong, "--field", "text=right", "--as", "lab", "--old", "restrict", code=2)
+
+    assert "who signed it, or by the operator" in made.words
 
 
 @pytest.mark.parametrize(

@@ -22,8 +22,7 @@ ODD = {
     "people-answered": (UNSEEN, UNSEEN),
 }
 """What is found on both ledgers, where that is not «does» and «does not»."""
-LATER = {"access-answered", "restriction-obeyed", "appeals-taken", "holds-registered",
-         "retention-ruled", "explanations-given", "reviews-by-people"}  # fmt: skip
+LATER = {"access-answered", "appeals-taken", "explanations-given", "reviews-by-people"}
 """Checks of types that no ledger of this release takes: see below."""
 
 
@@ -59,6 +58,28 @@ def test_features_of_later_releases_show_by_what_they_register(
             YES,
             "1, newest at index 7 (" + "00" * 8 + ")",
         )
+
+
+@pytest.mark.parametrize(
+    ("name", "type_", "number"),
+    [("holds-registered", "hold", 2), ("restriction-obeyed", "restriction", 1),
+     ("retention-ruled", "retention", 1)],
+)  # fmt: skip
+def test_marks_and_rules_are_counted_where_they_stand(
+    both: tuple[Seen, Seen], name: str, type_: str, number: int
+) -> None:
+    [evidence] = CHECKS[name].answer(both[0]).evidence
+
+    newest = both[0].kind(type_).newest[-1].text()
+    assert evidence.value.startswith(f"{number}, newest at index ")
+    assert newest in evidence.value
+    assert both[0].kind(type_).number == number
+
+
+def test_lifting_a_hold_corrects_nothing(both: tuple[Seen, Seen]) -> None:
+    answer = CHECKS["rectified"].answer(both[0])
+
+    assert answer.seen == "1 statements supersede earlier ones, which stay as evidence"
 
 
 def test_evidence_names_statements_that_are_there(both: tuple[Seen, Seen]) -> None:

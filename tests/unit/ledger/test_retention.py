@@ -259,6 +259,44 @@ def test_a_tick_that_fails_is_tried_again(
         assert "retention cannot go on, trying again: the disk is full" in caplog.text
 
 
+def test_the_keeper_says_how_it_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clinic, clock, passed = Issuer(), Clock(), [0.0]
+    with ledger_in(tmp_path, clinic, clock=clock, policy=POLICY) as ledger:
+        gone, held = said(ledger, clinic), said(ledger, clinic)
+        operator = ledger.keys.signer("operator")
+        ledger.register_one(sign_marks(operator, HOLD, {held: None}, "audit", START)[0])
+        ledger.set_retention(MONTH)
+        clock.now += 31 * DAY
+        keeper = Keeper(ledger, tick_seconds=3600, sweep_seconds=60, passed=lambda: passed[0])
+        begun = keeper.status()
+
+        def full(*_: object) -> None:
+            raise UnavailableError("the disk is full")
+
+        with monkeypatch.context() as broken:
+            broken.setattr(ledger, "erase", full)
+            keeper.attempt()
+        failing = keeper.status()
+        passed[0] += 60
+        keeper.attempt()
+        keeper.attempt()
+        well = keeper.status()
+        passed[0] += 7200
+        hanging = keeper.status()
+        keeper.close()
+
+        assert (begun.alive, begun.swept_at, begun.trouble) == (True, None, None)
+        assert (failing.overdue, failing.failures) == (1, 1)
+        assert failing.trouble == "retention cannot go on: the disk is full"
+        assert failing.next_at == clock() + 60
+        assert (well.overdue, well.held, well.erased, well.trouble) == (0, 1, 1, None)
+        assert (well.swept_at, well.next_at) == (clock(), clock() + 60)
+        assert not ledger.vault.keeps(gone)
+        assert not hanging.alive
+        assert "has done nothing for 7200 s" in (hanging.trouble or "")
+        assert not keeper.status().alive
+
+
 def test_a_reader_finds_what_is_over(tmp_path: Path) -> None:
     clinic, clock = Issuer(), Clock()
     with ledger_in(tmp_path, clinic, clock=clock, policy=POLICY) as ledger:

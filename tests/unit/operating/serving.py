@@ -1,11 +1,12 @@
 """A service with all there is: a gateway, TLS, a statement registered and one refused."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 from tallystick.capture import Gateway, GatewaySettings, gateway_app
+from tallystick.ledger.keeping import Keeper
 from tallystick.ledger.searches import Filters
 from tallystick.webhooks.store import Webhooks
 from tests.ledgers import Issuer
@@ -19,7 +20,7 @@ from tests.unit.webhooks.targets import target, until
 def served_with_gateway(folder: Path, tls: tuple[Path, Path]) -> Iterator[Client]:
     """Serve it, asked a few things already."""
     house, clinic = House(folder / "ledger"), Issuer()
-    with model_api() as api, house.ledger(clinic) as ledger:
+    with model_api() as api, house.ledger(clinic) as ledger, ExitStack() as opened:
         upstream = GatewaySettings(upstream=f"{api.url}/v1", register_s=0.05)
         gateway = Gateway(ledger, house.gateway.signer, upstream)
         options: dict[str, Any] = {
@@ -32,8 +33,14 @@ def served_with_gateway(folder: Path, tls: tuple[Path, Path]) -> Iterator[Client
             "oidc_client_id": "tally",
             "oidc_loopback": True,
         }
+        keeper = opened.enter_context(closing(Keeper(ledger, tick_seconds=0.05)))
+        until(lambda: keeper.status().swept_at is not None)
         with serving(
-            ledger, gateway_app=gateway_app(gateway), gateway_status=gateway.status, **options
+            ledger,
+            keeping=keeper.status,
+            gateway_app=gateway_app(gateway),
+            gateway_status=gateway.status,
+            **options,
         ) as client:
             client.post("/statements", clinic.sign().entry, COSE)
             client.post("/statements", Issuer().sign().entry, COSE)

@@ -74,7 +74,7 @@ def test_every_part_is_told_by_readiness_and_counted(
     assert ready["status"] == "ready", ready
     assert ready["parts"].keys() == {
         "service", "log", "publisher", "queue", "vault", "disk", "clock", "keys", "webhooks",
-        "spool", "usage", "appeals",
+        "keeper", "spool", "usage", "appeals",
     }  # fmt: skip
     counted = {s.labels["part"] for s in samples if s.name == "tallystick_part_state"}
     assert counted == ready["parts"].keys()

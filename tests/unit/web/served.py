@@ -123,7 +123,7 @@ def serving(ledger: Ledger, **options: Any) -> Iterator[Client]:
     """Serve an open ledger; options that are no setting go to the server."""
     others = {
         name: options.pop(name)
-        for name in ("authorize", "gateway_app", "gateway_status")
+        for name in ("authorize", "gateway_app", "gateway_status", "keeping")
         if name in options
     }
     further: Mapping[str, Served | None] = options.pop("further", {})

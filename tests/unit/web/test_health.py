@@ -12,10 +12,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from tallystick.capture import GatewayStatus
 from tallystick.errors import UnavailableError
 from tallystick.ledger import Submission
+from tallystick.ledger.keeping import Keeping
 from tallystick.web.parts import SPOOL_ITEMS
 from tests.certificates import certificate
-from tests.ledgers import Clock, Issuer, many, submissions
-from tests.unit.web.served import CBOR, COSE, Client, served
+from tests.ledgers import START, Clock, Issuer, ledger_in, many, submissions
+from tests.unit.web.served import CBOR, COSE, Client, served, serving
 
 
 def numbers(client: Client) -> dict[str, float]:
@@ -241,3 +242,32 @@ def test_metrics_are_for_callers_who_may_write(tmp_path: Path) -> None:
         reply = client.get("/metrics", forwarded="for=192.0.2.1")
 
     assert (reply.status, reply.code) == (401, "refused.key")
+
+
+def test_content_that_should_be_gone_is_a_warning_and_no_reason_to_stop(tmp_path: Path) -> None:
+    state = Keeping(
+        alive=True, swept_at=START, next_at=START + 600, erased=3, failures=0, overdue=0, held=1,
+        trouble=None,
+    )  # fmt: skip
+    states = [state]
+    with (
+        ledger_in(tmp_path, clock=Clock(START + 60)) as ledger,
+        serving(ledger, keeping=lambda: states[-1]) as client,
+    ):
+        well, counted = client.get("/readyz"), numbers(client)
+        states.append(replace(state, alive=False, overdue=2, trouble="the keeper hangs"))
+        ill, after = client.get("/readyz"), numbers(client)
+        states.append(replace(state, swept_at=None, held=0))
+        first = client.get("/readyz")
+
+    words = "last sweep 60 s ago, next in 540 s; holds keep 1 whose time is over"
+    assert well.json["parts"]["keeper"] == {"state": "ok", "detail": words}
+    assert ill.status == 200
+    assert ill.json["parts"]["keeper"]["state"] == "warning"
+    assert ill.json["parts"]["keeper"]["detail"] == "the keeper hangs; 2 are overdue"
+    assert first.json["parts"]["keeper"]["detail"] == "the first sweep is not over"
+    assert counted["tallystick_keeper_sweep_timestamp_seconds"] == START
+    assert counted["tallystick_keeper_next_timestamp_seconds"] == START + 600
+    assert (counted["tallystick_keeper_alive"], after["tallystick_keeper_alive"]) == (1, 0)
+    assert (counted["tallystick_keeper_overdue"], after["tallystick_keeper_overdue"]) == (0, 2)
+    assert counted["tallystick_erasures_pending"] == 0

@@ -237,6 +237,19 @@ def test_a_question_that_has_ended_is_not_shown_any_more(tmp_path: Path) -> None
         assert "the approval ended" in ward.get(path).body.decode()
 
 
+def test_one_originator_leaves_places_to_others(
+    ward: Ward, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enrolled(ward.client.ledger, ward.person.did, ward.passkey)
+    monkeypatch.setattr("tallystick.approvals.waiting.WAITING_EACH_MAX", 0)
+
+    refused = ward.post("/approvals", {"issuer": ward.person.did, "action": "release"})
+
+    assert refused.status == 413, refused
+    assert "at most 0 of one asker" in refused.json["detail"]
+    ward.code()  # what the operator asks takes no place of theirs
+
+
 def test_an_approval_names_statements_that_are_there(ward: Ward) -> None:
     statement = ward.person.sign()
     ward.client.ledger.register(submissions(statement))

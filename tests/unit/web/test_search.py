@@ -6,10 +6,11 @@ from urllib.parse import quote
 
 import pytest
 
-from tallystick.ledger import Submission
-from tallystick.statement import b64, parse_statement
-from tests.ledgers import START, Issuer, many, submissions
-from tests.unit.web.served import COSE, Client, Place, Reply, served
+from tallystick.ledger import RegistrationPolicy, Rows, Rule, Submission
+from tallystick.statement import ErasureReason, SignedStatement, b64, parse_statement
+from tallystick.statement.governance import IssuerKind
+from tests.ledgers import START, Issuer, ledger_in, many, submissions
+from tests.unit.web.served import COSE, Client, Place, Reply, served, serving
 
 
 def ids(reply: Reply) -> list[str]:
@@ -37,6 +38,31 @@ def test_a_statement_is_shown_with_its_proof(place: Place) -> None:
     assert (shown["header"]["epoch"], shown["header"]["seq"]) == (0, 0)
     assert shown["header"]["model"] == "6d" * 32
     assert reply.headers["vary"] == "accept"
+
+
+def test_a_model_says_how_many_of_its_rows_are_erased_until_it_is_trained_anew(
+    tmp_path: Path,
+) -> None:
+    lab, types = Issuer(), frozenset({"dataset", "model"})
+    rules = RegistrationPolicy((Rule(types, kinds=frozenset({IssuerKind.ORGANISATION})),))
+    with ledger_in(tmp_path, lab, policy=rules) as ledger, serving(ledger) as client:
+        batch, salts, leaves = lab.batch([b"row of jane"])
+        rows = Rows(salts, [b"row of jane"], ["jane"])
+        ledger.register_one(Submission(batch.entry, leaves=leaves, rows=rows))
+        first = lab.sign(type="model", links={"used": (batch.id,)})
+        second = lab.sign(type="model", links={"supersedes": (first.id,)})
+
+        def due(statement: SignedStatement) -> int | None:
+            count: int | None = client.get(f"/statements/{statement.id.hex()}").json["retrain_due"]
+            return count
+
+        ledger.register(submissions(first))
+        before = due(first)
+        ledger.erase(ledger.vault.about("jane"), ErasureReason.OBJECTION)
+        after = due(first)
+        ledger.register(submissions(second))
+
+        assert (before, after, due(first), due(second), due(batch)) == (0, 1, 0, 0, None)
 
 
 def test_a_statement_alone_is_the_entry_and_can_be_cached(place: Place) -> None:

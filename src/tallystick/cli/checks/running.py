@@ -47,8 +47,8 @@ def service(stored: Stored, settings: "Settings") -> Iterator[Finding]:
 def _answering(stored: Stored, settings: "Settings", url: str, holder: str) -> Iterator[Finding]:
     where = f"process {holder} at {url}"
     try:
-        keys = _ask(url, "/keys?limit=1", settings.tls_certificate)[1]
-        status, health = _ask(url, "/readyz", settings.tls_certificate)
+        keys = ask_service(url, "/keys?limit=1", settings.tls_certificate)[1]
+        status, health = ask_service(url, "/readyz", settings.tls_certificate)
     except UnavailableError as error:
         yield problem(
             "service", f"{where} does not answer: {error}", "an answer",
@@ -98,7 +98,12 @@ def two_owners(stored: Stored) -> Iterator[Finding]:
         yield ok("owner", f"user {os.geteuid()}")
 
 
-def _ask(url: str, path: str, certificate: Path | None) -> tuple[int, dict[str, Any]]:
+def ask_service(url: str, path: str, certificate: Path | None) -> tuple[int, dict[str, Any]]:
+    """Return the status and the object that a service of this machine answers with.
+
+    Raises:
+        UnavailableError: It does not answer.
+    """
     try:
         with closing(_connect(url, certificate)) as line:
             line.request("GET", path)
