@@ -1,5 +1,6 @@
 """A person with a receipt: sees the decision, asks, and reads the answer; and what others get."""
 
+import dataclasses
 import json
 from base64 import b64encode
 from collections.abc import Iterator
@@ -81,9 +82,9 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 
 
 @contextmanager
-def opened(tmp_path: Path, **settings: Any) -> Iterator[Desk]:
+def opened(tmp_path: Path, policy: RegistrationPolicy = POLICY, **settings: Any) -> Iterator[Desk]:
     clock = Clock()
-    with ledger_in(tmp_path / "l", CLINIC, DOCTOR, AI, clock=clock, policy=POLICY) as ledger:
+    with ledger_in(tmp_path / "l", CLINIC, DOCTOR, AI, clock=clock, policy=policy) as ledger:
         said = sign_fields(AI.signer, "document", {"answer": "benign"}, issued_at=START,
                            model=b"\4" * 32)  # fmt: skip
         answer = ledger.register_one(said).id
@@ -354,3 +355,23 @@ def test_what_is_kept_beside_is_named_by_an_id(desk: Desk) -> None:
     both = desk.post("/statements", entry=entry, beside="0" * 64, about="jane")
     assert "not both" in both.json["detail"]
     assert desk.post("/statements", entry=entry, beside=desk.decision.hex()).status == 201
+
+
+def test_a_private_log_tells_strangers_nothing_but_what_is_theirs(tmp_path: Path) -> None:
+    elsewhere = {"x_forwarded_for": "192.0.2.1"}
+    with opened(tmp_path, policy=dataclasses.replace(POLICY, private=True)) as desk:
+
+        def look(path: str, **body: str) -> Reply:
+            return desk.client.post(path, json.dumps(body).encode(), JSON, **elsewhere)
+
+        held = {"receipt": desk.decision.hex()}
+        nothing = look("/mine", receipt="00" * 32)
+        assert nothing.status == 404
+        for wrong in ({}, {"code": "abcd"}):
+            for path, more in (("/mine", {}), ("/mine/requests", {"kind": "appeal", "words": "x"})):
+                reply = look(path, **held, **wrong, **more)
+                assert (reply.status, reply.json) == (404, nothing.json)
+        seen = look("/mine", **held, code=desk.code)
+        asked = look("/mine/requests", **held, code=desk.code, kind="appeal", words="It is not so.")
+    assert seen.json["content"] == SAYS
+    assert asked.status == 201
