@@ -135,9 +135,9 @@ class ReadBook:
     @staticmethod
     def _append(file: int, line: bytes) -> None:
         """Write a line, or nothing of it: what is torn would spoil the next one."""
-        before = os.fstat(file).st_size
-        if os.write(file, line) < len(line):
-            os.ftruncate(file, before)
+        written = os.write(file, line)
+        if written < len(line):
+            os.ftruncate(file, os.fstat(file).st_size - written)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def _begin(self, now: float) -> None:
