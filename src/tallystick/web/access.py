@@ -52,11 +52,13 @@ class Person:
         subject: What it calls them; shown to nobody else, and registered nowhere.
         values: What they are to the organisation.
         name: What they are called on pages; None for a program with their access token.
+        until: When that token ends, seconds since 1970; None for a session.
     """
 
     subject: str
     values: frozenset[str]
     name: str | None
+    until: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final
 from tallystick.errors import missing_extra
 from tallystick.web.bodies import Budget
 from tallystick.web.rates import Rates
-from tallystick.web.settings import Settings
+from tallystick.web.settings import RoleRule, Settings
 from tallystick.web.spans import exporter
 
 STRANGERS_PER_SECOND: Final = 0.2
@@ -26,6 +26,7 @@ class Load:
         budget: Memory for bodies.
         rates: How often one caller may ask.
         strangers: How often one address may ask for a decision about somebody.
+        role_rules: What gives a role at any ledger to people who sign in.
         authorizers: Know the API keys of each ledger, so that a key at the wrong one is told so.
         spans: Where they go; None where nobody asked for them.
         sign_in: Signs people in; None where no provider is set.
@@ -42,6 +43,7 @@ class Load:
         self.budget = Budget(settings.buffered_bytes_max)
         self.rates = Rates(settings.requests_per_second, settings.requests_burst)
         self.strangers = Rates(STRANGERS_PER_SECOND, STRANGERS_BURST)
+        self.role_rules: list[RoleRule] = []
         self.authorizers: list[Authorize] = []
         self.spans = exporter(settings)
         self.sign_in = _sign_in(settings)

@@ -15,9 +15,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from tallystick.approvals import Kind
-from tallystick.errors import RefusedError, TallystickError, UnavailableError
+from tallystick.errors import TallystickError
 from tallystick.web.access import Caller, identify
-from tallystick.web.answers import Answer, Receive, Scope, Send
+from tallystick.web.answers import NEVER, Answer, Receive, Scope, Send
 from tallystick.web.problems import KeyRequiredError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _APPROVAL: Final = re.compile(r"/ledgers/[^/]*/approvals/([^/]+)")
 """Whoever has the address of a question may see it: it is handed out to one person."""
-_VARY: Final = (b"vary", b"authorization")
+_VARY: Final = (b"vary", b"authorization, cookie")
 
 
 def identified(service: "Service", scope: Scope, headers: dict[bytes, bytes]) -> Caller:
@@ -73,9 +73,7 @@ async def admit_reader(call: "Call") -> None:
 
 
 def check_reader(call: "Call") -> None:
-    """The same again, later in an answer: a key may be revoked, a session end.
-
-    Not checked again is a provider's access token.
+    """The same again, later in an answer: a key may be revoked, a session or a token end.
 
     Raises:
         KeyRequiredError: The log is private, and the caller is a stranger, by now.
@@ -97,10 +95,15 @@ def check_reader(call: "Call") -> None:
 
 
 def _is_signed_in(call: "Call") -> bool:
+    """Tell whether somebody who signed in still is; looking at that does not count as use."""
     from tallystick.web.oidc.cookies import SESSION, cookie
 
-    sign_in, token = call.service.load.sign_in, cookie(call, SESSION)
-    return not token or (sign_in is not None and sign_in.sessions.find(token) is not None)
+    sign_in, person = call.service.load.sign_in, call.caller.person
+    if sign_in is None or person is None:
+        return False
+    if person.until is not None:
+        return sign_in.clock() < person.until
+    return sign_in.sessions.counts(cookie(call, SESSION))
 
 
 def is_reader(call: "Call") -> bool:
@@ -112,11 +115,16 @@ def kept_private(call: "Call", answer: Answer) -> Answer:
     """Keep what a private log answers out of caches that others share."""
     if not call.service.private:
         return answer
+    session = call.caller.person is not None  # a browser goes on when somebody has signed out
     headers = tuple(
-        (name, value.replace(b"public", b"private") if name == b"cache-control" else value)
+        (name, _kept(value, session=session) if name == b"cache-control" else value)
         for name, value in answer.headers
     )
     return Answer(answer.body, answer.media, answer.status, (*headers, _VARY))
+
+
+def _kept(control: bytes, *, session: bool) -> bytes:
+    return NEVER[1] if session else control.replace(b"public", b"private")
 
 
 class Concealing:
@@ -147,7 +155,8 @@ class Concealing:
             return True
         if service is None or not service.private:
             return False
-        with suppress(RefusedError, UnavailableError):
+        # What is wrong with one ledger is no answer to whoever asks for another one.
+        with suppress(TallystickError, OSError):
             if (await who_calls(make_call(service, scope, receive, send))).grant is not None:
                 return True
         return _asked(service, scope["path"])

@@ -19,6 +19,7 @@ from tallystick.web.operations import (
     Handler,
     Operation,
 )
+from tallystick.web.pages import base_of
 from tallystick.web.problems import (
     HeaderLimitError,
     KeyRequiredError,
@@ -72,7 +73,7 @@ class Resource:
             self._check(operation, call)
             await self._admit(operation, call)
         except RefusedError as error:
-            self._refused(error)
+            self._refused(call, error)
             raise
         return await self._runners[operation.name](call)
 
@@ -83,11 +84,12 @@ class Resource:
             call.scope[ACCEPTED] = True
         call.caller.check(operation.access)
 
-    def _refused(self, error: RefusedError) -> None:
+    def _refused(self, call: Call, error: RefusedError) -> None:
         """Count who is refused, and say where people sign in."""
         self._service.telemetry.denied.add(1, error.reason)
         if isinstance(error, KeyRequiredError) and self._service.load.sign_in is not None:
-            error.advice = f"{error.advice or 'send one that is valid'}; people sign in at /login"
+            there = f"{base_of(call)}/login"
+            error.advice = f"{error.advice or 'send one that is valid'}; people sign in at {there}"
 
     def _check(self, operation: Operation, call: Call) -> None:
         """Refuse what the operation does not declare."""

@@ -98,6 +98,7 @@ class Service:
         self.load, self.further = load or Load(settings), further or {}
         if self.authorize is not None:
             self.load.authorizers.append(self.authorize)
+        self.load.role_rules += settings.oidc_roles
         self.intake = Intake(ledger, settings.workers)
         self.feed = Feed(
             ledger,

@@ -50,10 +50,10 @@ async def _by_token(sign_in: "SignIn", call: Call, token: str) -> Caller:
             advice="let the provider make access tokens for this audience in the form of RFC 9068",
         )
     try:
-        subject, values = await sign_in.read_access_token(token)
+        subject, values, until = await sign_in.read_access_token(token)
     except SignInError as error:
         raise KeyRequiredError(str(error), reason=error.reason, advice=error.advice) from error
-    return await _caller(call, Person(subject, values, None))
+    return await _caller(call, Person(subject, values, None, until))
 
 
 async def _by_session(sign_in: "SignIn", call: Call) -> Caller | None:

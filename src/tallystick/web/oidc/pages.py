@@ -20,6 +20,7 @@ from tallystick.web.oidc.admission import check_same_site
 from tallystick.web.oidc.cookies import BROWSER, SESSION, cookie, set_cookie
 from tallystick.web.oidc.sessions import TOKEN_BYTES
 from tallystick.web.pages import base_of, page, problem_page, table, tag
+from tallystick.web.reading import is_reader
 from tallystick.web.settings import is_loopback
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ _log = logging.getLogger(__name__)
 
 def login_page(call: Call) -> Answer:
     """Show who is signed in, and as what; or where to."""
-    log, sign_in = call.service.ledger.card.origin, _sign_in(call)
+    sign_in, private = _sign_in(call), call.service.private
+    log = call.service.ledger.card.origin if is_reader(call) else "this service"
     if call.caller.person is not None:
         return page(call, "Signed in", _me(call, log))
     host = urlsplit(sign_in.provider.issuer).netloc
@@ -49,9 +51,11 @@ def login_page(call: Call) -> Answer:
     parts = [
         tag("p", f"People of the organisation sign in to {log} at {host}."),
         tag("a", f"Sign in at {host}", href=there, class_="button"),
-        tag("p", "You come back here afterwards. The log itself can be read without signing in; "
-            "what you are to the organisation says what else you may do. Neither your name nor "
-            "that you signed in is registered.", class_="note"),
+        tag("p", "You come back here afterwards. "
+            + ("" if private else "The log itself can be read without signing in; ")
+            + ("W" if private else "w") + "hat you are to the organisation says what "
+            + ("" if private else "else ") + "you may do. Neither your name nor that you signed "
+            "in is registered.", class_="note"),
     ]  # fmt: skip
     return page(call, "Sign in", parts)
 
@@ -75,7 +79,7 @@ async def callback(call: Call) -> Answer:
     sign_in = _sign_in(call)
     try:
         token, session, back = await sign_in.finish(
-            call.query, browser=cookie(call, BROWSER), rules=call.service.settings.oidc_roles
+            call.query, browser=cookie(call, BROWSER), rules=call.service.load.role_rules
         )
     except TallystickError as error:
         return _failed(call, error)
@@ -179,7 +183,8 @@ def _back(call: Call) -> str:
     ours = wanted.startswith(f"{base}/") and not wanted.startswith("//")
     plain = wanted.isascii() and wanted.isprintable() and not set(wanted) & set("\\ \"<>'")
     short = len(wanted) <= BACK_LETTERS_MAX
-    return wanted if ours and plain and short else f"{base}/login"
+    again = wanted.partition("?")[0] in {f"{base}/login/begin", f"{base}/login/callback"}
+    return wanted if ours and plain and short and not again else f"{base}/login"
 
 
 def _go(url: str, *headers: tuple[bytes, bytes]) -> Answer:

@@ -1,4 +1,7 @@
-"""The pages for signing in, as the router reads them; they are there where a provider is set."""
+"""The pages for signing in, as the router reads them; they are there where a provider is set.
+
+Strangers to a private log see them, too: who signs in is a stranger until then.
+"""
 
 from typing import Any, Final
 
@@ -9,7 +12,7 @@ from tallystick.web.operations import Operation
 def _page(name: str, method: str, path: str, handler: Any, summary: str, **more: Any) -> Operation:
     return Operation(
         name=name, method=method, path=path, handler=handler, summary=summary, replies=(),
-        tag="people", **more,
+        tag="people", open=True, **more,
     )  # fmt: skip
 
 

@@ -77,6 +77,10 @@ class _Table(Generic[T]):
         """Return a value and forget it."""
         return self._by_digest.pop(digest_of(token), None)
 
+    def look(self, token: str) -> T | None:
+        """Return a value, and change nothing."""
+        return self._by_digest.get(digest_of(token))
+
     def touch(self, token: str) -> T | None:
         """Return a value, which is the newest from now on."""
         digest = digest_of(token)
@@ -114,14 +118,18 @@ class Sessions:
 
     def find(self, token: str) -> Session | None:
         """Return a session that still counts; it is used by that."""
-        session, now = self._known.touch(token), self._clock()
-        if session is None:
-            return None
-        if now >= min(session.until, session.used + self._idle):
+        if not self.counts(token):
             self._known.take(token)
             return None
-        session.used = now
+        session = self._known.touch(token)
+        if session is not None:
+            session.used = self._clock()
         return session
+
+    def counts(self, token: str) -> bool:
+        """Tell whether a session still counts; it is not used by that."""
+        session = self._known.look(token)
+        return session is not None and self._clock() < min(session.until, session.used + self._idle)
 
     def end(self, token: str) -> Session | None:
         """Sign somebody out."""

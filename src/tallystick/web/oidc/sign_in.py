@@ -121,7 +121,7 @@ class SignIn:
         Args:
             query: What came back.
             browser: Cookie of the browser that brought it.
-            rules: What gives a role at the ledger where it began.
+            rules: What gives a role at any ledger of the service.
 
         Raises:
             SignInError: It is not believed, or gives no role; `reason` says why.
@@ -142,8 +142,8 @@ class SignIn:
         )
         return session_token, session, begun.back
 
-    async def read_access_token(self, token: str) -> tuple[str, frozenset[str]]:
-        """Return subject and values of an access token.
+    async def read_access_token(self, token: str) -> tuple[str, frozenset[str], float]:
+        """Return subject and values of an access token, and until when it counts.
 
         Raises:
             SignInError: It is not believed.
@@ -161,7 +161,8 @@ class SignIn:
         if keys is None or keys.find(key_id, algorithm) is None:
             keys = await self._blocking(self.provider.keys, key_id)
         claims = read_access_token(token, keys, self._expected, audience=audience, now=self._now())
-        return str(claims["sub"]), values_at(claims, self._settings.oidc_roles_claim)
+        values = values_at(claims, self._settings.oidc_roles_claim)
+        return str(claims["sub"]), values, float(claims["exp"]) + self._expected.skew
 
     async def end_url(self, session: Session, back: str) -> str | None:
         """Return where the provider signs a person out; None if it does not, or is away."""
