@@ -55,4 +55,6 @@ def test_without_h11_a_word_says_what_to_install() -> None:
 def test_there_is_nothing_else() -> None:
     with pytest.raises(AttributeError, match="no attribute 'disconnect'"):
         getattr(tallystick, "disconnect")  # noqa: B009 - as whoever misspells it
-    assert set(tallystick.__all__) == {"__version__", "connect", "connect_async"}
+    assert set(tallystick.__all__) == {
+        *("__version__", "connect", "connect_async", "record", "recording")
+    }

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,11 @@ import pytest
 
 from tallystick.errors import ConflictError, EncodingError, LimitError, NotFoundError
 from tallystick.ledger import Ledger
+from tallystick.ledger.policy import Visibility
 from tallystick.ledger.searches import Filters
 from tallystick.webhooks import messages, progress, store
 from tallystick.webhooks.store import Webhook, Webhooks
-from tests.ledgers import Issuer, ledger_in, many, submissions
+from tests.ledgers import ALLOW_ORGANISATIONS, Issuer, ledger_in, many, submissions
 from tests.unit.web.served import Client, served
 from tests.unit.webhooks.targets import hang, raw, target, until
 
@@ -74,6 +76,8 @@ def test_only_what_was_asked_for_comes_and_messages_have_a_largest_size(
         filters = Filters(type="inference", subject="urn:example:mine")
         hook(place.ledger, one.url, filters=filters, entries=True)
         register(place.ledger, clinic, 3)
+        public = {"inference": Visibility.PUBLIC}  # else nothing is taken in the clear
+        place.ledger.set_policy(replace(ALLOW_ORGANISATIONS, visibility=public))
         large = {"hashed": False, "content_type": "application/octet-stream"}
         made = [
             clinic.sign(bytes([n]) * 60_000, subject="urn:example:mine", **large) for n in range(5)
