@@ -25,6 +25,7 @@ Source:
     RFC 9901, sections 4.3 and 7.3 (key binding); draft-ietf-oauth-sd-jwt-vc, sections 3.2 and 3.4.
 """
 
+import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
@@ -45,7 +46,7 @@ from tallystick.identity.status_list import (
     check_status,
     named_list,
     parse_reference,
-    verify_list,
+    signed_list,
 )
 from tallystick.statement import PublicKey, b64
 
@@ -236,14 +237,18 @@ def _check_status(claims: Mapping[str, Any], expected: Expected, issuer: str, no
     lists, faults = list[StatusList](), list[TallystickError]()
     for token in tokens:
         try:
-            lists.append(verify_list(token, expected.issuers[issuer], reference.uri, now))
+            lists.append(signed_list(token, expected.issuers[issuer], reference.uri))
         except (CredentialError, EncodingError) as error:
-            faults.append(error)  # an older one may lie beside a newer one
+            faults.append(error)  # what a stranger signed may lie beside the issuer's
     if not lists:
         raise faults[0]
-    newest = max(lists, key=lambda one: one.issued_at)
-    check_status(reference, newest)
-    return newest.issued_at
+    # The newest decides, also where an older one counts longer; of one moment there may be several.
+    at = max(one.issued_at for one in lists)
+    newest = [one for one in lists if one.issued_at == at]
+    for one in newest:
+        check_status(reference, one)
+    max(newest, key=lambda one: math.inf if one.ends_at is None else one.ends_at).check_time(now)
+    return at
 
 
 def _issuer(shown: sd_jwt.SdJwt, expected: Expected) -> str:

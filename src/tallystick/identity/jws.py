@@ -51,13 +51,12 @@ def verify(
         SignatureError: Another algorithm than the key's, another type, or not signed by it.
     """
     header, payload, signed, signature = _parse(token)
-    if header.get("alg") not in _NAMES[key.kind]:
+    algorithm, type_ = header.get("alg"), header.get("typ")
+    if not isinstance(algorithm, str) or algorithm not in _NAMES[key.kind]:
         names = " or ".join(_NAMES[key.kind])
-        raise SignatureError(f"alg must be {names} for this key, got {header.get('alg')!r:.40}")
-    if header.get("typ") not in types:
-        raise SignatureError(
-            f"typ must be {' or '.join(sorted(types))}, got {header.get('typ')!r:.60}"
-        )
+        raise SignatureError(f"alg must be {names} for this key, got {algorithm!r:.40}")
+    if not isinstance(type_, str) or type_ not in types:
+        raise SignatureError(f"typ must be {' or '.join(sorted(types))}, got {type_!r:.60}")
     if "crit" in header:
         raise EncodingError("the token demands extensions (crit), and none is known here")
     key.verify(signature, signed)

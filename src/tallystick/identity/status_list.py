@@ -48,7 +48,8 @@ LEEWAY_SECONDS: Final = 60
 TOKEN_LETTERS_MAX: Final = 4 << 20
 _BITS: Final = frozenset({1, 2, 4, 8})
 _URI_LETTERS_MAX: Final = 2048
-_NEVER: Final = float("inf")
+_SECONDS_MAX: Final = 2**53
+"""Numbers in JSON are exact up to this."""
 
 
 class Status(IntEnum):
@@ -85,12 +86,28 @@ class StatusList:
         data: Statuses, `bits` each, from the lowest bit of each byte on.
         bits: Per place.
         issued_at: When it was signed; 0 before that.
+        ends_at: When it does not count any more; None for never.
     """
 
     uri: str
     data: bytes
     bits: int = BITS
     issued_at: float = 0
+    ends_at: float | None = None
+
+    def check_time(self, now: int) -> None:
+        """Refuse a list that does not count now.
+
+        Raises:
+            CredentialError: It is of the future, or has ended.
+        """
+        if self.issued_at > now + LEEWAY_SECONDS:
+            raise _refused(
+                "status-expired", f"the status list is of the future, {self.issued_at:.0f}"
+            )
+        if self.ends_at is not None and now >= self.ends_at + LEEWAY_SECONDS:
+            ago = f"{now - self.ends_at:.0f} s ago"
+            raise _refused("status-expired", f"the status list ended {ago}")
 
     @classmethod
     def empty(cls, uri: str, size: int) -> Self:
@@ -180,17 +197,28 @@ def named_list(token: str) -> str:
 
 
 def verify_list(token: str, key: PublicKey, uri: str, now: int) -> StatusList:
-    """Check a status list token.
+    """Check a status list token, and that it counts now.
+
+    Raises:
+        EncodingError: Not a status list token.
+        CredentialError: Not to be believed, or not any more; `reason` says why.
+    """
+    found = signed_list(token, key, uri)
+    found.check_time(now)
+    return found
+
+
+def signed_list(token: str, key: PublicKey, uri: str) -> StatusList:
+    """Check whose a status list token is; whether it counts now is not looked at.
 
     Args:
         token: Not believed.
         key: The issuer's.
         uri: Of the list that is expected.
-        now: Seconds since 1970.
 
     Raises:
         EncodingError: Not a status list token.
-        CredentialError: Not to be believed, or not any more; `reason` says why.
+        CredentialError: Of another list, or not signed by its issuer.
     """
     if named_list(token) != uri:
         raise _refused("status-list", f"the credential names the list {uri}, this is another one")
@@ -198,11 +226,13 @@ def verify_list(token: str, key: PublicKey, uri: str, now: int) -> StatusList:
         _, payload = jws.verify(token, key, {TYPE})
     except SignatureError as error:
         raise _refused("status-list", f"the status list: {error}") from error
-    _check_time(payload, now)
+    made, ends_at = _times(payload)
     listed = payload.get("status_list")
-    if not isinstance(listed, dict) or listed.get("bits") not in _BITS:
-        raise EncodingError(f"status_list must have bits of 1, 2, 4 or 8, got {listed!r:.80}")
-    return StatusList(uri, _inflate(listed.get("lst")), listed["bits"], payload["iat"])
+    if not isinstance(listed, dict) or type(listed.get("bits")) is not int:
+        raise EncodingError(f"status_list must have bits and lst, got {listed!r:.80}")
+    if (bits := listed["bits"]) not in _BITS:
+        raise EncodingError(f"status_list must have bits of 1, 2, 4 or 8, got {bits}")
+    return StatusList(uri, _inflate(listed.get("lst")), bits, made, ends_at)
 
 
 def check_status(reference: Reference, statuses: StatusList) -> None:
@@ -222,22 +252,27 @@ def check_status(reference: Reference, statuses: StatusList) -> None:
     raise _refused("status", f"the credential has status {value}, {words}: not known here")
 
 
-def _check_time(payload: Mapping[str, Any], now: int) -> None:
+def _times(payload: Mapping[str, Any]) -> tuple[float, float | None]:
+    """Return when a list was made and when it ends."""
     made, ends, ttl = (_number(payload, name) for name in ("iat", "exp", "ttl"))
     if made is None:
         raise EncodingError("a status list says when it was made (iat)")
-    if made > now + LEEWAY_SECONDS:
-        raise _refused("status-expired", f"the status list is of the future, {made:.0f}")
-    last = min(_NEVER if ends is None else ends, _NEVER if ttl is None else made + ttl)
-    if now >= last + LEEWAY_SECONDS:
-        raise _refused("status-expired", f"the status list ended {now - last:.0f} s ago")
+    known = [one for one in (ends, None if ttl is None else made + ttl) if one is not None]
+    return made, min(known, default=None)
 
 
 def _number(payload: Mapping[str, Any], name: str) -> float | None:
+    """Return a time or a length of time; no integer is too long to be shown."""
     value = payload.get(name)
-    if value is not None and (not isinstance(value, int | float) or isinstance(value, bool)):
-        raise EncodingError(f"{name} must be a number, got {value!r:.40}")
-    return value
+    if value is None:
+        return None
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or not 0 <= value < _SECONDS_MAX
+    ):
+        raise EncodingError(f"{name} must be a number of seconds, got {value!r:.40}")
+    return float(value)
 
 
 def _inflate(text: Any) -> bytes:
