@@ -60,6 +60,14 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
 Change = Callable[[list[SignInBinding]], list[SignInBinding]]
 
 
+def bound_already() -> ConflictError:
+    """Say that somebody is bound already."""
+    return ConflictError(
+        "whoever signs in so is bound to a DID already",
+        advice="end that first: `tally persons end-sign-in DID`",
+    )
+
+
 class Bindings:
     """Those of one ledger; safe to share between threads, and to change from outside."""
 
@@ -88,10 +96,7 @@ class Bindings:
 
         def change(known: list[SignInBinding]) -> list[SignInBinding]:
             if any(one.digest == binding.digest for one in known):
-                raise ConflictError(
-                    "whoever signs in so is bound to a DID already",
-                    advice="end that first: `tally persons end-sign-in DID`",
-                )
+                raise bound_already()
             if len(known) >= BINDINGS_MAX:
                 raise LimitError(f"there are {BINDINGS_MAX} of them, the most there may be")
             return [*known, binding]
@@ -111,16 +116,20 @@ class Bindings:
         self._change(lambda known: [one for one in known if one.did != did])
         return gone
 
-    def forget(self, labels: Collection[bytes]) -> int:
-        """Forget those whose names are erased; return how many.
+    def forget(self, labels: Collection[bytes], dids: Collection[str] = ()) -> int:
+        """Forget those whose names are erased, by label or DID; return how many.
 
         Raises:
             ConflictError: Another process is writing.
         """
         ids = {one.hex() for one in labels}
-        gone = [one for one in self.known() if one.label in ids]
+
+        def is_meant(one: SignInBinding) -> bool:
+            return one.label in ids or one.did in dids
+
+        gone = [one for one in self.known() if is_meant(one)]
         if gone:
-            self._change(lambda known: [one for one in known if one.label not in ids])
+            self._change(lambda known: [one for one in known if not is_meant(one)])
         return len(gone)
 
     def known(self) -> list[SignInBinding]:

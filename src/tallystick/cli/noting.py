@@ -1,6 +1,7 @@
 """Recording what was done to files: told and made up later where it cannot be registered now."""
 
 import logging
+import secrets
 import time
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,6 +18,8 @@ SECURITY: Final = (
     *("host", "public_url", "require_key", "show_content", "fail_open", "data_location"),
     *("content_locations", "upstream_location", "webhook_loopback", "webhook_networks"),
     *("issuer_loopback", "issuer_networks", "requests_per_second", "access_log"),
+    *("oidc_issuer", "oidc_loopback", "oidc_networks", "oidc_audience", "oidc_skew_seconds"),
+    *("session_idle_seconds_max", "session_seconds_max"),
 )
 """Settings that change who may do what, or where something goes."""
 LATER: Final = "the next command or service that opens the ledger for writing registers it"
@@ -25,11 +28,13 @@ _log = logging.getLogger(__name__)
 
 
 def done(act: "Act", what: str | int, **details: str | int) -> "AdminAct":
-    """Return the record of what was done just now: the time makes its target one of its own."""
+    """Return the record of what was done just now; its target is one of its own."""
     from tallystick.statement.administration import AdminAct
 
     now = int(time.time())
-    return AdminAct(act=act, target=f"{what}-{now}".lower(), at=now, details=details)
+    return AdminAct(
+        act=act, target=f"{what}-{now}-{secrets.token_hex(4)}".lower(), at=now, details=details
+    )
 
 
 def note(session: Session, act: "AdminAct", *, now: bool = True) -> int | None:

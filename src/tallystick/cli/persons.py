@@ -121,7 +121,7 @@ def prove(session: Session, did: str, output: Path, *, relation: bool) -> None:
 
     shown = {"pseudonym", "name", "agreement"} | ({"relation"} if relation else set())
     with session.reader(with_keys=True) as ledger:
-        one = _newest(ledger, did)
+        one = newest_name(ledger, did)
         bundle = build_bundle(ledger, one.statement.id, Shown(fields=frozenset(shown)))
     output.write_bytes(bundle.encode())
     session.say(f"wrote {output}: `tally verify` shows it to whoever has it")
@@ -149,7 +149,7 @@ def erase(session: Session, dids: tuple[str, ...], reason: str) -> None:
     with session.reader(with_keys=True) as ledger, unsafe_unrecorded():
         targets = [one for did in dids for one in _open_bindings(session, ledger, did)]
     erase_each(session, targets, reason)
-    forget_erased(session, targets)
+    forget_erased(session, targets, dids)
     session.say(_REMAINS)
 
 
@@ -265,7 +265,7 @@ def _bindings(ledger: "LedgerReader", did: str | None) -> "Iterator[_Bound]":
                 yield one, "bound", binding
 
 
-def _newest(ledger: "LedgerReader", did: str) -> "Found":
+def newest_name(ledger: "LedgerReader", did: str) -> "Found":
     """Return the newest label that binds a name which can be shown."""
     found = list(_bindings(ledger, did))
     bound = [one for one, state, _ in found if state == "bound"]

@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -15,6 +16,7 @@ from tallystick.errors import InputError, NotFoundError
 
 if TYPE_CHECKING:
     from tallystick.capture.bindings import Bindings
+    from tallystick.ledger import LedgerReader
 
 SUBJECT_LETTERS_MAX: Final = 255
 
@@ -30,7 +32,7 @@ def sign_in(session: Session, did: str, subject: str) -> None:
     sign-in. It is kept here as a keyed digest only. They then see what is given to the parties of a
     statement, as with an API key of that DID. That something was bound is recorded, in codes only.
     """
-    from tallystick.cli.persons import labels_of
+    from tallystick.capture.bindings import bound_already
     from tallystick.statement.administration import Act
 
     session.need_ledger()
@@ -42,9 +44,10 @@ def sign_in(session: Session, did: str, subject: str) -> None:
         raise InputError(f"a subject has 1 to {SUBJECT_LETTERS_MAX} printable letters")
     _check_registered(session, did)
     with session.reader(with_keys=True) as ledger:
-        labels = labels_of(ledger, did)
-        label = labels[-1].statement.id.hex() if labels else None
+        label = _label(ledger, did)
         known = _open(session, ledger.api_secret)
+    if known.find(provider, subject) is not None:
+        raise bound_already()
     made = known.draft(provider, subject, did, label, now=int(time.time()))
     record(session, Act.SIGN_IN_BOUND, made.id)
     known.add(made)
@@ -57,11 +60,12 @@ def sign_in(session: Session, did: str, subject: str) -> None:
 @pass_session
 def end_sign_in(session: Session, did: str) -> None:
     """Forget who signs in as DID; a running service learns of it within a second."""
-    from tallystick.statement.administration import Act
+    from tallystick.cli.noting import note
+    from tallystick.statement.administration import Act, AdminAct
 
-    gone = _open(session, b"").remove(did)
+    gone, now = _open(session, b"").remove(did), int(time.time())
     for one in gone:
-        record(session, Act.SIGN_IN_UNBOUND, one.id)
+        note(session, AdminAct(act=Act.SIGN_IN_UNBOUND, target=one.id, at=now))
     session.say(f"nobody signs in as {did} any more")
     session.give({"ids": [one.id for one in gone]}, " ".join(one.id for one in gone))
 
@@ -73,10 +77,24 @@ def list_sign_ins(session: Session) -> None:
     session.give_all(_rows(_open(session, b"")))
 
 
-def forget_erased(session: Session, targets: list[bytes]) -> None:
-    """Forget who signs in as a person whose name was erased."""
-    if session.home.bindings.exists() and (gone := _open(session, b"").forget(targets)):
+def forget_erased(session: Session, targets: list[bytes], dids: tuple[str, ...]) -> None:
+    """Forget who signs in as a person whose names were erased."""
+    if session.home.bindings.exists() and (gone := _open(session, b"").forget(targets, dids)):
         session.say(f"{gone} of them signed in here, and that is forgotten, too")
+
+
+def _label(ledger: "LedgerReader", did: str) -> str | None:
+    """Return the label that names a person, by which erasing the name is noticed.
+
+    Raises:
+        ErasedError: The name was erased.
+    """
+    from tallystick.cli.persons import newest_name
+    from tallystick.vault import unsafe_unrecorded
+
+    with suppress(NotFoundError), unsafe_unrecorded():  # only which label it is
+        return newest_name(ledger, did).statement.id.hex()
+    return None
 
 
 def _rows(known: "Bindings") -> Iterator[tuple[dict[str, Any], str]]:

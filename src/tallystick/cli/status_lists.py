@@ -2,6 +2,8 @@
 
 import secrets
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -73,13 +75,12 @@ def set_status(session: Session, file: Path, credential: str, status: str) -> No
     """
     from tallystick.identity.status_list import Status
 
-    kept = _read(file)
-    place = int(credential) if credential.isdecimal() else _place_of(Path(credential), kept.uri)
-    if _list(kept, kept.given).value(place) == 0:
-        raise InputError(f"no credential has place {place} of this list")
-    said = _list(kept, kept.statuses).with_status(place, Status[status.upper()])
-    kept.statuses = said.data
-    _keep(file, kept)
+    with _changing(file) as kept:
+        place = int(credential) if credential.isdecimal() else _place_of(Path(credential), kept.uri)
+        if _list(kept, kept.given).value(place) == 0:
+            raise InputError(f"no credential has place {place} of this list")
+        said = _list(kept, kept.statuses).with_status(place, Status[status.upper()])
+        kept.statuses = said.data
     session.give({"place": place, "status": status}, f"{place} {status}")
 
 
@@ -117,16 +118,15 @@ def give_place(file: Path) -> "Reference":
     """
     from tallystick.identity.status_list import Reference, Status
 
-    kept = _read(file)
-    given = _list(kept, kept.given)
-    free = [place for place in range(given.size) if not given.value(place)]
-    if not free:
-        raise LimitError(
-            f"all {given.size} places of {file} are given", advice="begin a further list"
-        )
-    place = secrets.choice(free)
-    kept.given = given.with_status(place, Status.REVOKED).data  # any number but 0
-    _keep(file, kept)
+    with _changing(file) as kept:
+        given = _list(kept, kept.given)
+        free = [place for place in range(given.size) if not given.value(place)]
+        if not free:
+            raise LimitError(
+                f"all {given.size} places of {file} are given", advice="begin a further list"
+            )
+        place = secrets.choice(free)
+        kept.given = given.with_status(place, Status.REVOKED).data  # any number but 0
     return Reference(kept.uri, place)
 
 
@@ -182,6 +182,24 @@ def _read(file: Path) -> _Kept:
     from tallystick.ledger.versioned import parse_versioned
 
     return parse_versioned(file, file.read_bytes(), _Kept, FORMAT)
+
+
+@contextmanager
+def _changing(file: Path) -> Iterator[_Kept]:
+    """Yield what a file holds, and keep it as it is then; one command at a time.
+
+    Raises:
+        ConflictError: Another command changes it just now.
+    """
+    from tallystick.log import WriterLock
+
+    lock = WriterLock(file.with_name(f"{file.name}.lock"))
+    try:
+        kept = _read(file)
+        yield kept
+        _keep(file, kept)
+    finally:
+        lock.release()
 
 
 def _keep(file: Path, kept: _Kept) -> None:

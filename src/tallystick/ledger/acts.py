@@ -89,10 +89,10 @@ def register_kept(home: Home, ledger: Recorder, reads: "Reads") -> list["Registe
 
 
 def is_registered(reads: "Reads", act: AdminAct) -> bool:
-    """Tell whether the operator registered an act on the same thing."""
-    issuer = reads.at(0).statement.header.issuer
-    query = Query(type=StatementType.ACCESS, issuer=issuer, subject=act.subject, limit=1)
-    return bool(reads.find(query).found)
+    """Tell whether the operator registered this very act."""
+    issuer, payload = reads.at(0).statement.header.issuer, act.encode()
+    query = Query(type=StatementType.ACCESS, issuer=issuer, subject=act.subject)
+    return any(found.statement.payload == payload for found in reads.find_all(query))
 
 
 def record_change(

@@ -1,9 +1,14 @@
 """`tally credentials`: what a person does with a role that somebody else has certified."""
 
+import time
+from contextlib import suppress
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
+from tallystick.cli.status_lists import give_place
+from tallystick.errors import ConflictError
 from tests.unit.cli.running import Command
 
 ASKED = ("--audience", "https://clinic.example", "--nonce", "n-1")
@@ -90,6 +95,7 @@ def test_a_revoked_credential_is_refused_by_the_list_as_registered(made: Command
         made(*verify, "--list", bundle, code=1)
         assert word in made.words
     made("credentials", "list", "set", listed, role, "valid")
+    time.sleep(1)  # of two lists of one second, the one that says less good counts
     made(*publish)
     made(*verify, "--list", token, "--list", bundle)
     made("export", "1", "-o", bundle)
@@ -128,3 +134,21 @@ def test_mistakes_about_lists_are_said(made: Command) -> None:
     assert len(places) == 4
     made(*issue, "--list", other, code=2)
     assert "all 4 places" in made.words
+
+
+def test_places_are_given_by_one_command_at_a_time(made: Command, tmp_path: Path) -> None:
+    listed = tmp_path / "list.json"
+    made("credentials", "list", "new", listed, "--uri", "https://clinic.example/s/1")
+    given: list[int] = []
+
+    def give() -> None:
+        while len(given) < 60:
+            with suppress(ConflictError):
+                given.append(give_place(listed).index)
+
+    threads = [Thread(target=give) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert len(given) == len(set(given)) >= 60

@@ -1,5 +1,6 @@
 """What is done to a ledger's files is registered: at once, or made up later, and never twice."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -11,7 +12,7 @@ import pytest
 from tallystick.cli.noting import at_start, done
 from tallystick.errors import UnavailableError
 from tallystick.ledger import Ledger
-from tallystick.ledger.acts import FOLDER, keep, kept, record_change
+from tallystick.ledger.acts import FOLDER, keep, kept, record_change, register_kept
 from tallystick.statement.administration import Act, AdminAct
 from tallystick.web import Settings
 from tests.ledgers import START, ledger_in
@@ -208,3 +209,18 @@ def test_what_is_kept_is_kept_once_and_damage_hides_nothing_else(tmp_path: Path)
         (ledger.home.data / FOLDER / "0.act").write_bytes(os.urandom(40))
 
         assert kept(ledger.home) == [act]
+
+
+def test_two_acts_of_one_second_are_two(tmp_path: Path) -> None:
+    with ledger_in(tmp_path) as ledger:
+        for content in (0, 1):
+            keep(ledger.home, done(Act.BACKUP_MADE, "3", content=content))
+        first = AdminAct(act=Act.MIGRATED, target="7", at=START)
+        for act in (first, dataclasses.replace(first, at=START + 1)):
+            keep(ledger.home, act)
+        fresh = register_kept(ledger.home, ledger, ledger)
+
+        assert len({one.index for one in fresh}) == 4
+        assert kept(ledger.home) == []
+        keep(ledger.home, first)
+        assert register_kept(ledger.home, ledger, ledger) == []

@@ -13,6 +13,7 @@ import pytest
 from tests.impostor import CLIENT, Impostor, lying
 from tests.surfer import Page, Surfer
 from tests.unit.cli.running import Command, keep_passphrase, serving
+from tests.unit.cli.test_person_commands import labelled
 
 TOML = """\
 oidc_issuer = "{}"
@@ -116,6 +117,41 @@ def test_a_binding_ends_when_the_operator_says_so(ward: Ward, impostor: Impostor
     assert first["id"] != second["id"]
     bound = [("sign-in.unbound", first["id"]), ("sign-in.bound", first["id"])]
     assert [one for one in acts(ward) if one[1] == first["id"]] == bound
+    assert [one for one, _ in acts(ward)].count("sign-in.bound") == 2  # none of what was refused
+
+
+def test_that_a_binding_ended_is_said_later_where_it_cannot_be_said_now(
+    ward: Ward, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = ward.tally.json("persons", "sign-in", ward.did, "ada-1")
+    with monkeypatch.context() as patch:
+        patch.setenv("TALLYSTICK_PASSPHRASE_FILE", str(ward.tally.home / "nowhere"))
+        ward.tally("persons", "end-sign-in", ward.did)
+    assert "not registered yet" in ward.tally.words
+    assert ward.tally("persons", "sign-ins") == ""
+    ward.tally("backup", ward.tally.home.with_name("saved"))
+
+    assert ("sign-in.unbound", made["id"]) in acts(ward)
+
+
+def test_erasing_a_name_ends_the_binding_whatever_else_the_operator_said(ward: Ward) -> None:
+    other = labelled(ward.tally, ward.did)
+    ward.tally("persons", "sign-in", ward.did, "ada-1")
+    ward.tally("persons", "erase", ward.did, "--reason", "objection")
+
+    assert ward.tally("persons", "sign-ins") == ""
+    assert other in ward.tally("find", "--type", "label", "--json")
+
+
+def test_who_had_no_name_yet_is_forgotten_with_the_name(ward: Ward) -> None:
+    ward.tally("persons", "sign-in", ward.did, "ada-1")
+    file = ward.tally.home / "data/bindings.json"
+    known = json.loads(file.read_bytes())
+    known["bindings"][0]["label"] = None  # as if it had been bound before the name was
+    file.write_text(json.dumps(known))
+    ward.tally("persons", "erase", ward.did, "--reason", "objection")
+
+    assert ward.tally("persons", "sign-ins") == ""
 
 
 def test_what_cannot_be_bound_is_refused(
