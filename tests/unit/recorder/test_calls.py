@@ -127,7 +127,7 @@ def test_a_context_says_what_it_is_told(recorder: Recorder) -> None:
     assert asked.parameters["seed"] == str(2**70)
     assert asked.parameters["stop"] == '["a"]'
     assert asked.parameters["top_p"] != asked.parameters["top_p"]  # it is still no number
-    assert (ended.response, ended.answer, ended.usage) == (b"[1, 2]", None, {"input_tokens": 4})
+    assert (ended.response, ended.answer, ended.usage) == (b"[1,2]", None, {"input_tokens": 4})
     assert (ended.model, ended.subject, ended.purpose) == ("z-2", "c1", "p")
 
 
@@ -355,3 +355,35 @@ def test_both_windows_are_as_they_are_stated(
             time.sleep(0.001)
     assert said < synced[before]
     assert handing_off.SYNC_SECONDS <= 0.05  # and the disk has as long again for it
+
+
+def test_arguments_are_named_however_they_are_given(recorder: Recorder) -> None:
+    @tallystick.record
+    def fixed(one: int, two: int = 2, *, three: int = 3) -> int:
+        return one + two + three
+
+    @tallystick.record
+    def open_ended(one: int, *more: int, **named: int) -> int:
+        return one + sum(more) + sum(named.values())
+
+    fixed(1, three=4)
+    fixed(two=5, one=1)
+    open_ended(1, 2, 3, last=4)
+    with pytest.raises(TypeError):
+        fixed(1, four=4)  # type: ignore[call-arg]
+    found = pairs(recorder)
+    assert [json.loads(asked.request) for asked, _ in found] == [
+        {"one": 1, "three": 4},
+        {"one": 1, "two": 5},
+        {"one": 1, "more": [2, 3], "named": {"last": 4}},
+        {"one": 1, "four": 4},
+    ]
+    assert found[3][1].status == "error"
+
+
+def test_the_quick_way_and_the_other_agree_on_what_json_has() -> None:
+    plain = {"b": [1, 'é\u2028\x1f"\\', None, True], "a": {"y": -(2**63), "x": "z"}}
+    slow = json.dumps(plain, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+    assert json.loads(as_json(plain)) == plain
+    assert as_json(plain) == slow.encode()

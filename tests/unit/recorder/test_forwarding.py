@@ -110,7 +110,7 @@ def test_what_an_application_says_is_registered(
             until(lambda: rest(recorder) == 0)
     (one, asked), (two, ended), (_, _), (_, failed) = recorded(tmp_path / "home")
     assert asked["parameters"] == {"seed": 7}
-    assert (asked["operation"], asked["model"], asked["request"]) == ("chat", "m", b'{"q": 1}')
+    assert (asked["operation"], asked["model"], asked["request"]) == ("chat", "m", b'{"q":1}')
     assert (ended["status"], ended["answer"], ended["usage"]) == ("ok", "yes", {"output_tokens": 1})
     assert two.statement.header.links[Relation.GENERATED_BY] == (one.statement.id,)
     assert (failed["status"], failed["error"]) == ("error", "ValueError: no")
