@@ -60,12 +60,14 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
 Change = Callable[[list[SignInBinding]], list[SignInBinding]]
 
 
-def bound_already() -> ConflictError:
-    """Say that somebody is bound already."""
-    return ConflictError(
-        "whoever signs in so is bound to a DID already",
-        advice="end that first: `tally persons end-sign-in DID`",
-    )
+def _check_room(known: set[str], digest: str) -> None:
+    if digest in known:
+        raise ConflictError(
+            "whoever signs in so is bound to a DID already",
+            advice="end that first: `tally persons end-sign-in DID`",
+        )
+    if len(known) >= BINDINGS_MAX:
+        raise LimitError(f"there are {BINDINGS_MAX} of them, the most there may be")
 
 
 class Bindings:
@@ -95,13 +97,19 @@ class Bindings:
         """
 
         def change(known: list[SignInBinding]) -> list[SignInBinding]:
-            if any(one.digest == binding.digest for one in known):
-                raise bound_already()
-            if len(known) >= BINDINGS_MAX:
-                raise LimitError(f"there are {BINDINGS_MAX} of them, the most there may be")
+            _check_room({one.digest for one in known}, binding.digest)
             return [*known, binding]
 
         self._change(change)
+
+    def check_room(self, provider: str, subject: str) -> None:
+        """Refuse what `add` would refuse, before anything is said of it.
+
+        Raises:
+            ConflictError: Whoever signs in so is somebody else already.
+            LimitError: There are too many.
+        """
+        _check_room({one.digest for one in self.known()}, self._digest(provider, subject))
 
     def remove(self, did: str) -> list[SignInBinding]:
         """Forget who signs in as a DID, and return what was forgotten.

@@ -32,7 +32,6 @@ def sign_in(session: Session, did: str, subject: str) -> None:
     sign-in. It is kept here as a keyed digest only. They then see what is given to the parties of a
     statement, as with an API key of that DID. That something was bound is recorded, in codes only.
     """
-    from tallystick.capture.bindings import bound_already
     from tallystick.statement.administration import Act
 
     session.need_ledger()
@@ -46,8 +45,7 @@ def sign_in(session: Session, did: str, subject: str) -> None:
     with session.reader(with_keys=True) as ledger:
         label = _label(ledger, did)
         known = _open(session, ledger.api_secret)
-    if known.find(provider, subject) is not None:
-        raise bound_already()
+    known.check_room(provider, subject)
     made = known.draft(provider, subject, did, label, now=int(time.time()))
     record(session, Act.SIGN_IN_BOUND, made.id)
     known.add(made)
@@ -61,11 +59,17 @@ def sign_in(session: Session, did: str, subject: str) -> None:
 def end_sign_in(session: Session, did: str) -> None:
     """Forget who signs in as DID; a running service learns of it within a second."""
     from tallystick.cli.noting import note
+    from tallystick.ledger.acts import keep
     from tallystick.statement.administration import Act, AdminAct
 
-    gone, now = _open(session, b"").remove(did), int(time.time())
-    for one in gone:
-        note(session, AdminAct(act=Act.SIGN_IN_UNBOUND, target=one.id, at=now))
+    known, now = _open(session, b""), int(time.time())
+    acts = [AdminAct(act=Act.SIGN_IN_UNBOUND, target=one.id, at=now)
+            for one in known.known() if one.did == did]  # fmt: skip
+    for act in acts:
+        keep(session.home, act)  # before what it is about is gone
+    gone = known.remove(did)
+    for act in acts:
+        note(session, act)
     session.say(f"nobody signs in as {did} any more")
     session.give({"ids": [one.id for one in gone]}, " ".join(one.id for one in gone))
 

@@ -41,6 +41,7 @@ from tallystick.errors import (
 from tallystick.identity import jwk, jws, sd_jwt
 from tallystick.identity.signer import Signer
 from tallystick.identity.status_list import (
+    SECONDS_MAX,
     Reference,
     StatusList,
     check_status,
@@ -301,9 +302,12 @@ def _holder(claims: Mapping[str, Any]) -> PublicKey:
 def _time(claims: Mapping[str, Any], name: str) -> float | None:
     """Return a point in time, seconds since 1970."""
     value = claims.get(name)
-    if value is not None and (not isinstance(value, int | float) or isinstance(value, bool)):
-        raise EncodingError(f"{name} must be a number, got {value!r:.40}")
-    return value
+    if value is None:
+        return None
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not abs(value) < SECONDS_MAX:
+        raise EncodingError(f"{name} must be a number of seconds, got {value!r:.40}")
+    return float(value)
 
 
 def _digest(shown: sd_jwt.SdJwt) -> str:

@@ -48,7 +48,7 @@ LEEWAY_SECONDS: Final = 60
 TOKEN_LETTERS_MAX: Final = 4 << 20
 _BITS: Final = frozenset({1, 2, 4, 8})
 _URI_LETTERS_MAX: Final = 2048
-_SECONDS_MAX: Final = 2**53
+SECONDS_MAX: Final = 2**53
 """Numbers in JSON are exact up to this."""
 
 
@@ -269,7 +269,7 @@ def _number(payload: Mapping[str, Any], name: str) -> float | None:
     if (
         isinstance(value, bool)
         or not isinstance(value, int | float)
-        or not 0 <= value < _SECONDS_MAX
+        or not 0 <= value < SECONDS_MAX
     ):
         raise EncodingError(f"{name} must be a number of seconds, got {value!r:.40}")
     return float(value)

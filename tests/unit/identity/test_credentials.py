@@ -202,6 +202,8 @@ ELEMENT = disclosure("salt", "x")
         ({"_sd": [1]}, (), "a digest must be text"),
         ({"_sd_alg": "md5"}, (), "_sd_alg must be"),
         ({"exp": "soon", "role": "x"}, (), "exp must be a number"),
+        ({"exp": -(10**400), "role": "x"}, (), "exp must be a number of seconds"),
+        ({"nbf": 10**400, "role": "x"}, (), "nbf must be a number of seconds"),
         ({"vct": 7, "role": "x"}, (), "vct must be text"),
         ({"_sd": []}, (disclosure("salt", "_sd", 1),), "cannot have the name"),
         ({"_sd": []}, (disclosure("salt"),), "a disclosure must be an array"),
