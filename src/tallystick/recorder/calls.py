@@ -15,8 +15,8 @@ import inspect
 import json
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping
+from contextlib import aclosing, contextmanager, suppress
 from functools import lru_cache, partial, wraps
 from hashlib import sha256
 from pathlib import Path
@@ -35,6 +35,9 @@ from tallystick.vault import About
 P = ParamSpec("P")
 R = TypeVar("R")
 _INTEGERS = range(-(2**63), 2**64)
+VALUE_BYTES_MAX = 1 << 20
+"""Longest request or answer that is kept; of a longer one, length and digest are."""
+ERROR_LETTERS_MAX = 10_000
 _PLAIN = frozenset({str, bool, type(None)})
 _encode = msgspec.json.Encoder(order="sorted").encode
 Mask = Callable[[Any], Any]
@@ -81,23 +84,29 @@ class Call:
             UnavailableError: It cannot be recorded, so do not act upon it.
         """
         took_ms = 1000 * (time.perf_counter() - self._began)
-        if self._said is None:
-            return
-        file, number = self._said
-        answer = self.answer if self._mask is None else self._mask(self.answer)
-        ended = Ended(
+        if self._said is not None:
+            file, number = self._said
+            self._handoff.end(file, self._ended(number, error, took_ms), durable=self._durable)
+
+    def _ended(self, number: int, error: BaseException | None, took_ms: float) -> Ended:
+        """Say how it ended; nothing that it answered with can prevent that."""
+        try:
+            answer = self.answer if self._mask is None else self._mask(self.answer)
+        except Exception as failed:  # noqa: BLE001 - the call was made: it is not undone by a mask
+            answer = {"masked": f"the mask raised {type(failed).__name__}"}
+        response = b"" if answer is None else _short(as_json(answer))
+        return Ended(
             number=number,
             status=_status(error),
-            response=b"" if answer is None else as_json(answer),
-            answer=answer if isinstance(answer, str) else None,
+            response=response,
+            answer=answer if isinstance(answer, str) and _fits(answer) else None,
             duration_ms=took_ms,
-            error=None if error is None else f"{type(error).__name__}: {error}",
-            usage=None if self.usage is None else dict(self.usage),
-            model=self.model,
+            error=None if error is None else _told(error),
+            usage=None if self.usage is None else _kept_all(self.usage),
+            model=None if self.model is None else str(self.model),
             subject=self._asked.subject,
             purpose=self._asked.purpose,
         )
-        self._handoff.end(file, ended, durable=self._durable)
 
 
 def recording(
@@ -127,8 +136,8 @@ def recording(
         NotFoundError: There is none.
     """
     asked = _asked(operation, request if mask is None else mask(request), model, about)
-    kept = {name: _kept(value) for name, value in (parameters or {}).items()}
-    return Call(_handoff(), replace(asked, parameters=kept), mask, durable=durable)
+    asked = replace(asked, parameters=_kept_all(parameters or {}))
+    return Call(_handoff(), asked, mask, durable=durable)
 
 
 @overload
@@ -195,7 +204,7 @@ def _asked(
     return Asked(
         started_ms=time.time_ns() // 1_000_000,
         operation=operation,
-        request=as_json(request),
+        request=_short(as_json(request)),
         model=model,
         subject=None if about is None else about.subject,
         purpose="" if about is None else about.purpose,
@@ -206,20 +215,21 @@ def _asked(
 def _wrapped(function: Any, begin: Callable[..., Call]) -> Any:
     if inspect.isasyncgenfunction(function):
 
-        async def pieces_later(*arguments: Any, **named: Any) -> AsyncIterator[Any]:
+        async def pieces_later(*arguments: Any, **named: Any) -> AsyncGenerator[Any, Any]:
             with begin(arguments, named) as call, _gathering(call) as gathered:
-                async for piece in function(*arguments, **named):
-                    gathered.append(piece)
-                    yield piece
+                async with aclosing(function(*arguments, **named)) as inner:
+                    sent = None
+                    with suppress(StopAsyncIteration):
+                        while True:
+                            gathered.append(await inner.asend(sent))
+                            sent = yield gathered[-1]
 
         return pieces_later
     if inspect.isgeneratorfunction(function):
 
-        def pieces(*arguments: Any, **named: Any) -> Iterator[Any]:
+        def pieces(*arguments: Any, **named: Any) -> Generator[Any, Any, Any]:
             with begin(arguments, named) as call, _gathering(call) as gathered:
-                for piece in function(*arguments, **named):
-                    gathered.append(piece)
-                    yield piece
+                return (yield from _Gathered(function(*arguments, **named), gathered))
 
         return pieces
     if inspect.iscoroutinefunction(function):
@@ -239,6 +249,27 @@ def _wrapped(function: Any, begin: Callable[..., Call]) -> Any:
     return now
 
 
+class _Gathered(Generator[Any, Any, Any]):
+    """A generator as it is, of which all pieces are noted."""
+
+    def __init__(self, inner: Generator[Any, Any, Any], pieces: list[Any]) -> None:
+        self._inner, self._pieces = inner, pieces
+
+    def send(self, value: Any) -> Any:
+        """Hand something in, and note what comes."""
+        self._pieces.append(piece := self._inner.send(value))
+        return piece
+
+    def throw(self, *error: Any) -> Any:
+        """Raise something in it, and note what comes."""
+        self._pieces.append(piece := self._inner.throw(*error))
+        return piece
+
+    def close(self) -> None:
+        """End it."""
+        self._inner.close()
+
+
 @contextmanager
 def _gathering(call: Call) -> Iterator[list[Any]]:
     """Gather an answer that comes in pieces, also one that nobody waits for to its end."""
@@ -255,14 +286,58 @@ def as_json(value: Any) -> bytes:
 
     Numbers that JSON lacks stand as `NaN` and `Infinity`; whole numbers keep all their digits;
     bytes stand as their length and SHA-256; anything else that has no JSON form as its `repr`.
+    Raises nothing: what cannot even be shown stands as its type.
     """
-    if _is_plain(value):  # then twenty times as quick
-        with suppress(ValueError):  # half a surrogate pair
+    with suppress(ValueError, RecursionError):  # half a surrogate pair, or a circle
+        if _is_plain(value):  # then twenty times as quick
             return _encode(value)
+    try:
+        return _dumps(value)
+    except (TypeError, ValueError, RecursionError):  # keys that are no text, or a circle
+        return _dumps(_shown(value))
+
+
+def _dumps(value: Any) -> bytes:
     text = json.dumps(
         value, ensure_ascii=False, sort_keys=True, default=_plain, separators=(",", ":")
     )
     return text.encode("utf-8", "surrogatepass")
+
+
+def _shown(value: Any) -> dict[str, str]:
+    try:
+        words = repr(value)
+    except Exception as error:  # noqa: BLE001 - somebody else's code; the call goes on
+        words = f"its repr raised {type(error).__name__}"
+    return {"type": type(value).__qualname__, "repr": words}
+
+
+def _short(data: bytes) -> bytes:
+    """Return JSON, or what there was of it where that is too long to be kept."""
+    if len(data) <= VALUE_BYTES_MAX:
+        return data
+    return _encode({"bytes": len(data), "sha256": sha256(data).hexdigest()})
+
+
+def _fits(text: str) -> bool:
+    """Tell whether a text can be kept as one beside its JSON."""
+    try:
+        return len(text.encode()) <= VALUE_BYTES_MAX
+    except UnicodeEncodeError:  # half a surrogate pair
+        return False
+
+
+def _told(error: BaseException) -> str:
+    try:
+        words = str(error)
+    except Exception:  # noqa: BLE001 - somebody else's code
+        words = ""
+    told = f"{type(error).__name__}: {words}"[:ERROR_LETTERS_MAX]
+    return told.encode("utf-8", "backslashreplace").decode()
+
+
+def _kept_all(values: Mapping[Any, Any]) -> dict[str, Any]:
+    return {str(name): _kept(value) for name, value in values.items()}
 
 
 def _is_plain(value: Any) -> bool:
@@ -278,19 +353,21 @@ def _is_plain(value: Any) -> bool:
 def _plain(value: Any) -> Any:
     if isinstance(value, bytes | bytearray | memoryview):
         return {"bytes": len(value), "sha256": sha256(value).hexdigest()}
-    if callable(dump := getattr(value, "model_dump", None)):  # pydantic, as most clients use it
-        return dump(mode="json")
-    try:
+    with suppress(Exception):
+        dump = getattr(value, "model_dump", None)  # pydantic, as most clients use it
+        if dump is not None and not isinstance(value, type):
+            return dump(mode="json")
         return msgspec.to_builtins(value)
-    except TypeError:
-        return {"type": type(value).__qualname__, "repr": repr(value)}
+    return _shown(value)
 
 
 def _kept(value: Any) -> Any:
     """Return a parameter as it is kept: plain values as they are, others as their JSON."""
     if isinstance(value, int) and value not in _INTEGERS:
         return str(value)
-    return value if isinstance(value, str | float | int | None) else as_json(value).decode()
+    if isinstance(value, float | int | None) or (isinstance(value, str) and _fits(value)):
+        return value
+    return _short(as_json(value)).decode("utf-8", "replace")
 
 
 def _status(error: BaseException | None) -> Literal["ok", "error", "cancelled"]:

@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from threading import Event
 from typing import Final
 
-from tallystick.capture.spool import Spool, Spooled
+from tallystick.capture.spool import Spool, Spooled, scrub
 from tallystick.client import Client
 from tallystick.errors import TallystickError
 from tallystick.evidence import Numbering, emitter_id
@@ -86,15 +86,23 @@ class Forwarder:
                 began = time.monotonic()
                 try:
                     if self._epoch(until_idle=until_idle):
-                        return
+                        break
                 except (TallystickError, OSError) as error:
                     self._tell(error)
                 lasted = time.monotonic() - began
                 pause_s = RETRY_SECONDS if lasted > pause_s else min(2 * pause_s, RETRY_SECONDS_MAX)
                 self._over.wait(pause_s)
+            self._scrub()
         finally:
             self._client.close()
             lock.release()
+
+    def _scrub(self) -> None:
+        """Overwrite what was registered: also of what is erased, nothing readable is to be left."""
+        try:
+            scrub(self._place.spool)
+        except (TallystickError, OSError) as error:
+            _log.warning("the spool is not overwritten: %s", error)
 
     def _is_there(self) -> bool:
         """Tell whether the folder is still that of this recorder."""

@@ -32,8 +32,9 @@ from tallystick.errors import DamagedError, LimitError
 
 MAGIC: Final = b"tallystick/frames/1\n"
 PROCESS_BYTES: Final = 16
-FRAME_BYTES_MAX: Final = 32 << 20
-"""Longest body: what one call says must also fit into the forwarder's spool."""
+FRAME_BYTES_MAX: Final = 4 << 20
+"""Longest body: what it says must also fit into the forwarder's spool, and one request."""
+_CLOSED: Final = -1
 _LENGTH_BYTES: Final = 4
 _KEY_BYTES: Final = 32
 _TAG_BYTES: Final = 16
@@ -96,11 +97,14 @@ class FrameWriter:
     def close(self) -> None:
         """Give the file back; what it says stays."""
         with self._lock:
-            os.close(self._descriptor)
+            descriptor, self._descriptor = self._descriptor, _CLOSED
+            if descriptor != _CLOSED:
+                os.close(descriptor)
 
     def leave(self) -> None:
-        """Close the file without waiting for anything: in a process that was forked."""
-        os.close(self._descriptor)
+        """Close the file, in a process that was forked: the lock may be held for ever there."""
+        self._lock = Lock()
+        self.close()
 
     def _write(self, data: bytes) -> None:
         """Append all of it, or nothing: a file that is cut in the middle of a frame ends there."""
@@ -162,15 +166,6 @@ class FrameReader:
             raise DamagedError(f"{path} is sealed for another forwarder, or was changed") from error
         self._cipher = AESGCM(key)
 
-    def is_written(self) -> bool:
-        """Tell whether a process may still write more."""
-        with self.path.open("rb") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return True
-        return False
-
     def skip(self, frames: int) -> None:
         """Go past frames that were taken before.
 
@@ -216,6 +211,16 @@ class FrameReader:
             f"frame {self._number} of {self.path} was changed, left out or put elsewhere",
             advice="what stands before it was taken; nothing behind it can be",
         )
+
+
+def is_written(path: Path) -> bool:
+    """Tell whether a process may still write more into a file."""
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def _nonce(number: int) -> bytes:

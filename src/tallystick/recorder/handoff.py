@@ -39,6 +39,7 @@ class _File:
 
     def __init__(self, writer: FrameWriter) -> None:
         self.writer, self.under_way, self.retired = writer, 0, False
+        self.pid = os.getpid()
 
 
 class Handoff:
@@ -66,7 +67,7 @@ class Handoff:
         atexit.register(self.close)
         if forwarder:
             need_forwarder()
-            self._have_forwarder()
+            self._try_forwarder()
 
     def ask(self, asked: Asked, *, durable: bool = False) -> tuple[_File, int] | None:
         """Say that a call begins; return what its end is said with.
@@ -82,13 +83,18 @@ class Handoff:
             UnavailableError: Nothing can be recorded, and then nothing is to be called.
         """
         try:
-            file = self._file()
-            number = self._write(file, asked, durable=durable)
+            file = self._enter()
         except OSError as error:
             self._miss(error)
             return None
-        file.under_way += 1
-        return file, number
+        try:
+            return file, self._write(file, asked, durable=durable)
+        except BaseException as error:
+            self._leave(file)
+            if not isinstance(error, OSError):
+                raise
+            self._miss(error)
+            return None
 
     def end(self, file: _File, ended: Ended, *, durable: bool = False) -> None:
         """Say that a call ended.
@@ -96,13 +102,14 @@ class Handoff:
         Raises:
             UnavailableError: It cannot be recorded: the answer must not be acted upon.
         """
+        if file.pid != os.getpid():
+            return  # a process that was forked meanwhile: the call is the other one's
         try:
             self._write(file, ended, durable=durable)
         except OSError as error:
             self._miss(error)
-        with self._lock:
-            file.under_way -= 1
-            self._drop_retired()
+        finally:
+            self._leave(file)
 
     def close(self) -> None:
         """Say that this process says no more, and sync; what is under way stays without end."""
@@ -125,10 +132,13 @@ class Handoff:
         self._dirty, self._over = Event(), Event()
         self._missed, self._missed_since, self._why = 0, 0, ""
 
-    def _file(self) -> _File:
-        newest = self._newest
-        if newest is not None and newest.writer.bytes < FILE_BYTES:
-            return newest
+    def _leave(self, file: _File) -> None:
+        with self._lock:
+            file.under_way -= 1
+            self._drop_retired()
+
+    def _enter(self) -> _File:
+        """Return the file to write to; until `_leave` nobody finishes it."""
         with self._lock:
             newest = self._newest
             if newest is None or newest.writer.bytes >= FILE_BYTES:
@@ -140,6 +150,7 @@ class Handoff:
                 self._newest = newest = _File(self._make())
                 self._files.append(newest)
                 self._drop_retired()
+            newest.under_way += 1
             return newest
 
     def _make(self) -> FrameWriter:
@@ -148,6 +159,7 @@ class Handoff:
         path = self._place.calls / process.hex()
         writer = FrameWriter(path, bytes.fromhex(self._card.seal_for), process)
         writer.lock()
+        writer.sync()  # what is renamed has a beginning, also after a power cut
         path.rename(path.with_suffix(SUFFIX))  # nobody reads it before it is locked
         return writer
 
@@ -208,7 +220,7 @@ class Handoff:
                 self._sync()
             if self._wants_forwarder and time.monotonic() - looked > LOOK_SECONDS:
                 looked = time.monotonic()
-                self._have_forwarder()
+                self._try_forwarder()
 
     def _sync(self) -> None:
         with self._lock:
@@ -216,6 +228,11 @@ class Handoff:
         for file in files:
             with suppress(OSError, ValueError):  # closed meanwhile; else the next write says so
                 file.writer.sync()
+
+    def _try_forwarder(self) -> None:
+        """Start a forwarder if need be; where that fails now, what is said waits."""
+        with suppress(OSError):
+            self._have_forwarder()
 
     def _have_forwarder(self) -> None:
         """Start one unless it runs; of several that start at once one stays."""

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Final
 
 from tallystick.capture.spool import Spool, Spooled
-from tallystick.errors import DamagedError, EncodingError, UnavailableError
+from tallystick.errors import DamagedError, UnavailableError
 from tallystick.evidence.numbering import HEARTBEAT_SECONDS
-from tallystick.recorder.frames import Frame, FrameReader
+from tallystick.recorder.frames import Frame, FrameReader, is_written
 from tallystick.recorder.place import SUFFIX, Place
 from tallystick.recorder.speaking import Speaker
 from tallystick.recorder.taken import Progress, Taken, write_taken
@@ -120,17 +120,20 @@ class Intake:
                 progress = self._taken.files.setdefault(path.stem, Progress())
                 try:
                     self.files[path.stem] = _File(path, self._opens, progress)
+                except BlockingIOError as error:  # nobody will write the rest of its beginning
+                    if not is_written(path):
+                        self._set_aside(path, progress, error)
                 except DamagedError as error:
                     self._set_aside(path, progress, error)
 
     def _take(self, name: str, file: _File) -> None:
-        gone = not file.reader.is_written()  # before the last look at what it wrote
+        gone = not is_written(file.path)  # before the last look at what it wrote
         taken = 0
         try:
             for frame in file.frames():
                 self._speaker.take(frame, file.progress)
                 taken += 1
-        except (DamagedError, EncodingError) as error:
+        except DamagedError as error:
             del self.files[name]
             self._set_aside(file.path, file.progress, error)
             return

@@ -13,7 +13,6 @@ from typing import Any, Final
 import msgspec
 
 from tallystick.capture.spool import Spool, Spooled
-from tallystick.errors import EncodingError
 from tallystick.evidence import Change, Intent, Numbering, Outcome, Record
 from tallystick.recorder.frames import Frame
 from tallystick.recorder.said import Asked, Closed, Ended, Missed, Said, parse
@@ -49,14 +48,13 @@ class Speaker:
         self.open_intents = spool.mark.open_intents + sum(item.opened for item in left)
 
     def take(self, frame: Frame, progress: Progress) -> None:
-        """Say what a frame says, unless the spool has it already.
+        """Say what a frame says, unless the spool has it already; or that it cannot be read.
 
         Raises:
-            EncodingError: It is no frame of this release.
             UnavailableError: The spool is full.
             OSError: The spool cannot be written.
         """
-        said, subject = parse_said(frame), urn_of(frame)
+        said, subject = _read(frame, progress), urn_of(frame)
         item = self._left.get(subject)
         if item is None and not isinstance(said, Closed):
             record, about, links = _record(said, progress)
@@ -116,19 +114,15 @@ class Speaker:
         self.fresh.append(item)
 
 
-def parse_said(frame: Frame) -> Said:
-    """Read what a frame says.
-
-    Raises:
-        EncodingError: It is no frame of this release.
-    """
+def _read(frame: Frame, progress: Progress) -> Said | str:
+    """Read what a frame says; why it cannot be read, where that is so."""
     try:
-        return parse(frame.body)
+        said = parse(frame.body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise EncodingError(
-            f"frame {frame.number} of {frame.process.hex()} is not of this release: {error}",
-            advice="the application and the forwarder must be of one release",
-        ) from error
+        return f"not what this release writes: {error}"
+    if isinstance(said, Ended) and said.number not in progress.intents:
+        return f"the end of call {said.number}, which did not begin"
+    return said
 
 
 def urn_of(frame: Frame) -> str:
@@ -141,8 +135,11 @@ def urn_of(frame: Frame) -> str:
 
 
 def _record(
-    said: Asked | Ended | Missed, progress: Progress
+    said: Asked | Ended | Missed | str, progress: Progress
 ) -> tuple[Record, About | None, Mapping[str, tuple[bytes, ...]]]:
+    if isinstance(said, str):
+        after = {"frames": progress.frames, "left_out": 1}
+        return Change(what=DAMAGED, after=after, reason=said), None, {}
     if isinstance(said, Missed):
         after = {"passed": said.passed, "since_ms": said.since_ms, "until_ms": said.until_ms}
         return Change(what=UNRECORDED, after=after, reason=said.reason), None, {}

@@ -8,10 +8,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -19,10 +19,10 @@ import tallystick
 from tallystick.errors import InputError, MissingExtraError, NotFoundError, UnavailableError
 from tallystick.recorder import handoff as handing_off
 from tallystick.recorder.calls import as_json
-from tallystick.recorder.frames import FrameWriter
+from tallystick.recorder.frames import FrameReader, FrameWriter
 from tallystick.recorder.handoff import Handoff
 from tallystick.recorder.place import FOLDER
-from tallystick.recorder.said import Asked, Closed, Ended, Missed
+from tallystick.recorder.said import Asked, Closed, Ended, Missed, parse
 from tallystick.vault import About
 from tests.unit.recorder.recorders import Recorder, recorder_in, recording_in
 
@@ -387,3 +387,145 @@ def test_the_quick_way_and_the_other_agree_on_what_json_has() -> None:
 
     assert json.loads(as_json(plain)) == plain
     assert as_json(plain) == slow.encode()
+
+
+def test_files_change_while_many_threads_record(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handing_off, "FILE_BYTES", 600)
+
+    @tallystick.record
+    def double(number: int) -> int:
+        return 2 * number
+
+    threads = [Thread(target=lambda: [double(n) for n in range(150)]) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    files = [FrameReader(path, recorder.private()) for path in recorder.place.calls.iterdir()]
+    said = [[parse(frame.body) for frame in file.read(10**6)] for file in files]
+    begun = [sum(isinstance(one, Asked) for one in some) for some in said]
+    ended = [sum(isinstance(one, Ended) for one in some) for some in said]
+    assert begun == ended
+    assert sum(begun) == 1200
+
+
+def test_a_process_that_is_forked_in_a_call_ends_nobody_elses(
+    recorder: Recorder, kept: Handoff, tmp_path: Path
+) -> None:
+    with tallystick.recording("chat", "x") as call:
+        child = os.fork()
+        if not child:
+            try:
+                victims = [(tmp_path / f"victim-{n}").open("wb") for n in range(20)]
+                kept.end(call._said[0], Ended(0, "error", b"", None, 0.0))
+                with tallystick.recording("chat", "in the child"):
+                    os.fsync(victims[0].fileno())
+            finally:
+                os.kill(os.getpid(), signal.SIGKILL)
+        os.waitpid(child, 0)
+    assert [one.stat().st_size for one in tmp_path.glob("victim-*")] == [0] * 20
+    assert [one.status for one in recorder.said() if isinstance(one, Ended)] == ["ok", "ok"]
+
+
+class Unshowable:
+    def __repr__(self) -> str:
+        raise RuntimeError
+
+
+def circle() -> list[Any]:
+    around: list[Any] = []
+    around.append(around)
+    return around
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [{(1, 2): 3}, {1: 2, "a": 3}, circle(), "\ud800", BaseException, Unshowable(), [Unshowable()],
+     "x" * (3 << 20), float("nan"), {"a": Unshowable}],
+)  # fmt: skip
+def test_no_answer_is_lost_because_it_is_recorded(recorder: Recorder, answer: Any) -> None:
+    @tallystick.record
+    def gives() -> Any:
+        return answer
+
+    assert gives() is answer
+    [(_, ended)] = pairs(recorder)
+    assert ended.status == "ok"
+    assert 0 < len(ended.response) < (2 << 20)
+
+
+def test_nothing_that_is_said_beside_it_can_prevent_the_record(recorder: Recorder) -> None:
+    def mask(value: Any) -> Any:
+        if value == "answer":
+            raise ZeroDivisionError
+        return value
+
+    class OddError(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    usage: Any = {1: 2**70, "n": {"a": 1}}
+    call = tallystick.recording("chat", "x", mask=mask)
+    with call:
+        call.answer, call.usage, call.model = "answer", usage, cast("str", 7)
+        call.__exit__(OddError, OddError(), None)
+        call._said = None
+    [(_, ended)] = pairs(recorder)
+    assert json.loads(ended.response) == {"masked": "the mask raised ZeroDivisionError"}
+    assert ended.usage == {"1": str(2**70), "n": '{"a":1}'}
+    assert (ended.error, ended.model) == ("OddError: ", "7")
+
+
+def test_generators_are_what_they_were(recorder: Recorder) -> None:
+    @tallystick.record
+    def echo() -> Generator[str, str, int]:
+        heard = yield "ready"
+        try:
+            heard = yield heard
+        except KeyError:
+            heard = yield "caught"
+        return len(heard)
+
+    @tallystick.record
+    async def later() -> AsyncGenerator[str, str]:
+        heard = yield "ready"
+        yield heard
+
+    async def talk() -> list[str]:
+        speaking = later()
+        return [await anext(speaking), await speaking.asend("b"), *[one async for one in speaking]]
+
+    speaking = echo()
+    assert [next(speaking), speaking.send("a"), speaking.throw(KeyError())] == [
+        "ready",
+        "a",
+        "caught",
+    ]
+    with pytest.raises(StopIteration) as stopped:
+        speaking.send("four")
+    assert stopped.value.value == 4
+    assert asyncio.run(talk()) == ["ready", "b"]
+    (_, one), (_, two) = pairs(recorder)
+    assert (one.status, one.answer, two.answer) == ("ok", "readyacaught", "readyb")
+
+
+def test_a_forwarder_that_cannot_be_started_now_is_tried_again(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries: list[int] = []
+
+    def full(*_: object, **__: object) -> None:
+        tries.append(1)
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(subprocess, "Popen", full)
+    monkeypatch.setattr(handing_off, "LOOK_SECONDS", 0.01)
+    handoff = Handoff(recorder.place.root)
+    handoff.ask(Asked(0, "chat", b"x"))
+    until = time.monotonic() + 20
+    while len(tries) < 3 and time.monotonic() < until:
+        time.sleep(0.01)
+    handoff.close()
+    assert len(tries) >= 3

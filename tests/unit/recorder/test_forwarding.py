@@ -20,6 +20,7 @@ from tallystick.ledger import Found, Home, LedgerReader, Query
 from tallystick.recorder.forwarder import Forwarder
 from tallystick.recorder.intake import DAMAGED_SUFFIX
 from tallystick.recorder.making import look, open_forwarder
+from tallystick.recorder.said import Ended, encode
 from tallystick.statement import Relation
 from tallystick.vault import About, unsafe_unrecorded
 from tests.ledgers import PASSPHRASE, ledger_in
@@ -256,3 +257,45 @@ def test_what_a_full_spool_does_not_take_waits_in_the_files(
         with forwarding(recorder):
             until(lambda: rest(recorder) == 0 and len_of(tmp_path) == 600)
     assert answers(tmp_path / "home") == list(range(300))
+
+
+def test_one_file_or_frame_that_cannot_be_read_holds_nothing_else_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorder = recorder_in(tmp_path / "home", tmp_path / "recorder")
+    recorder.place.calls.mkdir()
+    (recorder.place.calls / f"{'ab' * 16}.frames").touch()  # as a power cut may leave one
+    with recording_in(recorder, monkeypatch) as handoff:
+        for number in range(2):
+            with tallystick.recording("chat", {"number": number}) as call:
+                call.answer = number
+            assert handoff._newest is not None
+            handoff._newest.writer.write(b"\x93\x07of another release")
+            handoff._newest.writer.write(encode(Ended(77, "ok", b"", None, 0.0)))
+    with process(tmp_path / "home") as (_, url):
+        url_of(recorder, url)
+        with forwarding(recorder):
+            until(lambda: rest(recorder) == 0)
+            until(lambda: len_of(tmp_path) == 4)
+    assert answers(tmp_path / "home") == [0, 1]
+    with LedgerReader(Home(tmp_path / "home"), PASSPHRASE) as ledger, unsafe_unrecorded():
+        changes = list(ledger.find_all(Query(type="change")))
+        reasons = {ledger.vault.get(one.statement.id).values()["reason"] for one in changes}
+    assert len(changes) == 5
+    assert any("only just been begun" in one for one in reasons)
+    assert "the end of call 77, which did not begin" in reasons
+
+
+def test_nothing_readable_is_left_when_a_forwarder_ends(tmp_path: Path) -> None:
+    recorder = recorder_in(tmp_path / "home", tmp_path / "recorder")
+    with process(tmp_path / "home") as (_, url):
+        url_of(recorder, url)
+        with forwarding(recorder):
+            run_application(recorder, 3)
+            until(lambda: rest(recorder) == 0 and len_of(tmp_path) == 6)
+    with LedgerReader(Home(tmp_path / "home")) as ledger:
+        entries = [one.statement.entry for one in ledger.find_all(Query(type="inference"))]
+    left = b"".join(one.read_bytes() for one in (recorder.place.spool / "journal").iterdir())
+
+    assert left
+    assert not [entry for entry in entries if entry in left]

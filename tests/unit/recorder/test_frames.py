@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tallystick.errors import DamagedError, LimitError
 from tallystick.recorder import frames
-from tallystick.recorder.frames import FrameReader, FrameWriter
+from tallystick.recorder.frames import FrameReader, FrameWriter, is_written
 
 KEY = X25519PrivateKey.from_private_bytes(b"f" * 32)
 PRIVATE, PUBLIC = KEY.private_bytes_raw(), KEY.public_key().public_bytes_raw()
@@ -144,11 +144,13 @@ def test_it_is_read_on_as_it_grows(tmp_path: Path) -> None:
 def test_it_shows_whether_somebody_writes(tmp_path: Path) -> None:
     writer = FrameWriter(tmp_path / "f", PUBLIC, PROCESS)
     writer.lock()
-    reader = FrameReader(tmp_path / "f", PRIVATE)
 
-    assert reader.is_written()
+    assert is_written(tmp_path / "f")
     writer.close()
-    assert not reader.is_written()
+    writer.close()
+    assert not is_written(tmp_path / "f")
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        writer.write(b"into nobody's file")
 
 
 def test_what_is_too_long_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
