@@ -84,7 +84,7 @@ def create_key(
             issuers.make_signer(name, key_kind(algorithm), at=place, existing=existing)
         else:
             with session.reader() as ledger:
-                if _is_registered(ledger, issuers.signer(name)):
+                if is_registered(ledger, issuers.signer(name).issuer):
                     words = f"there is a key {name!r} already"
                     raise InputError(words, advice="choose another name")
             session.say(f"the key {name!r} was made before, and not registered")
@@ -178,7 +178,7 @@ def own_issuer(
         if name not in issuers.names():
             issuers.add_signer(name, generate())
         signer = issuers.signer(name)
-    if _is_registered(ledger, signer):
+    if is_registered(ledger, signer.issuer):
         return signer, False
     ledger.register_key(key_record(signer, kind, public_name, ledger.card.origin))
     rule = Rule(frozenset(types), issuers=frozenset({signer.issuer}))
@@ -186,11 +186,12 @@ def own_issuer(
     return signer, True
 
 
-def _is_registered(ledger: "Reads", signer: "Signer") -> bool:
+def is_registered(ledger: "Reads", issuer: str) -> bool:
+    """Tell whether a key of an issuer is registered."""
     from tallystick.ledger import Query
     from tallystick.statement.governance import StatementType
 
-    query = Query(type=StatementType.KEY, subject=signer.issuer, limit=1)
+    query = Query(type=StatementType.KEY, subject=issuer, limit=1)
     return bool(ledger.find(query).found)
 
 

@@ -38,9 +38,10 @@ def create(
     The folder holds a passphrase that opens its keys; it may be moved to the application's
     machine as a whole.
     """
+    from tallystick.cli.keys import is_registered
     from tallystick.ledger import read_card
     from tallystick.ledger.assembly import read_state
-    from tallystick.recorder.making import allow, make_recorder
+    from tallystick.recorder.making import allow, finish_recorder, make_recorder
     from tallystick.recorder.place import Place
 
     session.need_ledger()
@@ -50,9 +51,12 @@ def create(
     )  # fmt: skip
     with session.reader() as reader:
         policy = read_state(reader.index, reader.snapshot).policy
+        known = is_registered(reader, card.issuer)
     with session.ledger() as ledger:
-        ledger.register_key(record)
+        if not known:
+            ledger.register_key(record)
         ledger.set_policy(allow(policy, card.issuer))
+    finish_recorder(Place(folder), card)
     session.say(f"applications record with TALLYSTICK_RECORDER={folder.absolute()}")
     session.give({"issuer": card.issuer, "folder": str(folder)}, card.issuer)
 

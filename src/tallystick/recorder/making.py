@@ -45,7 +45,7 @@ def make_recorder(
     public_name: str | None,
     fail_open: bool,
 ) -> tuple[Card, KeyRecord]:
-    """Make a recorder's folder with keys of its own; nothing is registered yet.
+    """Make a recorder's folder with keys of its own; then register, and `finish_recorder`.
 
     Args:
         place: Must not hold a recorder.
@@ -56,7 +56,8 @@ def make_recorder(
         fail_open: Calls go on where nothing can be recorded.
 
     Returns:
-        What stands in the folder, and what the operator has to register.
+        What will stand in the folder, and what the operator has to register. After an attempt
+        that was broken off, the same key again.
 
     Raises:
         ConflictError: There is a recorder.
@@ -65,13 +66,8 @@ def make_recorder(
     if place.card.exists():
         raise ConflictError(f"there is a recorder in {place.root} already")
     place.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-    replace_private(place.passphrase, secrets.token_urlsafe(32).encode() + b"\n")
-    keys = KeyFile(place.keys, _passphrase(place))
-    signer = generate()
-    keys.add_signer(_ISSUER, signer)
-    for secret in _SECRETS:
-        keys.add_secret(secret)
-    keys.save()
+    keys = _keys(place)
+    signer = keys.signer(_ISSUER)
     opens = X25519PrivateKey.from_private_bytes(keys.secret("frames"))
     record = KeyRecord.signed(
         log.origin, signer.public, IssuerKind.MACHINE, public_name, signer.sign
@@ -85,8 +81,29 @@ def make_recorder(
         seal_for=opens.public_key().public_bytes_raw().hex(),
         fail_open=fail_open,
     )
-    replace_private(place.card, msgspec.json.format(msgspec.json.encode(card)))
     return card, record
+
+
+def finish_recorder(place: Place, card: Card) -> None:
+    """Let applications use a recorder, once its key is registered.
+
+    Raises:
+        OSError: The disk does not take it.
+    """
+    replace_private(place.card, msgspec.json.format(msgspec.json.encode(card)))
+
+
+def _keys(place: Place) -> KeyFile:
+    """Make keys, or go on with those that an attempt before this one made."""
+    if not place.passphrase.exists():
+        replace_private(place.passphrase, secrets.token_urlsafe(32).encode() + b"\n")
+    keys = KeyFile(place.keys, _passphrase(place))
+    if _ISSUER not in keys.names():
+        keys.add_signer(_ISSUER, generate())
+        for secret in _SECRETS:
+            keys.add_secret(secret)
+        keys.save()
+    return keys
 
 
 def allow(policy: RegistrationPolicy, issuer: str) -> RegistrationPolicy:

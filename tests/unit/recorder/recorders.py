@@ -15,7 +15,7 @@ from tallystick.recorder import calls
 from tallystick.recorder.forwarder import Forwarder
 from tallystick.recorder.frames import FrameReader
 from tallystick.recorder.handoff import Handoff
-from tallystick.recorder.making import allow, make_recorder, open_forwarder
+from tallystick.recorder.making import allow, finish_recorder, make_recorder, open_forwarder
 from tallystick.recorder.place import FOLDER, SUFFIX, Place
 from tallystick.recorder.said import Said, parse
 from tests.ledgers import ledger_in
@@ -50,6 +50,7 @@ def recorder_in(
         )  # fmt: skip
         ledger.register_key(record)
         ledger.set_policy(allow(ledger.state.policy, card.issuer))
+    finish_recorder(place, card)
     return Recorder(place)
 
 
