@@ -84,7 +84,7 @@ def _signed(
     with session.reader(with_keys=True) as ledger:
         targets = read_targets(ledger, statements, about, purpose)
         check_targets(ledger, targets)
-        targets = _with_derived(session, ledger, targets)
+        targets = _with_derived(session, ledger, _with_requests(session, ledger, targets))
         if except_held:
             left = without_held(ledger, targets)
             if left != targets:
@@ -92,6 +92,15 @@ def _signed(
             targets = left
         _tell_of_published(session, ledger, targets)
     return _apart(session, operator_or(session, issuer), targets, why, about)
+
+
+def _with_requests(session: Session, ledger: "LedgerReader", targets: "Targets") -> "Targets":
+    from tallystick.ledger.contested import with_requests
+
+    every = with_requests(ledger, targets)
+    if more := [str(ledger.get(one).index) for one in every if one not in targets]:
+        session.say(f"what was asked of it goes with it, and the answers: {', '.join(more)}")
+    return every
 
 
 def _with_derived(session: Session, ledger: "LedgerReader", targets: "Targets") -> "Targets":

@@ -13,6 +13,7 @@ import json
 import os
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
@@ -63,7 +64,8 @@ class AccessArchive:
         self._listed: list[dict[str, Any]] = []
 
     def __enter__(self) -> Self:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+        self._beside.unlink(missing_ok=True)  # of a run that was killed
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
         self._file = os.fdopen(os.open(self._beside, flags, 0o600), "wb")
         self._zip = zipfile.ZipFile(
             self._file, "w", zipfile.ZIP_DEFLATED, compresslevel=_LEVEL, allowZip64=True
@@ -73,14 +75,20 @@ class AccessArchive:
     def __exit__(
         self, kind: type[BaseException] | None, _error: object, _trace: TracebackType | None
     ) -> None:
+        try:
+            if kind is None:
+                self._finish()
+        finally:  # first, for on a full disk closing fails, too
+            self._beside.unlink(missing_ok=True)
+            for file in (self._zip, self._file):
+                with suppress(OSError, ValueError):
+                    file.close()
+
+    def _finish(self) -> None:
         self._zip.close()
         self._file.flush()
         os.fsync(self._file.fileno())
-        self._file.close()
-        if kind is None:
-            self._beside.replace(self._path)
-        else:
-            self._beside.unlink(missing_ok=True)
+        self._beside.replace(self._path)
 
     def write(self, progress: Progress = lambda _done, _all: None) -> AccessAnswer:
         """Write everything but the signature; return what is to be signed."""

@@ -16,7 +16,8 @@ from itertools import islice
 from threading import Event, Thread
 from typing import Final
 
-from tallystick.errors import TallystickError
+from tallystick.errors import RefusedError, TallystickError
+from tallystick.ledger.erasures import Targets
 from tallystick.ledger.ledger import Ledger
 from tallystick.ledger.retention import Overdue, find_overdue, time_to_judge_by
 from tallystick.statement import ErasureReason
@@ -33,6 +34,8 @@ READS_SECONDS: Final = 10
 JUMP_SECONDS_MAX: Final = 3600
 """How far the clock may run ahead of the time that passed."""
 
+_STAYS: Final = frozenset({"erasure.held", "erasure.retained", "erasure.appealed"})
+"""Refusals that are about what is to be erased, and not about who erases."""
 STUCK_SECONDS: Final = 300.0
 """A keeper that has looked at nothing for so long hangs; one look erases a thousand statements."""
 
@@ -51,7 +54,8 @@ class Keeping:
         failures: Looks that failed.
         overdue: Content whose time is over and that is still there though nothing holds it: while
             a sweep is under way, and where erasing fails.
-        held: Content whose time is over and that a hold keeps, as of the last whole sweep.
+        held: Content whose time is over and that stays, as of the last whole sweep: a hold or an
+            appeal keeps it, or a batch with the same rows that may not lose them yet.
         trouble: What keeps it from its work, in words.
     """
 
@@ -73,7 +77,7 @@ def erase_overdue(
     Args:
         ledger: Open for writing.
         overdue: What `find_overdue` finds.
-        seen: Counts what is overdue, before it is erased, and what is held.
+        seen: Counts what is overdue, before it is erased, and what stays.
 
     Raises:
         TallystickError: It could not be registered or carried out.
@@ -88,11 +92,39 @@ def erase_overdue(
             targets[one.found.statement.id] = one.positions
         if len(targets) == LINKS_MAX:
             break
-    if targets:
-        seen.overdue = len(targets)
+    seen.overdue = len(targets)
+    stay = _erase(ledger, targets) if targets else []
+    seen.overdue = 0
+    seen.held += sum(targets[one] is None for one in stay)  # who has rows named is counted already
+    return looked_at, len(targets) - len(stay)
+
+
+def _erase(ledger: Ledger, targets: Targets) -> list[bytes]:
+    """Erase all of it that may go; return what has to stay.
+
+    The same rows go from the batches that took them, and nobody asked those whether they are held:
+    where one is, the others are erased one by one, or it would keep all of them.
+
+    Raises:
+        TallystickError: As `erase_overdue`.
+    """
+    try:
         ledger.erase(targets, ErasureReason.RETENTION)
-        seen.overdue = 0
-    return looked_at, len(targets)
+    except RefusedError as error:
+        if error.reason not in _STAYS:
+            raise
+        if len(targets) == 1:
+            return [*targets]
+    else:
+        return []
+    alone = [{one: at} for one, at in targets.items()]
+    left = (some for some in alone if not _gone(ledger, some))
+    return [one for some in left for one in _erase(ledger, some)]
+
+
+def _gone(ledger: Ledger, targets: Targets) -> bool:
+    """Tell whether all of it went meanwhile, with another one that it took rows from."""
+    return all(ledger.vault.is_erased(one, at) for one, at in targets.items())
 
 
 @dataclass(slots=True)
@@ -101,7 +133,7 @@ class Seen:
 
     Attributes:
         overdue: Content that is about to be erased, or could not be.
-        held: Content that a hold keeps.
+        held: Content that has to stay.
     """
 
     overdue: int = 0

@@ -20,6 +20,7 @@ from tallystick.errors import TallystickError, UnavailableError
 from tallystick.identity import KeyFile, Signer
 from tallystick.ledger.assembly import Parts, assemble
 from tallystick.ledger.batches import Batches
+from tallystick.ledger.contested import with_requests
 from tallystick.ledger.creation import (
     API,
     CHECKPOINT,
@@ -321,7 +322,8 @@ class Ledger(Reads):
     ) -> list[Registered]:
         """Register that content is erased, and erase it; it does not come back.
 
-        Rows go in the batches, too, that were taken from the ones that are named.
+        Rows go in the batches, too, that were taken from the ones that are named; with all of a
+        decision goes what was asked of it and answered.
 
         Args:
             targets: Statements whose content is to go, as `vault.about` returns them: None for
@@ -338,7 +340,7 @@ class Ledger(Reads):
                 on trying, and does so when it is opened.
         """
         check_targets(self, targets)
-        targets = with_derived(self, targets)
+        targets = with_derived(self, with_requests(self, targets))
         by = signer or self.keys.signer(OPERATOR)
         registered = []
         for answer in self.register(sign_erasures(by, targets, reason, self.clock())):

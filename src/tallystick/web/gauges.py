@@ -96,7 +96,7 @@ def _of_keeper(service: "Service") -> Iterator[Gauge]:
         ("erased", "Statements whose content it erased, since the start.", lambda k: k.erased),
         ("failures", "Looks that failed, since the start.", lambda k: k.failures),
         ("overdue", "Contents whose time is over, and that nothing holds.", lambda k: k.overdue),
-        ("held", "Contents whose time is over, and that a hold keeps.", lambda k: k.held),
+        ("held", "Contents whose time is over, and that have to stay.", lambda k: k.held),
     )
     for name, text, number in table:
         yield Gauge(f"tallystick_keeper_{name}", text, read(number))

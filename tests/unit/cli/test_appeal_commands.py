@@ -65,6 +65,16 @@ def test_a_person_with_a_key_asks_and_withdraws(desk: Command) -> None:
     desk("erase", decision, "--reason", "objection")
 
 
+def test_erasing_a_decision_about_nobody_says_what_goes_with_it(desk: Command) -> None:
+    decision = desk("register", *FIELDS, "--as", "clinic")
+    asked = desk("appeals", "ask", "explanation-request", decision, "--words", "How?")
+    desk("appeals", "answer", asked, "--explanation", "The scan.")
+    desk("erase", decision, "--reason", "objection")
+    assert "what was asked of it goes with it, and the answers: " in desk.words
+    content = desk.json("appeals", "show", asked)["content"]
+    assert (content["words"], content["answer"]) == (None, None)
+
+
 def test_beside_a_service_the_code_opens_what_the_receipt_alone_does_not(desk: Command) -> None:
     decision = decide(desk)
     code = desk("appeals", "code", decision)

@@ -102,6 +102,34 @@ def test_an_open_appeal_keeps_what_it_is_about_and_an_answer_lets_it_go(tmp_path
         assert ledger.vault.is_erased(at.decision)
 
 
+def said_of_nobody(ledger: Ledger, who: Issuer, type_: str, **links: tuple[bytes, ...]) -> bytes:
+    statement, content = who.content({"words": type_}, type=type_, links=links)
+    return ledger.register_one(Submission(statement.entry, content)).id
+
+
+def test_what_was_asked_of_a_decision_about_nobody_goes_with_it(tmp_path: Path) -> None:
+    with world(tmp_path) as at:
+        ledger, jane, doctor = at.ledger, at.jane, at.doctor
+        cause, other = (said_of_nobody(ledger, at.clinic, "decision") for _ in range(2))
+        decision = said_of_nobody(ledger, at.clinic, "decision")
+        appeal = said_of_nobody(ledger, jane, "appeal", **{ON: (decision,), USED: (cause,)})
+        review = said_of_nobody(ledger, doctor, "review", **{ON: (appeal,)})
+        why = said_of_nobody(ledger, jane, "explanation-request", **{ON: (decision,)})
+        never_mind = said_of_nobody(ledger, jane, "explanation-request", **{INSTEAD: (why,)})
+        elsewhere = said_of_nobody(ledger, jane, "review-request", **{ON: (other,)})
+        bare = jane.sign(type="review-request", links={ON: (decision,)})  # its words are elsewhere
+        ledger.register_one(Submission(bare.entry))
+
+        ledger.erase({cause: None}, ErasureReason.OTHER)
+        assert ledger.vault.keeps(appeal), "it is asked of another one, and only rests on this"
+        ledger.erase({decision: None}, ErasureReason.OTHER)
+
+        gone = (decision, appeal, review, why, never_mind)
+        assert [ledger.vault.keeps(one) for one in gone] == [False] * 5
+        assert [ledger.vault.keeps(one) for one in (other, elsewhere)] == [True] * 2
+        assert not list(ledger.find_all(Query(link=bare.id)))
+
+
 def test_who_asked_withdraws_it_and_nobody_else(tmp_path: Path) -> None:
     with world(tmp_path) as at:
         appeal = at.appeal()

@@ -5,12 +5,17 @@ from pathlib import Path
 
 from tallystick.ledger import Ledger, Rows, Submission, erased_rows
 from tallystick.ledger.derived import with_derived
+from tallystick.ledger.keeping import Keeper
+from tallystick.ledger.marking import sign_lifting, sign_marks
 from tallystick.merkle import HASH_BYTES, tree_root
 from tallystick.statement import Batch, ErasureReason, Relation
+from tallystick.statement.governance import StatementType
 from tallystick.statement.labels import BATCH_MEDIA_TYPE
-from tests.ledgers import Issuer, ledger_in
+from tallystick.statement.retention import Retention, RetentionRule
+from tests.ledgers import Clock, Issuer, ledger_in
 
 RECORDS = [b"row %d" % n for n in range(4)]
+DAY = 86_400
 
 
 @dataclass
@@ -86,3 +91,62 @@ def test_all_of_a_batch_goes_from_all_that_took_of_it(tmp_path: Path) -> None:
         }  # fmt: skip
         everything = with_derived(ledger, {source.id: frozenset({0}), fold.id: None})
         assert everything == {source.id: frozenset({0}), fold.id: None}
+
+
+def kept_after_sweeps(ledger: Ledger, ids: list[bytes], held: int) -> list[bool]:
+    """Sweep twice; return what the vault still keeps."""
+    passed = [0.0]
+    keeper = Keeper(ledger, tick_seconds=3600, sweep_seconds=60, passed=lambda: passed[0])
+    for _ in range(2):
+        keeper.attempt()
+        keeper.attempt()
+        status = keeper.status()
+        assert (status.trouble, status.failures, status.overdue) == (None, 0, 0)
+        assert (status.swept_at, status.held) == (ledger.clock(), held)
+        passed[0] += 60
+    keeper.close()
+    return [ledger.vault.keeps(one) for one in ids]
+
+
+def test_a_held_copy_keeps_its_source_and_nothing_else_from_being_erased_by_time(
+    tmp_path: Path,
+) -> None:
+    clinic, clock = Issuer(), Clock()
+    with ledger_in(tmp_path, clinic, clock=clock) as ledger:
+        source, free = first(ledger, clinic), first(ledger, clinic)
+        fold = selected(ledger, clinic, free, 0, 1, link=Relation.DERIVED_FROM)
+        statement, content = clinic.content({"a": 1}, type="inference")
+        letter = ledger.register_one(Submission(statement.entry, content)).id
+        ledger.set_retention(Retention((RetentionRule(most=30 * DAY),)))
+        clock.now += 31 * DAY
+        copy = selected(ledger, clinic, source, 3, link=Relation.DERIVED_FROM)
+        operator = ledger.keys.signer("operator")
+        hold = sign_marks(operator, StatementType.HOLD, {copy.id: None}, "audit", clock())[0]
+        placed = ledger.register_one(hold).id
+        ids = [source.id, copy.id, free.id, fold.id, letter]
+
+        assert kept_after_sweeps(ledger, ids, held=1) == [True, True, False, False, False]
+        assert sorted(left(ledger, source)) == RECORDS
+
+        ledger.register_one(sign_lifting(operator, StatementType.HOLD, [placed], clock())[0])
+        assert kept_after_sweeps(ledger, ids, held=0) == [False] * 5
+
+
+def test_a_copy_that_is_too_young_to_go_keeps_its_source_and_nothing_else(tmp_path: Path) -> None:
+    clinic, lab, clock = Issuer(), Issuer(), Clock()
+    with ledger_in(tmp_path, clinic, lab, clock=clock) as ledger:
+        source = first(ledger, clinic)
+        statement, content = clinic.content({"a": 1}, type="inference")
+        letter = ledger.register_one(Submission(statement.entry, content)).id
+        rules = (
+            RetentionRule(issuer=lab.did, least=10 * DAY, most=90 * DAY),
+            RetentionRule(most=30 * DAY),
+        )
+        ledger.set_retention(Retention(rules))
+        clock.now += 31 * DAY
+        copy = selected(ledger, lab, source, 3, link=Relation.DERIVED_FROM)
+        ids = [source.id, copy.id, letter]
+
+        assert kept_after_sweeps(ledger, ids, held=1) == [True, True, False]
+        clock.now += 10 * DAY
+        assert kept_after_sweeps(ledger, ids, held=0) == [False, False, False]

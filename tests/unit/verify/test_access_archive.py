@@ -2,7 +2,10 @@
 
 import json
 import os
+import resource
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -78,6 +81,50 @@ def world(tmp_path: Path) -> Any:
 
 def words(report: access.AccessReport) -> str:
     return "\n".join(f"{c.verdict} {c.what}: {c.detail}" for c in report.checks)
+
+
+@contextmanager
+def no_room(size: int) -> Iterator[None]:
+    """Let no file grow beyond a size, as on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_disk_that_is_full_at_the_end_leaves_nothing_of_an_archive(world: World) -> None:
+    path = world.path.with_name("full.zip")
+    beside = path.with_name("full.zip.part")
+    archive = AccessArchive(world.ledger, AccessRequest(reference="jane"), path, START)
+    archive.__enter__()
+    archive.write()
+    with no_room(beside.stat().st_size), pytest.raises(OSError, match="File too large"):
+        archive.__exit__(None, None, None)
+    assert not beside.exists()
+    assert not path.exists()
+
+    broken = AccessArchive(world.ledger, AccessRequest(reference="jane"), path, START)
+    broken.__enter__()
+    broken.write()
+    with no_room(beside.stat().st_size):
+        broken.__exit__(KeyboardInterrupt, None, None)
+    assert not beside.exists()
+    assert not path.exists()
+
+
+def test_what_lies_where_an_archive_is_written_is_not_written_through(world: World) -> None:
+    path, other = world.path.with_name("mine.zip"), world.path.with_name("other")
+    other.write_bytes(b"of somebody else")
+    other.chmod(0o644)
+    path.with_name("mine.zip.part").symlink_to(other)
+
+    with AccessArchive(world.ledger, AccessRequest(reference="jane"), path, START) as archive:
+        archive.write()
+    assert other.read_bytes() == b"of somebody else"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert is_archive(path)
 
 
 def test_a_whole_archive_verifies_and_counts_its_records(world: World) -> None:
