@@ -1,8 +1,9 @@
 """What a person holds of a decision, and whether that shows that it is about them.
 
 Two things do: the code that was handed out with the receipt, and the whole record, opened, with the
-salt of every field. A receipt or an id alone shows nothing but what everybody may know. A record
-opened in part shows neither: it may have been given to an auditor.
+salt of every field. A receipt or an id alone shows nothing but what everybody may know,
+and so does a record that the policy or publications open to everybody. A record opened in part
+shows neither: it may have been given to an auditor.
 """
 
 import binascii
@@ -22,11 +23,13 @@ from tallystick.errors import (
     RefusedError,
     TallystickError,
 )
-from tallystick.ledger import Found, Ledger
+from tallystick.ledger import Found, Ledger, publications_of
+from tallystick.ledger.policy import Visibility
 from tallystick.merkle import leaf_hash, root_from_inclusion
 from tallystick.statement import Disclosure, parse_note, parse_receipt, parse_statement
 from tallystick.statement.checkpoint import parse_checkpoint
 from tallystick.statement.commitment import verify_disclosure
+from tallystick.statement.publication import parse_publication
 from tallystick.statement.receipt import Receipt
 from tallystick.statement.tlog_proof import parse_tlog_proof
 from tallystick.verify import parse_bundle
@@ -104,7 +107,8 @@ def identify(ledger: Ledger, held: Held) -> Entitled:
                 advice="copy it once more; whoever decided can hand it out again",
             )
         return Entitled(found, "code", proven)
-    return Entitled(found, "record" if _is_whole(found, record) else None, proven)
+    shows = _is_whole(found, record) and not _is_public(ledger, found)
+    return Entitled(found, "record" if shows else None, proven)
 
 
 def _find(ledger: Ledger, text: str) -> tuple[Found, str, Disclosure | None]:
@@ -187,6 +191,20 @@ def _is_whole(found: Found, record: Disclosure | None) -> bool:
     except (TallystickError, RecursionError) as error:
         raise EncodingError(f"the content of the record cannot be read: {error}") from error
     return bool(shown) and shown.keys() == record.digests.keys()
+
+
+def _is_public(ledger: Ledger, found: Found) -> bool:
+    """Tell whether everybody can have the whole record, so that holding it shows nothing."""
+    said = found.statement
+    if ledger.state.policy.visibility_of(said.header.type) is Visibility.PUBLIC:
+        return True
+    opened: set[str] = set()
+    for one in publications_of(ledger, said.id):
+        _, disclosure = parse_publication(one.statement)
+        opened |= disclosure.shown.keys()
+        if opened >= disclosure.digests.keys():
+            return True
+    return False
 
 
 def _octets(text: str) -> bytes:

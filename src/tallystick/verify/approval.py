@@ -71,7 +71,7 @@ class Approvals:
 
     def _check(self, one: VerifiedStatement) -> Iterator[Check]:
         where, id_ = f"approval at index {one.index}", one.statement.id
-        if one.withheld != 0 and not one.values.keys() >= set(FIELDS):
+        if not is_supplied(one):
             detail = f"{where}: its content is not supplied, so nothing shows that it was approved"
             yield Check("approval", Verdict.NOT_CHECKED, detail, id_)
             return
@@ -114,6 +114,11 @@ class Approvals:
     def _now(self, index: int) -> int | None:
         """Return the ledger's time before an entry, as far as the bundle tells it."""
         return max((time for at, time in self._times if at < index), default=None)
+
+
+def is_supplied(one: VerifiedStatement) -> bool:
+    """Tell whether the content of an approval is there to be verified."""
+    return one.withheld == 0 or one.values.keys() >= set(FIELDS)
 
 
 def enrolled_by(one: VerifiedStatement, chains: KeyChains) -> Enrolled | None:

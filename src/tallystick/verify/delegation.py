@@ -47,7 +47,7 @@ class Acting:
         self._times = sorted(self._beats())
         for one in sorted(statements.values(), key=lambda one: one.index):
             self._revoke(one)
-        self._approvals = Approvals(statements, chains, self._times)
+        self.approvals = Approvals(statements, chains, self._times)
 
     def checks(self) -> Iterator[Check]:
         """Check every chain that a statement names, and every claim of assurance."""
@@ -56,7 +56,7 @@ class Acting:
             for grant in filter(None, map(self._grants.get, targets)):
                 yield self._check_chain(one, grant)
             yield from self._check_claim(one, targets)
-        yield from self._approvals.checks()
+        yield from self.approvals.checks()
 
     def known(self) -> dict[bytes, Known]:
         """Return how strongly the originator of each statement is known."""
@@ -66,7 +66,7 @@ class Acting:
         intent = self._statements.get(intent_of(one.statement.header) or b"")
         if intent and is_intent_for(intent.statement.header, one.statement.header):
             return replace(self._known(intent), claimed=None)
-        now, approved = self._now(one.index) or 0, self._approvals.behind(one)
+        now, approved = self._now(one.index) or 0, self.approvals.behind(one)
         header, look_up = one.statement.header, self._grants.get
         return assurance_of(header, one.index, look_up, self._holder, now, approved)
 

@@ -145,7 +145,7 @@ class _Examination:
         acting = Acting(self.verified, self.genesis, self.believed.chains)
         said += acting.checks()
         self.checks += disregard(said, self.verified, self.bundle.subject)
-        self.checks += check_appeals(self.verified)
+        self.checks += check_appeals(self.verified, acting.approvals.behind)
         if self.bundle.subject not in {part.statement.id for part in parts}:
             missing = f"statement {self.bundle.subject.hex()[:12]}… itself is not in the bundle"
             self._add("subject", Verdict.FAILED, missing)

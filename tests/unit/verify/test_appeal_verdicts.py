@@ -24,8 +24,10 @@ def seen(*said: tuple[Issuer, SignedStatement]) -> list[str]:
     for at, (who, one) in enumerate(said, 1):
         kind = None if who is CLINIC else who.kind
         known = KnownIssuer(who.did, who.signer.public, kind, None, "a test", None)
-        statements[one.id] = VerifiedStatement(one, at, known)
-    return [f"{check.verdict}: {check.detail}" for check in check_appeals(statements)]
+        statements[one.id] = VerifiedStatement(one, at, known, withheld=None)
+    return [
+        f"{check.verdict}: {check.detail}" for check in check_appeals(statements, lambda _: None)
+    ]
 
 
 def erasure(*targets: bytes) -> SignedStatement:
@@ -70,12 +72,12 @@ def test_what_is_erased_while_an_appeal_is_open_fails() -> None:
 
 
 def test_only_a_person_answers_a_review() -> None:
-    approval = CLINIC.sign(type="approval")
+    approval = CLINIC.sign(type="approval", subject="urn:tallystick:approval:00")
     for links, start in (
         ({}, "failed: review at index 3 is signed by nobody known, and no person"),
         ({Relation.ACTED_FOR: (bytes(32),)}, "failed"),
         ({Relation.ACTED_FOR: (DECISION.id,)}, "failed"),
-        ({Relation.ACTED_FOR: (approval.id,)}, "verified: review at index 3 was approved"),
+        ({Relation.ACTED_FOR: (approval.id,)}, "not checked: review at index 3 names an"),
     ):
         said = CLINIC.sign(type="review", links={ON: (APPEAL.id,), **links})
         lines = seen((CLINIC, approval), (JANE, APPEAL), (CLINIC, said), (CLINIC, DECISION))
@@ -84,6 +86,17 @@ def test_only_a_person_answers_a_review() -> None:
     said = by_ai.sign(type="review", links={ON: (APPEAL.id,)})
     assert "is signed by ai, and no person answers" in seen((by_ai, said))[0]
     assert seen((DOCTOR, REVIEW)) == ["verified: review at index 1 is signed by a person"]
+
+
+def test_what_is_of_the_wrong_type_ends_nothing() -> None:
+    told = CLINIC.sign(type="explanation", links={ON: (APPEAL.id,)})
+    other = JANE.sign(type="review-request", links={INSTEAD: (APPEAL.id,)})
+    by_ai = CLINIC.sign(type="review", links={ON: (APPEAL.id,)})
+    for who, wrong in ((CLINIC, told), (JANE, other), (CLINIC, by_ai)):
+        lines = seen((JANE, APPEAL), (who, wrong), (CLINIC, GOES))
+        assert lines[0].startswith("failed")
+        assert lines[1].endswith("nothing in the bundle answers it")
+        assert lines[2].endswith("no statement in the bundle had ended that")
 
 
 def test_contradictions_fail() -> None:

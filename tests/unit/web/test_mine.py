@@ -20,7 +20,14 @@ from tallystick.affected import due_at, make_code
 from tallystick.affected.asking import REQUESTS_MAX, WORDS_LETTERS_MAX
 from tallystick.affected.holding import HELD_BYTES_MAX
 from tallystick.evidence import Shown, build_bundle, sign_fields
-from tallystick.ledger import Ledger, Query, RegistrationPolicy, Rule
+from tallystick.ledger import (
+    Ledger,
+    Query,
+    RegistrationPolicy,
+    Rule,
+    sign_publication,
+)
+from tallystick.ledger.creation import OPERATOR
 from tallystick.ledger.policy import Visibility
 from tallystick.statement import ErasureReason, TlogProof, b64, parse_note
 from tallystick.statement.governance import IssuerKind
@@ -157,6 +164,25 @@ def test_the_whole_record_shows_whose_it_is_and_a_part_does_not(desk: Desk) -> N
     assert reason(desk.mine(json.dumps(content))) == "verification.commitment"
     asked = desk.ask("appeal", receipt=desk.record(), code="")
     assert asked.status == 201
+
+
+def test_a_record_that_everybody_can_have_shows_nothing(desk: Desk) -> None:
+    ledger = desk.ledger
+    operator, record = ledger.keys.signer(OPERATOR), desk.record()
+    ledger.set_policy(RegistrationPolicy(POLICY.rules, {"decision": Visibility.PUBLIC}))
+    assert desk.mine(record).json["entitled"] is None
+    assert reason(desk.ask("appeal", receipt=record, code="")) == "appeal.code"
+    assert desk.mine(record, code=desk.code).json["entitled"] == "code"
+    ledger.set_policy(POLICY)
+    assert desk.mine(record).json["entitled"] == "record"
+
+    for field in ("outcome", "reason", "shown"):
+        assert desk.mine(record).json["entitled"] == "record"
+        shown = ledger.vault.get(desk.decision).disclose({field})
+        ledger.register_one(sign_publication(operator, desk.decision, shown, START))
+
+    assert desk.mine(record).json["entitled"] is None
+    assert reason(desk.ask("appeal", receipt=record, code="")) == "appeal.code"
 
 
 def test_what_is_no_receipt_of_this_decision_is_refused(desk: Desk, tmp_path: Path) -> None:
