@@ -5,14 +5,12 @@ from typing import Final
 
 from tallystick.errors import NotFoundError
 from tallystick.ledger import Found, Query, Reads, batch_of
-from tallystick.statement import Relation
+from tallystick.ledger.appeals import CAUSES, STEPS_MAX
 from tallystick.statement.appeal import CONTESTABLE
 from tallystick.statement.governance import StatementType
 
 CAUSES_MAX: Final = 64
 """Statements that one appeal keeps beside the decision."""
-STEPS_MAX: Final = 4
-_CAUSES: Final = (Relation.DECIDED_ON, Relation.GENERATED_BY)
 
 
 def causes_of(ledger: Reads, decision: Found) -> list[Found]:
@@ -38,7 +36,7 @@ def model_of(ledger: Reads, decision: Found) -> tuple[bytes, Found | None] | Non
 
 
 def _behind(ledger: Reads, one: Found) -> Iterator[Found]:
-    for relation in _CAUSES:
+    for relation in CAUSES:
         for target in one.statement.header.links.get(relation, ()):
             try:
                 found = ledger.get(target)

@@ -111,7 +111,7 @@ def test_what_was_asked_of_a_decision_about_nobody_goes_with_it(tmp_path: Path) 
     with world(tmp_path) as at:
         ledger, jane, doctor = at.ledger, at.jane, at.doctor
         cause, other = (said_of_nobody(ledger, at.clinic, "decision") for _ in range(2))
-        decision = said_of_nobody(ledger, at.clinic, "decision")
+        decision = said_of_nobody(ledger, at.clinic, "decision", **{ON: (cause,)})
         appeal = said_of_nobody(ledger, jane, "appeal", **{ON: (decision,), USED: (cause,)})
         review = said_of_nobody(ledger, doctor, "review", **{ON: (appeal,)})
         why = said_of_nobody(ledger, jane, "explanation-request", **{ON: (decision,)})
@@ -142,6 +142,21 @@ def test_who_asked_withdraws_it_and_nobody_else(tmp_path: Path) -> None:
         assert refused(at.ledger, at.doctor, "review", **{ON: (appeal,)}) == "appeal.withdrawn"
         at.ledger.erase({at.decision: None}, ErasureReason.OBJECTION)
         assert refused(at.ledger, at.jane, "appeal", **{ON: (at.decision,)}) == "appeal.erased"
+
+
+def test_an_appeal_keeps_only_what_the_decision_rests_on(tmp_path: Path) -> None:
+    with world(tmp_path) as at:
+        foreign = say(at.ledger, at.clinic, "decision")
+        own = say(at.ledger, at.jane, "inference")
+        for decision in (at.decision, own):
+            links = {ON: (decision,), USED: (foreign,)}
+            assert refused(at.ledger, at.jane, "appeal", **links) == "appeal.used"
+        at.ledger.erase({foreign: None}, ErasureReason.OBJECTION)
+        prompt = say(at.ledger, at.ai, "inference")
+        answer = say(at.ledger, at.ai, "inference", **{Relation.GENERATED_BY: (prompt,)})
+        made = say(at.ledger, at.clinic, "decision", **{ON: (answer,)})
+        say(at.ledger, at.jane, "appeal", **{ON: (made,), USED: (answer, prompt)})
+        assert not at.ledger.vault.keeps(foreign)
 
 
 def test_asked_twice_is_refused_and_after_a_withdrawal_it_may_be_asked_again(
