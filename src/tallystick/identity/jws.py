@@ -37,14 +37,14 @@ def sign(header: Mapping[str, Any], payload: Mapping[str, Any], signer: Signer) 
 
 
 def verify(
-    token: str, key: PublicKey, types: Collection[str]
+    token: str, key: PublicKey, types: Collection[str] | None
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Check a token, and return its header and payload.
 
     Args:
         token: Not believed.
         key: Whose signature is expected; its kind says by which algorithm.
-        types: Values of `typ` that are accepted.
+        types: Values of `typ` that are accepted; None where the caller looks at it.
 
     Raises:
         EncodingError: Not a JWS, or one that demands what is not known here.
@@ -55,7 +55,7 @@ def verify(
     if not isinstance(algorithm, str) or algorithm not in _NAMES[key.kind]:
         names = " or ".join(_NAMES[key.kind])
         raise SignatureError(f"alg must be {names} for this key, got {algorithm!r:.40}")
-    if not isinstance(type_, str) or type_ not in types:
+    if types is not None and (not isinstance(type_, str) or type_ not in types):
         raise SignatureError(f"typ must be {' or '.join(sorted(types))}, got {type_!r:.60}")
     if "crit" in header:
         raise EncodingError("the token demands extensions (crit), and none is known here")
